@@ -1,0 +1,80 @@
+// Bundles everything into bin/salt-triage.cjs: one file that needs nothing beside it and that
+// also runs from standard input (`ssh host node - diagnose < salt-triage.cjs`).
+import { chmodSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const outfile = process.argv[2] ?? fileURLToPath(new URL('./salt-triage.cjs', import.meta.url));
+
+const options = {
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20.17',
+  legalComments: 'none',
+  // From standard input there is no file; the few packages that ask where they are only want a URL.
+  define: { 'import.meta.url': 'importMetaUrl', SALT_TRIAGE_VERSION: JSON.stringify(version) },
+  inject: [fileURLToPath(new URL('./import-meta-url.mjs', import.meta.url))],
+  logLevel: 'warning',
+};
+
+/**
+ * inquirer brings every kind of prompt along. The one that opens an editor comes with the tables
+ * of all character sets, two fifths of the whole.
+ */
+const withoutEditor = {
+  name: 'without-editor',
+  setup({ onLoad }) {
+    onLoad({ filter: /@inquirer[\\/]external-editor[\\/]/ }, () => ({
+      contents: 'export const editAsync = undefined;',
+    }));
+  },
+};
+
+/**
+ * Parsing all of the bundle takes longer than starting Node, so the packages that few commands
+ * need stay text in it, a tenth of that price, until a command asks for them.
+ */
+const packagesOnDemand = {
+  name: 'packages-on-demand',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(?:execa|inquirer|ps-list|valibot|yaml)$/ }, ({ path }) => ({
+      path,
+      namespace: 'on-demand',
+    }));
+    onLoad({ filter: /./, namespace: 'on-demand' }, async ({ path }) => {
+      const { outputFiles } = await build({
+        ...options,
+        stdin: {
+          contents: `module.exports = require('${path}');`,
+          resolveDir: import.meta.dirname,
+        },
+        minify: true,
+        plugins: [withoutEditor],
+        write: false,
+      });
+      const names = Object.keys(await import(path)).filter((name) => name !== 'module.exports');
+      return {
+        contents: `
+          import { compileFunction } from 'node:vm';
+          const module = { exports: {} };
+          compileFunction(${JSON.stringify(outputFiles[0].text)}, ['module', 'require'], {
+            filename: '${path}.js',
+          })(module, require);
+          ${names.map((name, at) => `const e${at} = module.exports.${name}; export { e${at} as ${name} };`).join('\n')}`,
+      };
+    });
+  },
+};
+
+await build({
+  ...options,
+  entryPoints: [fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))],
+  outfile,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  plugins: [packagesOnDemand],
+  banner: { js: '#!/usr/bin/env node' },
+});
+chmodSync(outfile, 0o755);

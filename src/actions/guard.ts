@@ -1,0 +1,53 @@
+/** The last word before a SIGKILL. Pure, so that every guard can be tested by itself. */
+import type { NamespaceRelation } from '../evidence/evidence.ts';
+import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
+import type { KillTarget } from '../host/host.ts';
+
+/** What the host says of a pid, and of us, in the moment of the signal. */
+export interface KillMoment {
+  readonly startTicks: number;
+  /** Empty where it can't be read. */
+  readonly bootId: string;
+  readonly argv: readonly string[];
+  readonly pidNamespace: NamespaceRelation;
+  /** Our own pid. */
+  readonly self: number;
+  /** Pids of our parent, its parent, and so on. */
+  readonly ancestors: readonly number[];
+}
+
+/**
+ * Why a process must not get SIGKILL, or null where nothing speaks against it.
+ * @param target what the plan names
+ * @param now what has that pid now
+ */
+export function refuseToKill(target: KillTarget, now: KillMoment): string | null {
+  const { pid, startTicks, bootId } = target.identity;
+  // kill(2): 0 is our own process group, -1 is everything, other negatives are groups.
+  if (!Number.isSafeInteger(pid) || pid <= 1) return `pid ${pid} is never killed`;
+  if (pid === now.self) return `${pid} is salt-triage itself`;
+  if (now.ancestors.includes(pid)) return `${pid} is what started salt-triage`;
+  if (bootId === '' || now.bootId !== bootId) {
+    return `the host has booted since the plan was made, or its boot can't be told: ${pid} means nothing now`;
+  }
+  if (now.startTicks !== startTicks) {
+    return `${pid} is another process now: the pid was given out again`;
+  }
+  if (now.pidNamespace === 'other') return `${pid} belongs to another PID namespace (a container)`;
+  if (now.pidNamespace === 'unseen') return `the PID namespace of ${pid} can't be told`;
+  if (readSaltApiArgv(now.argv) === null) return `${pid} runs something that is not salt-api now`;
+  if (commandOf(now.argv) !== commandOf(target.argv)) {
+    return `${pid} runs another command line than when the plan was made`;
+  }
+  return null;
+}
+
+/**
+ * The command line without what setproctitle may do to it at any time: blanks for NULs, and a
+ * class name appended (salt-facts §1.3).
+ */
+function commandOf(argv: readonly string[]): string {
+  const line = argv.join(' ').split(/\s+/).filter(Boolean).join(' ');
+  const title = readSaltApiArgv(argv)?.title ?? '';
+  return title !== '' && line.endsWith(` ${title}`) ? line.slice(0, -title.length - 1) : line;
+}

@@ -1,0 +1,113 @@
+/** Questions to a person, on standard error so that standard output stays data. */
+import type { Answer, Consent } from '../actions/run-plan.ts';
+import { screenOn, wrap } from '../output/screen.ts';
+import type { PlanStep } from '../plan/plan.ts';
+
+/** `--yes`: everything is agreed to beforehand; the guards stay on. */
+export const agreed: Consent = { label: '--yes', ask: async () => 'yes' };
+
+/** True where a person can be asked: both ends of the conversation are a terminal. */
+export function personIsThere(): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+}
+
+/**
+ * A person at the terminal. Enter alone skips: the default is never the destructive answer.
+ * Ctrl-C, Ctrl-D and the end of input abort.
+ *
+ * @param details the lines behind "details" for a step
+ * @param signal aborts a question that is open, when the terminal goes away
+ */
+export function personAtTerminal(
+  details: (step: PlanStep) => Promise<readonly string[]>,
+  signal: AbortSignal,
+): Consent {
+  return {
+    label: 'yes',
+    async ask(step) {
+      for (;;) {
+        const answer = await expand(`${step.title}?`, signal);
+        if (answer !== 'details') return answer;
+        const lines = await details(step);
+        const { columns } = screenOn(process.stderr, false);
+        const wrapped = lines.map((line) => `    ${wrap(line, columns, 6)}`);
+        process.stderr.write(`${wrapped.join('\n')}\n`);
+      }
+    },
+  };
+}
+
+/** A plain yes-or-no, No by default. @returns false for anything but a yes */
+export async function askYesNo(message: string): Promise<boolean> {
+  const { createPromptModule } = (await import('inquirer')).default;
+  const prompt = createPromptModule({ output: process.stderr });
+  const hungUp = gone(new AbortController().signal);
+  try {
+    const asked = prompt([{ type: 'confirm', name: 'agreed', message, default: false }]);
+    const said = asked.then(({ agreed: yes }) => yes === true);
+    return await Promise.race([said, hungUp.promise.then(() => false)]);
+  } catch (error) {
+    if (endsThePrompt(error)) return false;
+    throw error;
+  } finally {
+    hungUp.forget();
+  }
+}
+
+async function expand(message: string, signal: AbortSignal): Promise<Answer | 'details'> {
+  const { createPromptModule } = (await import('inquirer')).default;
+  const prompt = createPromptModule({ output: process.stderr, signal });
+  const hungUp = gone(signal);
+  try {
+    const asked = prompt([
+      {
+        type: 'expand',
+        name: 'answer',
+        message,
+        default: 's',
+        choices: [
+          { key: 'y', name: 'yes, do it', value: 'yes' },
+          { key: 's', name: 'skip this step', value: 'skip' },
+          { key: 'd', name: 'details first', value: 'details' },
+          { key: 'a', name: 'abort the whole fix', value: 'abort' },
+        ],
+      },
+    ]).then(({ answer }) => answer as Answer | 'details');
+    return await Promise.race([asked, hungUp.promise]);
+  } catch (error) {
+    if (!endsThePrompt(error)) throw error;
+    return /SIGINT/.test(error.message) ? 'interrupted' : 'abort';
+  } finally {
+    hungUp.forget();
+  }
+}
+
+/**
+ * Settles when no answer can come any more. Inquirer leaves its promise open after Ctrl-D and
+ * after the end of input: the event loop would run dry and the process end with 0.
+ */
+function gone(signal: AbortSignal): { promise: Promise<Answer>; forget: () => void } {
+  let settle: (answer: Answer) => void = () => undefined;
+  const promise = new Promise<Answer>((resolve) => {
+    settle = resolve;
+  });
+  const onEnd = () => settle('abort');
+  const onAbort = () => settle('interrupted');
+  process.on('beforeExit', onEnd);
+  process.stdin.on('end', onEnd);
+  process.stdin.on('error', onEnd);
+  signal.addEventListener('abort', onAbort);
+  return {
+    promise,
+    forget() {
+      process.off('beforeExit', onEnd);
+      process.stdin.off('end', onEnd);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+/** Inquirer's errors for Ctrl-C, Ctrl-D, end of input and an aborted signal. */
+function endsThePrompt(error: unknown): error is Error {
+  return error instanceof Error && ['ExitPromptError', 'AbortPromptError'].includes(error.name);
+}

@@ -1,0 +1,135 @@
+/** `diagnose` on many hosts: each by itself, none in the way of another. */
+import { diagnoseHost } from '../../diagnose.ts';
+import { ExitCode, TriageError } from '../../errors.ts';
+import type { SshConnection } from '../../host/ssh/ssh-connection.ts';
+import { SshHost } from '../../host/ssh/ssh-host.ts';
+import { JSON_SCHEMA_VERSION, jsonDiagnosis } from '../../output/json.ts';
+import { type Screen, screenOn } from '../../output/screen.ts';
+import { stripControl } from '../../output/untrusted.ts';
+import type { Diagnosis } from '../../verdict/diagnosis.ts';
+import { VERDICT_CODES, type VerdictCode, verdictExitCode } from '../../verdict/verdict.ts';
+import type { LookOptions } from '../look-options.ts';
+import type { SshHosts } from '../ssh-options.ts';
+
+/** What became of one host. */
+interface HostOutcome {
+  readonly name: string;
+  readonly result: Diagnosis | TriageError;
+  readonly exitCode: ExitCode;
+}
+
+const HOST_WIDTH = 26;
+/** Of these, the first that any host has is the code of all; then 0. */
+const WORST_FIRST: readonly ExitCode[] = [ExitCode.incident, ExitCode.unknown];
+
+/**
+ * Looks at every host, so many at once; a host that can't be looked at is a row with its reason.
+ *
+ * @returns 1 where any host has an incident, else 3 where any could not be judged, else 0
+ */
+export async function diagnoseHosts(
+  hosts: SshHosts,
+  options: LookOptions,
+  flags: { readonly json?: boolean; readonly strict?: boolean; readonly color: boolean },
+): Promise<ExitCode> {
+  const screen = screenOn(process.stdout, flags.color);
+  const outcomes: HostOutcome[] = [];
+  const report = (outcome: HostOutcome): void => {
+    outcomes.push(outcome);
+    if (flags.json) process.stdout.write(`${JSON.stringify(jsonOutcome(outcome))}\n`);
+    else screen.write(row(screen, outcome));
+  };
+  const waiting = [...hosts.connections];
+  const lane = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      report(await diagnoseOne(next, hosts, options, flags.strict === true));
+    }
+  };
+  const lanes = Math.min(hosts.concurrency, hosts.connections.length);
+  await Promise.all(Array.from({ length: lanes }, lane));
+  if (!flags.json) screen.write(summary(screen, outcomes));
+  return WORST_FIRST.find((code) => outcomes.some(({ exitCode }) => exitCode === code)) ?? 0;
+}
+
+async function diagnoseOne(
+  connection: SshConnection,
+  hosts: SshHosts,
+  options: LookOptions,
+  strict: boolean,
+): Promise<HostOutcome> {
+  const { name } = connection;
+  const { connectTimeoutMs } = hosts;
+  const host = new SshHost(connection, { unit: options.unit, connectTimeoutMs });
+  const repeated = [...hosts.repeated(name), ...options.repeated];
+  try {
+    const result = await diagnoseHost(host, options.request, options.policy, repeated);
+    return { name, result, exitCode: verdictExitCode(result.verdict.code, strict) };
+  } catch (error) {
+    // A defect of ours must not stop the others either; its row says so.
+    const result =
+      error instanceof TriageError
+        ? error
+        : new TriageError(
+            `${name}: a defect of salt-triage itself: ${stripControl(String(error))}`,
+            'Run it on this host alone with --debug.',
+            ExitCode.unknown,
+            { cause: error },
+          );
+    return { name, result, exitCode: ExitCode.unknown };
+  } finally {
+    await connection.close();
+  }
+}
+
+/** The document of a single host, with the name it was given; an error in place of a verdict. */
+function jsonOutcome({ name, result, exitCode }: HostOutcome): object {
+  if (!(result instanceof TriageError)) return { target: name, ...jsonDiagnosis(result, exitCode) };
+  const { message, advice } = result;
+  const error = { message: stripControl(message), advice };
+  return { target: name, schemaVersion: JSON_SCHEMA_VERSION, host: name, error, exitCode };
+}
+
+function row(screen: Screen, outcome: HostOutcome): string {
+  const { name, result, exitCode } = outcome;
+  const failed = result instanceof TriageError;
+  const code = failed ? 'unreachable' : result.verdict.code;
+  // A failure's message begins with the name, which the row has already.
+  const text = failed ? result.message.replace(`${name}: `, '') : result.verdict.summary;
+  const symbol = failed ? '?' : screen.symbols[exitCode === 0 ? 'pass' : 'fail'];
+  const paint =
+    exitCode === 0 ? screen.chalk.green : failed ? screen.chalk.yellow : screen.chalk.red;
+  const left = `${fit(name, HOST_WIDTH).padEnd(HOST_WIDTH)} `;
+  const verdict = `${code}: `;
+  const room = screen.columns - left.length - 2 - verdict.length;
+  return `${paint(symbol)} ${left}${paint(verdict)}${fit(text, Math.max(10, room))}\n`;
+}
+
+function summary(screen: Screen, outcomes: readonly HostOutcome[]): string {
+  const worstFirst = outcomes.toSorted(
+    (a, b) => severity(a) - severity(b) || (a.name < b.name ? -1 : 1),
+  );
+  const count = (code: ExitCode) => outcomes.filter(({ exitCode }) => exitCode === code).length;
+  const totals = [
+    `${count(ExitCode.incident)} with an incident`,
+    `${count(ExitCode.unknown)} not known`,
+    `${count(ExitCode.ok)} well`,
+  ];
+  const head = `${outcomes.length} hosts, worst first: ${totals.join(', ')}`;
+  return `\n${screen.chalk.bold(head)}\n${worstFirst.map((one) => row(screen, one)).join('')}`;
+}
+
+function severity({ result, exitCode }: HostOutcome): number {
+  const group = [ExitCode.incident, ExitCode.unknown, ExitCode.ok].map(Number).indexOf(exitCode);
+  const within = result instanceof TriageError ? 0 : rank(result.verdict.code);
+  return group * 100 + within;
+}
+
+/** In the order of the codes, which goes from the plain case to the unclear one. */
+function rank(code: VerdictCode): number {
+  return code === 'degraded' ? 0 : 1 + VERDICT_CODES.indexOf(code);
+}
+
+function fit(text: string, width: number): string {
+  const clean = stripControl(text);
+  return clean.length <= width ? clean : `${clean.slice(0, width - 1)}…`;
+}

@@ -1,0 +1,127 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { diagnoseHost } from '../../diagnose.ts';
+import { type StagedIncident, stageIncident } from '../../drill/stage.ts';
+import { ExitCode } from '../../errors.ts';
+import { describeDuration } from '../../findings/wording.ts';
+import { LocalActions } from '../../host/local/local-actions.ts';
+import { LocalHost } from '../../host/local/local-host.ts';
+import { type Screen, screenOn, wrap } from '../../output/screen.ts';
+import { commandLine } from '../../output/shell-words.ts';
+import { textReport } from '../../output/text.ts';
+import type { VerdictCode } from '../../verdict/verdict.ts';
+import { parseDuration } from '../duration.ts';
+import { type FixFlags, resolveFixOptions } from '../fix-options.ts';
+import { type LookOptions, resolveLookOptions, wholeOption } from '../look-options.ts';
+import { fixHost } from './fix.ts';
+
+export interface DrillFlags {
+  readonly port?: string;
+  readonly keep?: string | true;
+  readonly color: boolean;
+  readonly debug?: boolean;
+}
+
+const DEFAULT_KEEP_MS = 10 * 60_000;
+
+/**
+ * `salt-triage drill`: stages the incident for real on this machine, diagnoses it, mends it,
+ * shows that it is mended, and removes every trace. With `--keep` it stops after staging.
+ *
+ * @returns 0 where every part went as it should, 1 where one did not
+ */
+export async function drillCommand(flags: DrillFlags): Promise<ExitCode> {
+  const screen = screenOn(process.stdout, flags.color);
+  const port = wholeOption(flags.port, '--port', 1024, 65_535);
+  const keepForMs =
+    typeof flags.keep === 'string' ? parseDuration(flags.keep, '--keep') : DEFAULT_KEEP_MS;
+  banner(screen, 'DRILL: staging the incident of July 2018 here; no real salt-api is touched');
+  const staged = await stageIncident({ keepForMs, ...(port === undefined ? {} : { port }) });
+  if (flags.keep !== undefined) {
+    staged.leaveStanding();
+    await showKept(screen, staged, keepForMs);
+    return ExitCode.ok;
+  }
+  try {
+    const wentWell = await practise(screen, staged, flags);
+    return wentWell ? ExitCode.ok : ExitCode.incident;
+  } finally {
+    await staged.cleanup();
+    banner(screen, 'DRILL: over; every process and file of it is gone');
+  }
+}
+
+/** Diagnose, fix, diagnose: what an operator would type. */
+async function practise(
+  screen: Screen,
+  staged: StagedIncident,
+  flags: DrillFlags,
+): Promise<boolean> {
+  const look = await resolveLookOptions({
+    port: String(staged.port),
+    saltConfigDir: staged.configDirectory,
+    probe: true,
+    probeTimeout: '2s',
+    color: flags.color,
+    // The settings of the real salt-api have no say in a drill.
+    config: '/dev/null',
+  });
+  const here = { host: new LocalHost(), actions: new LocalActions() };
+  const diagnose = async (): Promise<VerdictCode> => {
+    screen.write(`\n${screen.chalk.bold('$ salt-triage diagnose')}\n`);
+    const report = textReport(screen, 'normal');
+    const diagnosis = await diagnoseHost(here.host, look.request, look.policy, [], report);
+    return diagnosis.verdict.code;
+  };
+  if ((await diagnose()) !== 'orphan-holds-port') return false;
+  screen.write(`\n${screen.chalk.bold('$ salt-triage fix --yes')}\n`);
+  const options = resolveFixOptions({ yes: true, ...serviceFlags(staged) }, {});
+  const fixed = await fixHost(here, quietly(look), options, { color: flags.color });
+  return fixed === ExitCode.ok && (await diagnose()) === 'healthy';
+}
+
+function quietly(look: LookOptions): LookOptions {
+  return { ...look, repeated: [] };
+}
+
+function serviceFlags({
+  startCommand,
+  stopCommand,
+  directory,
+}: StagedIncident): Pick<FixFlags, 'startCmd' | 'stopCmd' | 'stateDir'> {
+  return {
+    startCmd: commandLine(startCommand),
+    stopCmd: commandLine(stopCommand),
+    stateDir: join(directory, 'trail'),
+  };
+}
+
+/** Writes settings that make the drill's own salt-api the one that is meant, and says how to use them. */
+async function showKept(screen: Screen, staged: StagedIncident, keepForMs: number): Promise<void> {
+  const { chalk, write, columns } = screen;
+  const settings = join(staged.directory, 'salt-triage.yaml');
+  const values = {
+    port: staged.port,
+    'salt-config-dir': staged.configDirectory,
+    'start-cmd': staged.startCommand,
+    'stop-cmd': staged.stopCommand,
+    'state-dir': join(staged.directory, 'trail'),
+  };
+  const lines = Object.entries(values).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`);
+  await writeFile(settings, lines.join(''), { mode: 0o600 });
+  const self = process.argv[1] === undefined ? ['salt-triage'] : ['node', process.argv[1]];
+  const span = describeDuration(keepForMs);
+  write(
+    `${wrap(`It stands for ${span} at most and then ends by itself. Practise with:`, columns, 0)}\n\n`,
+  );
+  for (const command of ['diagnose', 'fix']) {
+    // Whole, however long: these are for copying.
+    write(`  ${commandLine([...self, command, '--config', settings])}\n`);
+  }
+  const where = `The orphan is ${staged.orphanPid}, the log ${staged.logFile}`;
+  write(`\n${chalk.dim(wrap(where, columns, 0))}\n`);
+}
+
+function banner({ chalk, columns, write }: Screen, text: string): void {
+  write(`${chalk.inverse(wrap(` ${text} `, columns, 0))}\n`);
+}

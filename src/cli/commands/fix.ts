@@ -1,0 +1,264 @@
+import type { Lock } from '../../actions/lock.ts';
+import {
+  type ActionTrail,
+  type Consent,
+  type FixContext,
+  type FixResult,
+  runPlan,
+  type StepOutcome,
+} from '../../actions/run-plan.ts';
+import { diagnoseHost } from '../../diagnose.ts';
+import { ExitCode, TriageError } from '../../errors.ts';
+import { writeEvidence } from '../../evidence/evidence-file.ts';
+import type { Host, HostActions } from '../../host/host.ts';
+import { jsonFix } from '../../output/fix-json.ts';
+import { fixReport, planText } from '../../output/fix-text.ts';
+import { type Screen, screenOn, wrap } from '../../output/screen.ts';
+import { commandLine } from '../../output/shell-words.ts';
+import { textReport } from '../../output/text.ts';
+import { changesHost, leftoversOf, type Plan, type PlanStep, planFix } from '../../plan/plan.ts';
+import { chooseServiceManager, type ServiceManager } from '../../plan/service-manager.ts';
+import type { Diagnosis } from '../../verdict/diagnosis.ts';
+import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
+import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
+import { listenForInterrupts } from '../interrupts.ts';
+import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
+import { namesOtherHosts, type SshFlags } from '../ssh-flags.ts';
+
+/** A host that can be looked at and acted on. */
+export interface FixHost {
+  readonly host: Host;
+  readonly actions: HostActions;
+}
+
+/**
+ * `salt-triage fix`.
+ * @returns the exit code
+ * @throws TriageError for options that can't be used, a missing `--yes`, a fix that runs already
+ */
+export async function fixCommand(flags: LookFlags & FixFlags & SshFlags): Promise<ExitCode> {
+  const look = await resolveLookOptions(flags);
+  const options = resolveFixOptions(flags, look.settings);
+  requireConsent(flags, options);
+  if (namesOtherHosts(flags)) {
+    const { fixOtherHosts } = await import('./fix-hosts.ts');
+    return fixOtherHosts(look, options, flags);
+  }
+  const { LocalHost } = await import('../../host/local/local-host.ts');
+  const { LocalActions } = await import('../../host/local/local-actions.ts');
+  const local = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
+  return fixHost(local, look, options, flags);
+}
+
+/**
+ * Without a terminal there is nobody to ask, and a `y` from a pipe is nobody's consent.
+ * @throws TriageError (declined), with the command that would do it
+ */
+function requireConsent(flags: LookFlags & FixFlags, options: FixOptions): void {
+  if (options.yes || options.dryRun || personIsThere()) return;
+  throw new TriageError(
+    'fix changes the host and there is no terminal to ask on; nothing was done',
+    `In a runbook: ${commandLine(['salt-triage', ...process.argv.slice(2), '--yes'])}${flags.json ? '' : '   (--dry-run shows the plan)'}`,
+    ExitCode.declined,
+  );
+}
+
+/**
+ * Diagnoses a host, plans, and carries the plan out, under the lock of its port. Where the port
+ * was named the lock comes first: a second fix is turned away before it looks.
+ *
+ * @param elsewhere the name of a host behind ssh; unset for this one
+ * @param already a diagnosis that was just made and shown, as the offer of `diagnose` has it
+ */
+export async function fixHost(
+  there: FixHost,
+  look: LookOptions,
+  options: FixOptions,
+  flags: Pick<LookFlags, 'color'> & { readonly json?: boolean },
+  already?: Diagnosis,
+  elsewhere?: string,
+): Promise<ExitCode> {
+  const locks: Lock[] = [];
+  const claim = async (port: number): Promise<void> => {
+    if (options.dryRun || locks.length > 0) return;
+    const { acquireLock } = await import('../../actions/lock.ts');
+    locks.push(await acquireLock({ port, elsewhere }));
+  };
+  try {
+    if (look.request.port !== undefined) await claim(look.request.port);
+    return await mendHost(there, look, options, flags, already, claim);
+  } finally {
+    for (const lock of locks) await lock.release();
+  }
+}
+
+async function mendHost(
+  { host, actions }: FixHost,
+  look: LookOptions,
+  options: FixOptions,
+  flags: Pick<LookFlags, 'color'> & { readonly json?: boolean },
+  already: Diagnosis | undefined,
+  claim: (port: number) => Promise<void>,
+): Promise<ExitCode> {
+  // In JSON the document has standard output to itself.
+  const screen = screenOn(flags.json ? process.stderr : process.stdout, flags.color);
+  const shown = flags.json && !personIsThere() ? silent(screen) : screen;
+  const { request, policy, repeated } = look;
+  const report = textReport(shown, 'normal');
+  const before = already ?? (await diagnoseHost(host, request, policy, repeated, report));
+  await claim(before.evidence.port.number);
+  const manager = chooseServiceManager(before.evidence.service, { ...options, unit: look.unit });
+  const plan = planFix(before, manager, options);
+  const finish = (exitCode: ExitCode, result: FixResult | null, trail: string | null) => {
+    if (flags.json) {
+      const parts = { before, plan, manager, result, trail, dryRun: options.dryRun, exitCode };
+      process.stdout.write(`${JSON.stringify(jsonFix(parts))}\n`);
+    }
+    return exitCode;
+  };
+  if (plan.kind === 'nothing-to-do') {
+    shown.write(`\n${wrap(`Nothing to do: ${plan.why}`, shown.columns, 2)}\n`);
+    return finish(ExitCode.ok, null, null);
+  }
+  if (plan.kind === 'refused') {
+    process.stderr.write(`salt-triage: refused: ${plan.why}\n  ${plan.advice}\n`);
+    return finish(refusalExitCode(plan), null, null);
+  }
+  shown.write(`\n${planText(shown, plan, manager)}\n`);
+  if (options.dryRun) {
+    shown.write('Dry run: nothing was changed, and nothing recorded.\n');
+    return finish(ExitCode.ok, null, null);
+  }
+  await requireRights(actions, plan, manager, before);
+  const { openTrail } = await import('../../actions/trail.ts');
+  const trail = await openTrail({
+    stateDirectory: options.stateDirectory,
+    port: before.evidence.port.number,
+    host: before.evidence.host.name,
+    keepIncidents: options.keepIncidents,
+    keepMebibytes: options.keepMebibytes,
+  });
+  const interrupts = listenForInterrupts({ survivesHangUp: options.yes });
+  try {
+    const consent = options.yes
+      ? agreed
+      : personAtTerminal(detailsOf(actions, before), interrupts.signal);
+    const result = await runPlan(plan, before, {
+      ...contextOf({ host, actions, look, options, manager, consent, trail }),
+      observer: fixReport(shown, { brief: options.yes }),
+      interrupted: () => interrupts.interrupted,
+    });
+    const exitCode = resultExitCode(result);
+    shown.write(closing(shown, result, trail.place));
+    return finish(exitCode, result, trail.place);
+  } finally {
+    interrupts.stop();
+    await trail.close();
+  }
+}
+
+function contextOf(parts: {
+  readonly host: Host;
+  readonly actions: HostActions;
+  readonly look: LookOptions;
+  readonly options: FixOptions;
+  readonly manager: ServiceManager | null;
+  readonly consent: Consent;
+  readonly trail: ActionTrail;
+}): Omit<FixContext, 'observer' | 'interrupted'> {
+  const { look, options, ...rest } = parts;
+  return {
+    ...rest,
+    request: look.request,
+    policy: look.policy,
+    serialize: (diagnosis) => writeEvidence(diagnosis.evidence),
+    waitMs: options.waitMs,
+    commandTimeoutMs: options.commandTimeoutMs,
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  };
+}
+
+/** @throws TriageError (not permitted) before anything was changed */
+async function requireRights(
+  actions: HostActions,
+  plan: Extract<Plan, { kind: 'mend' }>,
+  manager: ServiceManager | null,
+  before: Diagnosis,
+): Promise<void> {
+  const uids = plan.steps.flatMap((step) => {
+    if (step.kind === 'kill') return [step.uid];
+    // What the stop leaves behind is killed as well, and is of those that are there now.
+    return step.kind === 'kill-leftovers' ? leftoversOf(before).map(({ facts }) => facts.uid) : [];
+  });
+  const ownCommands = manager === null || manager.kind === 'commands';
+  const commands = plan.steps.some(({ kind }) => kind === 'stop' || kind === 'start');
+  const why =
+    (await actions.missingRights(uids)) ??
+    (before.evidence.host.uid !== 0 && commands && !ownCommands
+      ? `${manager.label} takes its orders from root`
+      : null);
+  if (why === null) return;
+  throw new TriageError(
+    `not permitted to mend ${before.evidence.host.name}: ${why}; nothing was done`,
+    commandLine(['sudo', 'salt-triage', ...process.argv.slice(2)]),
+    ExitCode.notPermitted,
+  );
+}
+
+function refusalExitCode(plan: Extract<Plan, { kind: 'refused' }>): ExitCode {
+  if (plan.verdict === 'unknown') return ExitCode.unknown;
+  return plan.verdict === 'foreign-holder' ? ExitCode.refused : ExitCode.usage;
+}
+
+/** What became of the fix, as an exit code (README, "Exit codes"). */
+function resultExitCode({ outcomes, ended, recovered }: FixResult): ExitCode {
+  if (ended === 'interrupted') return ExitCode.interrupted;
+  if (recovered) return ExitCode.ok;
+  if (ended === 'aborted') return ExitCode.declined;
+  if (outcomes.some(({ notPermitted }) => notPermitted)) return ExitCode.notPermitted;
+  const changes = outcomes.filter(({ step }) => changesHost(step));
+  const done = changes.some(({ status }) => status === 'done');
+  const guarded = changes.some(({ step, status }) => step.kind === 'kill' && status === 'refused');
+  if (!done && guarded) return ExitCode.refused;
+  if (!done && changes.some(({ status }) => status === 'declined')) return ExitCode.declined;
+  if (!done && changes.some(({ status }) => status === 'refused')) return ExitCode.refused;
+  return ExitCode.incident;
+}
+
+function closing(screen: Screen, result: FixResult, place: string): string {
+  const { chalk, columns } = screen;
+  const done = result.outcomes.filter(({ status }) => status === 'done').map(titleOf);
+  const open = result.outcomes
+    .filter(({ status }) => status !== 'done' && status !== 'not-needed')
+    .map(({ step, status }) => `${step.title} (${status})`);
+  const orphansOnly = result.outcomes.some(
+    ({ step }) => step.kind === 'verify' && step.goal === 'no-orphans',
+  );
+  const head = result.recovered
+    ? chalk.green(orphansOnly ? 'Done: no orphan is left.' : 'Recovered: the API serves again.')
+    : chalk.red(`Not recovered (${result.ended}).`);
+  const lines = ['', head];
+  if (!result.recovered) {
+    lines.push(wrap(`Done: ${done.join(', ') || 'nothing'}.`, columns, 2));
+    lines.push(wrap(`Not done: ${open.join(', ') || 'nothing'}.`, columns, 2));
+  }
+  lines.push(wrap(`Trail: ${place}`, columns, 2));
+  return `${lines.join('\n')}\n`;
+}
+
+function titleOf({ step }: StepOutcome): string {
+  return step.title;
+}
+
+function detailsOf(actions: HostActions, before: Diagnosis) {
+  return async (step: PlanStep): Promise<string[]> => {
+    const { stepDetails } = await import('../../output/step-details.ts');
+    const record =
+      step.kind === 'kill' ? await actions.recordProcess(step.target.identity.pid) : new Map();
+    return stepDetails(step, before, record);
+  };
+}
+
+function silent(screen: Screen): Screen {
+  return { ...screen, interactive: false, write: () => undefined };
+}

@@ -1,0 +1,50 @@
+/** Signals during a fix: they end the sequence between two steps, never a step in its middle. */
+
+export interface Interrupts {
+  /** True once no further step should begin. */
+  readonly interrupted: boolean;
+  /** Aborts with the first of the signals, so that an open question is not left to be answered. */
+  readonly signal: AbortSignal;
+  stop(): void;
+}
+
+/**
+ * Listens for SIGINT, SIGTERM and SIGHUP.
+ * @param options `survivesHangUp`: a lost terminal is ignored, since stopping between the stop and
+ *   the start would leave the service down
+ */
+export function listenForInterrupts(options: { readonly survivesHangUp: boolean }): Interrupts {
+  const abort = new AbortController();
+  let interrupted = false;
+  const onInterrupt = () => {
+    if (!interrupted)
+      process.stderr.write('\nsalt-triage: the step in hand is finished, then it ends\n');
+    interrupted = true;
+    abort.abort();
+  };
+  const onHangUp = () => {
+    if (options.survivesHangUp) return;
+    interrupted = true;
+    abort.abort();
+  };
+  // Node's readline resets the terminal when its input ends, and throws where there is none any more.
+  const onTerminalGone = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EIO' || error.syscall !== 'setRawMode') throw error;
+  };
+  process.on('uncaughtException', onTerminalGone);
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onInterrupt);
+  process.on('SIGHUP', onHangUp);
+  return {
+    get interrupted() {
+      return interrupted;
+    },
+    signal: abort.signal,
+    stop() {
+      process.off('uncaughtException', onTerminalGone);
+      process.off('SIGINT', onInterrupt);
+      process.off('SIGTERM', onInterrupt);
+      process.off('SIGHUP', onHangUp);
+    },
+  };
+}

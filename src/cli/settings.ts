@@ -1,0 +1,254 @@
+import type { Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { ExitCode, TriageError } from '../errors.ts';
+import { stripControl } from '../output/untrusted.ts';
+import { parseDuration, parseTimeout } from './duration.ts';
+
+/** Read where `--config` is not given, if it is there. */
+const DEFAULT_SETTINGS_FILE = '/etc/salt-triage.yaml';
+
+/** What a settings file may set, each under the name of its long option; unset keys are absent. */
+export interface Settings {
+  readonly port?: number;
+  readonly saltConfigDir?: string;
+  readonly log?: string;
+  /** Milliseconds; null for the whole log. */
+  readonly since?: number | null;
+  readonly probe?: boolean;
+  /** Milliseconds. */
+  readonly probeTimeout?: number;
+  readonly closeWaitWarn?: number;
+  readonly closeWaitFail?: number;
+  readonly stateDir?: string;
+  /** Milliseconds. */
+  readonly wait?: number;
+  readonly restart?: 'always' | 'if-needed';
+  readonly service?: 'auto' | 'systemd' | 'sysv' | 'openrc';
+  readonly unit?: string;
+  /** argv; no shell is involved. */
+  readonly stopCmd?: readonly string[];
+  readonly startCmd?: readonly string[];
+  /** Milliseconds. */
+  readonly commandTimeout?: number;
+  readonly keepIncidents?: number;
+  readonly keepMebibytes?: number;
+}
+
+/** Takes what the file says to the value; throws `Unfit` with what the key needs instead. */
+type Reader<T> = (value: unknown, key: string) => T;
+
+/** A value that a key cannot take; the message completes "KEY must be …". */
+class Unfit extends Error {}
+
+const READERS: { readonly [Key in keyof Settings]-?: Reader<NonNullable<Settings[Key]> | null> } = {
+  port: whole(1, 65_535),
+  saltConfigDir: absolutePath,
+  log: absolutePath,
+  since: (value, key) => (value === 'all' ? null : duration(parseDuration)(value, key)),
+  probe: (value) => {
+    if (typeof value === 'boolean') return value;
+    throw new Unfit('true or false');
+  },
+  probeTimeout: duration(parseTimeout),
+  closeWaitWarn: whole(1, 1_000_000),
+  closeWaitFail: whole(1, 1_000_000),
+  stateDir: absolutePath,
+  wait: duration(parseTimeout),
+  restart: oneOf('always', 'if-needed'),
+  service: oneOf('auto', 'systemd', 'sysv', 'openrc'),
+  unit: (value) => {
+    if (typeof value === 'string' && /^[\w@:.\\][\w@:.\\-]{0,254}$/.test(value)) return value;
+    throw new Unfit('the name of a unit, such as salt-api');
+  },
+  stopCmd: command,
+  startCmd: command,
+  commandTimeout: duration(parseTimeout),
+  keepIncidents: whole(1, 1_000_000),
+  keepMebibytes: (value) => {
+    if (typeof value === 'number' && value > 0 && value <= 1e9) return value;
+    throw new Unfit('a number greater than 0');
+  },
+};
+
+const KEYS: ReadonlyMap<string, keyof Settings> = new Map(
+  Object.keys(READERS).map((name) => [kebabCase(name), name as keyof Settings]),
+);
+
+/**
+ * The settings of `path`, which `--config` gave, or of /etc/salt-triage.yaml, which need not
+ * exist. Everything that is wrong with the file is a usage error that names key and line: nothing
+ * in it is passed over.
+ */
+export async function loadSettings(path: string | undefined): Promise<Settings> {
+  const file = path ?? DEFAULT_SETTINGS_FILE;
+  let text: string;
+  let status: Stats;
+  try {
+    const handle = await open(file, 'r');
+    try {
+      status = await handle.stat();
+      text = await handle.readFile('utf8');
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' && path === undefined) return {};
+    throw new TriageError(
+      stripControl(`cannot read the settings in ${file}: ${whyUnreadable(code)}`),
+      path === undefined
+        ? 'Make it readable, or go without it: --config /dev/null.'
+        : 'Give --config a file that exists and can be read.',
+      ExitCode.usage,
+      { cause: error },
+    );
+  }
+  const settings = await parseSettings(text, file);
+  if (settings.stopCmd !== undefined || settings.startCmd !== undefined) {
+    refuseForeignCommands(file, status);
+  }
+  return settings;
+}
+
+async function parseSettings(text: string, file: string): Promise<Settings> {
+  if (text.trim() === '') return {};
+  const { isMap, isScalar, LineCounter, parseDocument } = await import('yaml');
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: 'error',
+  });
+  const fault = document.errors[0];
+  if (fault !== undefined) throw wrong(file, lines.linePos(fault.pos[0]).line, fault.message);
+  const contents = document.contents;
+  if (contents === null || (isScalar(contents) && contents.value === null)) return {};
+  if (!isMap(contents))
+    throw wrong(file, 1, 'must be a mapping of settings, one "key: value" a line');
+
+  const settings: Partial<Record<keyof Settings, unknown>> = {};
+  for (const { key: keyNode, value: valueNode } of contents.items) {
+    const start = isScalar(keyNode) ? keyNode.range?.[0] : undefined;
+    const line = start === undefined ? null : lines.linePos(start).line;
+    const key = isScalar(keyNode) ? String(keyNode.value) : 'a key that is no word';
+    const name = KEYS.get(key);
+    if (name === undefined) throw wrong(file, line, unknownKey(key));
+    try {
+      const value: unknown = isNode(valueNode) ? valueNode.toJS(document) : valueNode;
+      settings[name] = READERS[name](value, key);
+    } catch (error) {
+      if (error instanceof Unfit) throw wrong(file, line, `${key} must be ${error.message}`);
+      if (error instanceof TriageError) throw wrong(file, line, error.message, error.advice);
+      // An alias without its anchor.
+      throw wrong(file, line, `${key}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return settings as Settings;
+}
+
+/** Commands run as whoever runs fix, mostly root: nobody else may have written them. */
+function refuseForeignCommands(file: string, status: Stats): void {
+  const self = process.geteuid?.() ?? 0;
+  const fault =
+    status.uid !== 0 && status.uid !== self
+      ? `belongs to uid ${status.uid}, neither root nor you`
+      : (status.mode & 0o002) !== 0
+        ? 'can be written by everyone'
+        : null;
+  if (fault === null) return;
+  throw new TriageError(
+    stripControl(`${file} sets stop-cmd or start-cmd, and ${fault}`),
+    stripControl(`Look through it, then: chown root ${file} && chmod o-w ${file}`),
+    ExitCode.usage,
+  );
+}
+
+function wrong(file: string, line: number | null, message: string, advice?: string): TriageError {
+  const where = line === null ? file : `${file} line ${line}`;
+  return new TriageError(
+    stripControl(`${where}: ${message}`),
+    advice ?? `Correct ${stripControl(file)} and run it again.`,
+    ExitCode.usage,
+  );
+}
+
+function unknownKey(key: string): string {
+  if (key === 'yes') {
+    return '--yes cannot be set in a file: consent is given each time, on the command line';
+  }
+  const near = [...KEYS.keys()]
+    .map((known) => ({ known, distance: editDistance(key.toLowerCase(), known) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const shown = JSON.stringify(key.slice(0, 60));
+  return near !== undefined && near.distance <= Math.max(2, near.known.length / 3)
+    ? `unknown key ${shown}; did you mean ${near.known}?`
+    : `unknown key ${shown}; known are ${[...KEYS.keys()].join(', ')}`;
+}
+
+/** Levenshtein distance, of which only names worth a suggestion matter. */
+function editDistance(given: string, known: string): number {
+  const from = given.slice(0, 40);
+  let row = Array.from({ length: known.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= from.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= known.length; j += 1) {
+      const above = row[j] ?? 0;
+      const diagonal = row[j - 1] ?? 0;
+      const left = next[j - 1] ?? 0;
+      next.push(Math.min(above + 1, left + 1, diagonal + (from[i - 1] === known[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}
+
+function whole(least: number, most: number): Reader<number> {
+  return (value) => {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) {
+      return value;
+    }
+    throw new Unfit(`a whole number from ${least} to ${most}`);
+  };
+}
+
+function duration(parse: typeof parseDuration): Reader<number> {
+  return (value, key) => {
+    if (typeof value === 'string' || typeof value === 'number') return parse(String(value), key);
+    throw new Unfit('a duration, such as 5s or 24h');
+  };
+}
+
+function oneOf<const Word extends string>(...words: Word[]): Reader<Word> {
+  return (value) => {
+    const word = words.find((candidate) => candidate === value);
+    if (word !== undefined) return word;
+    throw new Unfit(`one of ${words.join(', ')}`);
+  };
+}
+
+function absolutePath(value: unknown): string {
+  if (typeof value === 'string' && value.startsWith('/') && !value.includes('\0')) return value;
+  throw new Unfit('an absolute path');
+}
+
+function command(value: unknown): readonly string[] {
+  const isArgument = (part: unknown): part is string =>
+    typeof part === 'string' && !part.includes('\0');
+  if (Array.isArray(value) && value.every(isArgument) && value[0]) return value;
+  throw new Unfit('a list of strings, the program first: [supervisorctl, stop, salt-api]');
+}
+
+function isNode(value: unknown): value is { toJS(document: unknown): unknown } {
+  return typeof value === 'object' && value !== null && 'toJS' in value;
+}
+
+function kebabCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function whyUnreadable(code: unknown): string {
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EACCES') return 'permission denied';
+  if (code === 'EISDIR') return 'is a directory';
+  return String(code);
+}

@@ -1,0 +1,304 @@
+import type { BindWording } from './evidence.ts';
+
+/** Turns a wall clock reading of the log's host (month 1 to 12) into epoch milliseconds. */
+export type LocalTime = (
+  year: number,
+  month: number,
+  day: number,
+  hour: number,
+  minute: number,
+  second: number,
+) => number;
+
+/** The zone of the host that this runs on, with its daylight saving. */
+export const hostLocalTime: LocalTime = (year, month, day, hour, minute, second) =>
+  new Date(year, month - 1, day, hour, minute, second).getTime();
+
+/** A zone that is `utcOffsetMinutes` east of UTC the whole year. */
+export function fixedOffsetTime(utcOffsetMinutes: number): LocalTime {
+  return (year, month, day, hour, minute, second) =>
+    Date.UTC(year, month - 1, day, hour, minute - utcOffsetMinutes, second);
+}
+
+/** What it takes to read a log's times. */
+export interface LogClock {
+  readonly localTime: LocalTime;
+  /** The host's clock, epoch ms: syslog times carry no year. */
+  readonly now: number;
+}
+
+/** One line of a log, split into its head and its message. */
+export interface LogLine {
+  /** Epoch ms, null where the line carries no time. */
+  readonly at: number | null;
+  readonly pid: number | null;
+  /** `ERROR`, `DEBUG`, … or null. */
+  readonly level: string | null;
+  /** The logger, without its line number: `cherrypy.error`. */
+  readonly logger: string | null;
+  /** True where the line begins a record, false where it goes on with one (a traceback). */
+  readonly opens: boolean;
+  /** What follows the head. */
+  readonly message: string;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const DAY = 86_400_000;
+
+const ISO_TIME =
+  /^\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ?(Z|[+-]\d\d:?\d\d)(?![\w:]))?\]?/;
+const SYSLOG_TIME =
+  /^(?:<\d{1,3}>)?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.\d{1,9})? /;
+const C_TIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})/;
+const CLOCK_ONLY = /^\d\d:\d\d:\d\d(?:[.,]\d{1,9})? ?(?=\[)/;
+/** CherryPy's own stamp, `[13/Jul/2018:09:27:57]` (salt-facts §3). */
+const CHERRYPY_TIME = /^(\d\d)\/([A-Z][a-z]{2})\/(\d{4}):(\d\d):(\d\d):(\d\d)(?: ?([+-]\d{4}))?$/;
+/** `host ident[pid]: ` of syslog and of `journalctl -o short-iso`. */
+const SYSLOG_IDENT = /^ ?(?!\[)\S{1,256} ([^\s[\]:]{1,128})(?:\[(\d{1,10})\])?: ?/;
+const BRACKETS = /^\s{0,8}\[([^\]]{0,512})\]/;
+const LEVEL = /^(CRITICAL|FATAL|ERROR|WARNING|WARN|INFO|PROFILE|DEBUG|TRACE|GARBAGE|QUIET)\s*$/;
+const LOGGER = /^([A-Za-z_][\w.]*)\s*(?::\d+\s*)?$/;
+const BARE_LEVEL =
+  /^(?:\s*[^\s[\]]{1,128}){0,2}?\s*\b(CRITICAL|FATAL|ERROR|WARNING|WARN|INFO|PROFILE|DEBUG|TRACE|GARBAGE)\b/;
+const TRACEBACK_GOES_ON =
+  /^(?:\s|$|Traceback \(most recent|During handling of|The above exception|[A-Za-z_][\w.]*: )/;
+
+function zoneOffset(zone: string): number {
+  if (zone === 'Z') return 0;
+  const sign = zone.startsWith('-') ? -1 : 1;
+  return sign * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2)));
+}
+
+function epoch(
+  clock: LogClock,
+  fields: readonly [number, number, number, number, number, number],
+  zone: string | undefined,
+): number | null {
+  const [, month, day, hour, minute, second] = fields;
+  if (month < 1 || month > 12 || day < 1 || day > 31) return null;
+  if (hour > 23 || minute > 59 || second > 60) return null;
+  const local = zone === undefined ? clock.localTime : fixedOffsetTime(zoneOffset(zone));
+  const at = local(...fields);
+  return Number.isFinite(at) ? at : null;
+}
+
+interface Stamp {
+  readonly at: number | null;
+  readonly length: number;
+  readonly syslog: boolean;
+}
+
+function leadingStamp(line: string, clock: LogClock): Stamp | null {
+  const iso = ISO_TIME.exec(line);
+  if (iso !== null) {
+    const [all, year, month, day, hour, minute, second, fraction, zone] = iso;
+    const at = epoch(
+      clock,
+      [Number(year), Number(month), Number(day), Number(hour), Number(minute), Number(second)],
+      zone,
+    );
+    const ms = fraction === undefined ? 0 : Math.floor(Number(`0.${fraction}`) * 1000);
+    return { at: at === null ? null : at + ms, length: all.length, syslog: false };
+  }
+  const syslog = SYSLOG_TIME.exec(line);
+  if (syslog !== null) {
+    const [all, monthName = '', day, hour, minute, second] = syslog;
+    const month = MONTHS.indexOf(monthName) + 1;
+    const thisYear = new Date(clock.now).getUTCFullYear();
+    // A year-less time is of the latest year that does not put it in the future.
+    const inYear = (year: number): number | null =>
+      epoch(
+        clock,
+        [year, month, Number(day), Number(hour), Number(minute), Number(second)],
+        undefined,
+      );
+    const candidates = [thisYear + 1, thisYear, thisYear - 1].map(inYear);
+    const at = candidates.find((time) => time !== null && time <= clock.now + DAY) ?? null;
+    return { at, length: all.length - 1, syslog: true };
+  }
+  const c = C_TIME.exec(line);
+  if (c !== null) {
+    const [all, monthName = '', day, hour, minute, second, year] = c;
+    const month = MONTHS.indexOf(monthName) + 1;
+    const at = epoch(
+      clock,
+      [Number(year), month, Number(day), Number(hour), Number(minute), Number(second)],
+      undefined,
+    );
+    return { at, length: all.length, syslog: false };
+  }
+  return null;
+}
+
+function cherryPyTime(text: string, clock: LogClock): number | null {
+  const stamp = CHERRYPY_TIME.exec(text);
+  if (stamp === null) return null;
+  const [, day, monthName = '', year, hour, minute, second, zone] = stamp;
+  const month = MONTHS.indexOf(monthName) + 1;
+  return epoch(
+    clock,
+    [Number(year), month, Number(day), Number(hour), Number(minute), Number(second)],
+    zone,
+  );
+}
+
+/**
+ * Reads the head of one line, in any of Salt's formats (salt-facts §3: with and without pid and
+ * line number, name column of any width, other `log_datefmt`), in CherryPy's own `log_error_file`
+ * format, or behind the prefix of syslog and journald.
+ *
+ * @param line without its line end; leading NULs (a hole that copytruncate left) are skipped
+ */
+export function parseLogLine(line: string, clock: LogClock): LogLine {
+  const text = line.replace(/^[\0\ufeff]+/, '').replace(/\r$/, '');
+  const stamp = leadingStamp(text, clock);
+  let rest = stamp === null ? text : text.slice(stamp.length);
+  let at = stamp?.at ?? null;
+  let pid: number | null = null;
+  let level: string | null = null;
+  let logger: string | null = null;
+
+  const ident = stamp === null ? null : SYSLOG_IDENT.exec(rest);
+  const behindSyslog = ident !== null && (stamp?.syslog === true || ident[2] !== undefined);
+  if (ident !== null && behindSyslog) {
+    pid = ident[2] === undefined ? null : Number(ident[2]);
+    rest = rest.slice(ident[0].length);
+  }
+  const clockOnly = CLOCK_ONLY.exec(rest);
+  if (clockOnly !== null) rest = rest.slice(clockOnly[0].length);
+
+  let cherryPyStamp = false;
+  for (let count = 0; count < 8; count += 1) {
+    const bracket = BRACKETS.exec(rest);
+    if (bracket === null) break;
+    const [all, content = ''] = bracket;
+    const time = cherryPyTime(content, clock);
+    const levelName = LEVEL.exec(content)?.[1];
+    const loggerName = LOGGER.exec(content)?.[1];
+    if (time !== null) {
+      cherryPyStamp = true;
+      at ??= time;
+    } else if (levelName !== undefined) level ??= levelName;
+    else if (/^\s*\d{1,10}\s*$/.test(content)) pid = Number(content);
+    else if (loggerName !== undefined) logger ??= loggerName;
+    else if (!/^JID: /.test(content)) break;
+    rest = rest.slice(all.length);
+  }
+  if (level === null && stamp !== null) level = BARE_LEVEL.exec(rest)?.[1] ?? null;
+
+  const headed = level !== null || cherryPyStamp || clockOnly !== null;
+  const opens =
+    stamp === null || behindSyslog
+      ? headed || (behindSyslog && !TRACEBACK_GOES_ON.test(rest))
+      : true;
+  return { at, pid, level, logger, opens, message: opens ? rest.replace(/^\s+/, '') : rest };
+}
+
+/** A line that says that the port could not be bound. */
+export interface BindFailure {
+  readonly wording: BindWording;
+  /** Null where the line names no port. */
+  readonly port: number | null;
+  /** True for CherryPy's `ChannelFailures`, which repeats an error that was logged before. */
+  readonly wrapper: boolean;
+}
+
+const EXCEPTION = '^\\s*[A-Za-z_][\\w.]{0,200}: ';
+const PORT_NOT_FREE = "Port u?'?(\\d{1,5})'? not free on ";
+const NOT_FREE_LINE = new RegExp(`${EXCEPTION}${PORT_NOT_FREE}`);
+const NO_SOCKET_LINE = new RegExp(`${EXCEPTION}No socket could be created(?![\\w])(.*)`, 's');
+const CHANNEL_FAILURES = /^\s*(?:[\w.]{0,200}\.)?ChannelFailures: (.*)/s;
+const TORNADO_LINE = /^\s*rest_tornado unable to bind to port (\d{1,5})/i;
+const IN_USE_LINE =
+  /^\s*(?:socket\.error|error|OSError|IOError): \[Errno (?:98|48)\] (?:error while attempting to bind on address \(u?'[^']{0,256}', (\d{1,5})[^)]{0,64}\): )?address already in use/i;
+
+function portNumber(text: string | undefined): number | null {
+  const port = Number(text);
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : null;
+}
+
+/**
+ * `No socket could be created` goes on with each address that failed since CherryPy 3.3; before, it
+ * says nothing more. Only EADDRINUSE is a port that is held: EACCES is a lack of rights
+ * (salt-facts §4.1).
+ */
+function noSocket(rest: string, wrapper: boolean): BindFailure | null {
+  const inUse = /\[Errno (?:98|48)\]/.test(rest);
+  if (!inUse && /\[Errno \d+\]/.test(rest)) return null;
+  const port = /\(u?'[^']{0,256}', (\d{1,5})[^)]{0,64}\): \[Errno (?:98|48)\]/.exec(rest)?.[1];
+  return { wording: 'no-socket-created', port: portNumber(port), wrapper };
+}
+
+/**
+ * Recognises every wording of "the port can't be bound" in salt-facts §4.1 and §9, where it is
+ * what an exception said: `not bound on`, source lines of a traceback, salt-master's
+ * `Unable to bind socket` and text that merely quotes an error are none.
+ *
+ * @param message a line without its log head
+ */
+export function recogniseBindFailure(message: string): BindFailure | null {
+  const failures = CHANNEL_FAILURES.exec(message)?.[1];
+  if (failures !== undefined) {
+    const wrapped = new RegExp(`\\(u?["']${PORT_NOT_FREE}`).exec(failures);
+    if (wrapped !== null) {
+      return { wording: 'port-not-free', port: portNumber(wrapped[1]), wrapper: true };
+    }
+    const socketless = /No socket could be created(.*)/s.exec(failures)?.[1];
+    if (socketless !== undefined) return noSocket(socketless, true);
+    return /\((?:98|48), ["']Address already in use/.test(failures)
+      ? { wording: 'address-in-use', port: null, wrapper: true }
+      : null;
+  }
+  const notFree = NOT_FREE_LINE.exec(message);
+  if (notFree !== null) {
+    return { wording: 'port-not-free', port: portNumber(notFree[1]), wrapper: false };
+  }
+  const socketless = NO_SOCKET_LINE.exec(message)?.[1];
+  if (socketless !== undefined) return noSocket(socketless, false);
+  const tornado = TORNADO_LINE.exec(message);
+  if (tornado !== null) {
+    return { wording: 'tornado-unable', port: portNumber(tornado[1]), wrapper: false };
+  }
+  const inUse = IN_USE_LINE.exec(message);
+  if (inUse !== null)
+    return { wording: 'address-in-use', port: portNumber(inUse[1]), wrapper: false };
+  return null;
+}
+
+/** What kind of record an error stands in, by the message that opened it (salt-facts §4.1). */
+export type RecordKind =
+  | 'start-listener'
+  | 'stop-listener'
+  | 'http-server'
+  | 'salt-master'
+  | 'other';
+
+/** Tells a failed start from CherryPy's check after a stop and from salt-master's own ports. */
+export function recordKind(opening: LogLine): RecordKind {
+  const listener = /Error in '(\w+)' listener/.exec(opening.message)?.[1];
+  if (listener !== undefined) return listener === 'start' ? 'start-listener' : 'stop-listener';
+  if (/error in start listener/i.test(opening.message)) return 'start-listener';
+  if (/Error in HTTP server/.test(opening.message)) return 'http-server';
+  const masterLogger = /^salt\.(?:master|transport|daemons|minion)\b/.test(opening.logger ?? '');
+  if (masterLogger || /:450[56]\b|Unable to bind socket/.test(opening.message)) {
+    return 'salt-master';
+  }
+  return 'other';
+}
+
+/** Levels at which nothing is an error: what stands in such a record is quoted. */
+export function isBelowError(level: string | null): boolean {
+  return level !== null && /^(?:INFO|PROFILE|DEBUG|TRACE|GARBAGE|QUIET)$/.test(level);
+}
+
+/**
+ * The pid of a netapi child that the manager says has died (salt-facts §1.5); null for any other
+ * line, those of salt-master's own process manager included.
+ */
+export function recogniseChildDeath(message: string): number | null {
+  const death = /^\s*Process (.{1,400}?) \((\d{1,10})\) died with exit status -?\w+/.exec(message);
+  if (death === null) return null;
+  const [, what = '', pid] = death;
+  if (/\bsalt\.(?!client\.netapi|loaded|netapi)/.test(what)) return null;
+  return Number(pid);
+}

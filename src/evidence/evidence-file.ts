@@ -1,0 +1,342 @@
+/** The file that `--save` writes and `--from` reads: evidence with a digest of itself. */
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { ExitCode, TriageError } from '../errors.ts';
+import { stripControl } from '../output/untrusted.ts';
+import { type Evidence, MAX_EVENT_TIMES } from './evidence.ts';
+
+const FORMAT = 'salt-triage-evidence';
+const SCHEMA_VERSION = 1;
+
+/** Characters of the largest file that is read; a host with 50,000 peers makes about 1 MiB. */
+const MAX_TEXT = 64 * 1024 * 1024;
+/** A bound on every list without one of its own. */
+const MAX_LIST = 100_000;
+/** The last millisecond of the year 9999: far within what `Date` can hold. */
+const MAX_TIME = 253_402_300_799_999;
+/** Three hundred years of uptime at 100 ticks a second; at 1 a second still a valid `Date`. */
+const MAX_TICKS = 1e12;
+
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const signed = v.pipe(v.number(), v.safeInteger());
+const time = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIME));
+const span = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIME));
+const ticks = v.pipe(whole, v.maxValue(MAX_TICKS));
+const portNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
+const maybeText = v.nullable(v.string());
+
+function list<T extends v.GenericSchema>(item: T, most = MAX_LIST) {
+  return v.pipe(v.array(item), v.maxLength(most));
+}
+
+const blindLook = v.strictObject({
+  seen: v.literal(false),
+  cause: v.picklist(['permission', 'missing', 'timeout', 'malformed', 'unsupported', 'not-asked']),
+  why: v.string(),
+});
+
+function look<T extends v.GenericSchema>(value: T) {
+  return v.variant('seen', [v.strictObject({ seen: v.literal(true), value }), blindLook]);
+}
+
+const tcpState = v.picklist([
+  'ESTABLISHED',
+  'SYN_SENT',
+  'SYN_RECV',
+  'FIN_WAIT1',
+  'FIN_WAIT2',
+  'TIME_WAIT',
+  'CLOSE',
+  'CLOSE_WAIT',
+  'LAST_ACK',
+  'LISTEN',
+  'CLOSING',
+  'NEW_SYN_RECV',
+]);
+
+const peers = list(
+  v.strictObject({
+    address: v.string(),
+    state: tcpState,
+    accepted: whole,
+    unaccepted: whole,
+    unreadBytes: whole,
+  }),
+);
+
+const namespace = v.picklist(['ours', 'other', 'unseen']);
+
+const evidenceSchema = v.strictObject({
+  schemaVersion: v.literal(1),
+  host: v.strictObject({
+    name: v.string(),
+    now: time,
+    utcOffsetMinutes: v.pipe(signed, v.minValue(-1440), v.maxValue(1440)),
+    bootId: v.string(),
+    bootedAt: time,
+    ticksPerSecond: v.pipe(whole, v.minValue(1)),
+    uid: whole,
+  }),
+  instance: v.strictObject({
+    configDirectory: v.string(),
+    origin: v.picklist(['option', 'environment', 'argv', 'default']),
+  }),
+  port: v.strictObject({
+    number: portNumber,
+    origin: v.variant('kind', [
+      v.strictObject({ kind: v.literal('option') }),
+      v.strictObject({ kind: v.literal('config'), file: v.string(), key: v.string() }),
+      v.strictObject({ kind: v.literal('default'), why: v.string() }),
+    ]),
+  }),
+  policy: v.strictObject({ closeWaitWarn: whole, closeWaitFail: whole }),
+  config: look(
+    v.strictObject({
+      directory: v.string(),
+      files: list(v.string()),
+      problems: list(v.string()),
+      netapi: v.nullable(
+        v.strictObject({
+          module: v.picklist(['rest_cherrypy', 'rest_tornado', 'rest_wsgi']),
+          port: portNumber,
+          file: v.string(),
+          host: v.string(),
+          tls: v.boolean(),
+          backlog: whole,
+        }),
+      ),
+      apiLogFile: maybeText,
+      logFile: maybeText,
+      pidFile: maybeText,
+    }),
+  ),
+  sockets: look(
+    v.strictObject({
+      listeners: list(
+        v.strictObject({
+          family: v.picklist(['ipv4', 'ipv6']),
+          address: v.string(),
+          inode: whole,
+          uid: whole,
+          acceptQueue: whole,
+        }),
+        10_000,
+      ),
+      peers,
+      overflow: peers,
+      ipv6: v.boolean(),
+    }),
+  ),
+  processes: look(
+    v.strictObject({
+      total: whole,
+      processes: list(
+        v.strictObject({
+          pid: whole,
+          ppid: whole,
+          startTicks: ticks,
+          state: v.pipe(v.string(), v.length(1)),
+          processGroup: signed,
+          session: signed,
+          threads: whole,
+          cpuTicks: ticks,
+          uid: signed,
+          argv: list(v.string()),
+          comm: v.string(),
+          cgroup: maybeText,
+          networkNamespace: namespace,
+          pidNamespace: namespace,
+          fds: v.picklist(['read', 'denied', 'skipped']),
+          listens: list(whole),
+          portConnections: whole,
+          waitChannel: maybeText,
+        }),
+        10_000,
+      ),
+      deniedFds: whole,
+      deniedArgv: whole,
+      hidden: v.boolean(),
+    }),
+  ),
+  service: look(
+    v.strictObject({
+      pidFiles: list(
+        v.strictObject({ path: v.string(), pid: v.nullable(whole), modifiedAt: time }),
+      ),
+      systemd: look(
+        v.nullable(
+          v.strictObject({
+            unit: v.string(),
+            loadState: v.string(),
+            activeState: v.string(),
+            subState: v.string(),
+            mainPid: whole,
+            controlGroup: v.string(),
+            killMode: v.string(),
+            restarts: whole,
+            partOf: list(v.string()),
+            stopsAlso: list(v.string()),
+            result: v.string(),
+          }),
+        ),
+      ),
+      initScript: v.boolean(),
+      openRc: v.boolean(),
+    }),
+  ),
+  apiLog: look(
+    v.strictObject({
+      source: v.variant('kind', [
+        v.strictObject({
+          kind: v.literal('file'),
+          path: v.string(),
+          origin: v.picklist(['option', 'argv', 'config', 'default']),
+        }),
+        v.strictObject({ kind: v.literal('journal'), unit: v.string() }),
+      ]),
+      files: list(v.strictObject({ path: v.string(), bytesRead: whole })),
+      windowFrom: v.nullable(time),
+      events: whole,
+      firstAt: v.nullable(time),
+      lastAt: v.nullable(time),
+      times: list(time, MAX_EVENT_TIMES),
+      pids: list(whole),
+      wordings: v.strictObject({
+        'port-not-free': v.exactOptional(whole),
+        'no-socket-created': v.exactOptional(whole),
+        'tornado-unable': v.exactOptional(whole),
+        'address-in-use': v.exactOptional(whole),
+      }),
+      ports: list(whole),
+      samples: list(v.string()),
+      childDeaths: whole,
+      dated: v.boolean(),
+      notes: list(v.string()),
+    }),
+  ),
+  answer: look(
+    v.variant('kind', [
+      v.strictObject({
+        kind: v.literal('answered'),
+        status: whole,
+        afterMs: span,
+        tls: v.boolean(),
+      }),
+      v.strictObject({ kind: v.literal('no-reply'), afterMs: span, tls: v.boolean() }),
+      v.strictObject({ kind: v.literal('no-connection'), afterMs: span }),
+      v.strictObject({ kind: v.literal('refused') }),
+      v.strictObject({ kind: v.literal('broken'), afterMs: span, error: v.string() }),
+    ]),
+  ),
+}) satisfies v.GenericSchema<Evidence>;
+
+type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
+
+/** What the schema takes; that it is `Evidence`, both ways, is checked where it is used. */
+type FileEvidence = Frozen<v.InferOutput<typeof evidenceSchema>>;
+
+/**
+ * The text of an evidence file: one line of JSON with a digest of the evidence in it.
+ * It holds what the host showed, argv and log lines included: write it with mode 0600.
+ */
+export function writeEvidence(evidence: Evidence): string {
+  const body = canonicalJson(evidence satisfies FileEvidence);
+  const head = JSON.stringify({
+    format: FORMAT,
+    schemaVersion: SCHEMA_VERSION,
+    sha256: digest(body),
+  });
+  return `${head.slice(0, -1)},"evidence":${body}}\n`;
+}
+
+/**
+ * Reads an evidence file. The digest is over the evidence with sorted keys, so a file that was
+ * only laid out anew (`jq .`) is still good.
+ *
+ * @throws TriageError `usage` for text that is no evidence file or one of a newer version,
+ *   `unknown` for an evidence file that is damaged
+ */
+export function parseEvidence(text: string): Evidence {
+  if (text.length > MAX_TEXT) {
+    throw notEvidence(`it is larger than ${MAX_TEXT / 1024 / 1024} MiB`);
+  }
+  const envelope = readEnvelope(text);
+  const result = v.safeParse(evidenceSchema, envelope.evidence, { abortEarly: true });
+  if (!result.success) throw damaged(describeIssue(result.issues[0]));
+  // Hashed only now: the schema has bounded how deep it nests. Hashed as it came, because the
+  // schema takes an empty list for an object without required keys.
+  if (digest(canonicalJson(envelope.evidence)) !== envelope.sha256) {
+    throw damaged('its digest does not match its content');
+  }
+  return result.output;
+}
+
+interface Envelope {
+  readonly sha256: unknown;
+  readonly evidence: unknown;
+}
+
+function readEnvelope(text: string): Envelope {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    // A file of ours that was cut off is no JSON any more, but it is still one of ours.
+    if (text.slice(0, 200).includes(`"${FORMAT}"`)) {
+      throw damaged('it is not whole: no valid JSON', error);
+    }
+    throw notEvidence('it is no JSON', error);
+  }
+  const envelope = v.safeParse(
+    v.looseObject({ format: v.literal(FORMAT), schemaVersion: v.number() }),
+    value,
+  );
+  if (!envelope.success) throw notEvidence(`it does not say "format":"${FORMAT}"`);
+  const { schemaVersion, sha256, evidence } = envelope.output;
+  if (schemaVersion !== SCHEMA_VERSION) {
+    throw new TriageError(
+      `the evidence file has schema version ${schemaVersion}; this salt-triage reads ${SCHEMA_VERSION}`,
+      'read it with the salt-triage version that saved it',
+      ExitCode.usage,
+    );
+  }
+  return { sha256, evidence };
+}
+
+function notEvidence(why: string, cause?: unknown): TriageError {
+  return new TriageError(
+    `this is no salt-triage evidence file: ${why}`,
+    'give --from a file that `salt-triage diagnose --save FILE` wrote',
+    ExitCode.usage,
+    { cause },
+  );
+}
+
+function damaged(why: string, cause?: unknown): TriageError {
+  return new TriageError(
+    `the evidence file is damaged: ${why}`,
+    'copy it again from where it was saved, or take new evidence with --save',
+    ExitCode.unknown,
+    { cause },
+  );
+}
+
+/** Where the evidence is wrong, without quoting it: what it holds is a stranger's. */
+function describeIssue(issue: v.BaseIssue<unknown>): string {
+  const where = v.getDotPath(issue);
+  if (where === null) return 'it holds no evidence';
+  return `${stripControl(where).slice(0, 120)} is not as expected`;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** JSON with the keys of every object sorted. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}

@@ -1,0 +1,313 @@
+/**
+ * The plain data that a look at a host returns and that every judgement is made from.
+ * It survives `JSON.stringify`: `--save` writes it, `--from` reads it, and ssh hosts send it.
+ * Times are epoch milliseconds of the *host's* clock unless a name says otherwise.
+ */
+
+/** Why a look came back without data. */
+export type BlindCause =
+  | 'permission'
+  | 'missing'
+  | 'timeout'
+  | 'malformed'
+  | 'unsupported'
+  | 'not-asked';
+
+/** Either what was seen, or why nothing could be: a failed look is never an empty one. */
+export type Look<T> =
+  | { readonly seen: true; readonly value: T }
+  | { readonly seen: false; readonly cause: BlindCause; readonly why: string };
+
+/** Wraps what a look saw. */
+export function seen<T>(value: T): Look<T> {
+  return { seen: true, value };
+}
+
+/** Says that a look failed, with a reason an operator can act on. */
+export function blind(cause: BlindCause, why: string): Look<never> {
+  return { seen: false, cause, why };
+}
+
+/** The host itself, and the clock and boot that every other number is relative to. */
+export interface HostFacts {
+  readonly name: string;
+  /** The host's clock when the look began. */
+  readonly now: number;
+  /** Minutes east of UTC in the host's zone, as its log's local times need. */
+  readonly utcOffsetMinutes: number;
+  /** `/proc/sys/kernel/random/boot_id`: a start time is only comparable within one boot. */
+  readonly bootId: string;
+  /** `btime` of `/proc/stat`, in ms. */
+  readonly bootedAt: number;
+  /** `sysconf(_SC_CLK_TCK)`; 100 on every Linux that Salt supports. */
+  readonly ticksPerSecond: number;
+  /** Effective uid of whoever looked. */
+  readonly uid: number;
+}
+
+/** Which TCP port is examined, and who said so. */
+export interface PortChoice {
+  readonly number: number;
+  readonly origin:
+    | { readonly kind: 'option' }
+    | { readonly kind: 'config'; readonly file: string; readonly key: string }
+    | { readonly kind: 'default'; readonly why: string };
+}
+
+/** What of the Salt master config bears on salt-api (salt-facts §3). */
+export interface SaltConfigFacts {
+  readonly directory: string;
+  /** Files that were read, in the order Salt reads them. */
+  readonly files: readonly string[];
+  /** Files that exist and could not be read or parsed, each with its reason. */
+  readonly problems: readonly string[];
+  readonly netapi: {
+    readonly module: 'rest_cherrypy' | 'rest_tornado' | 'rest_wsgi';
+    readonly port: number;
+    readonly file: string;
+    /** Address it binds; `0.0.0.0` where the config is silent. */
+    readonly host: string;
+    readonly tls: boolean;
+    /** The listen(2) backlog: `queue_size` (cherrypy, 30) or `backlog` (tornado, 128). */
+    readonly backlog: number;
+  } | null;
+  /** `api_logfile`, made absolute with `root_dir`; null where the config is silent. */
+  readonly apiLogFile: string | null;
+  /** `log_file`, which Salt up to 2015.8 also used for salt-api. */
+  readonly logFile: string | null;
+  /** `api_pidfile` (2016.3+), else `pidfile` (to 2015.8), made absolute; null where silent. */
+  readonly pidFile: string | null;
+}
+
+export type TcpState =
+  | 'ESTABLISHED'
+  | 'SYN_SENT'
+  | 'SYN_RECV'
+  | 'FIN_WAIT1'
+  | 'FIN_WAIT2'
+  | 'TIME_WAIT'
+  | 'CLOSE'
+  | 'CLOSE_WAIT'
+  | 'LAST_ACK'
+  | 'LISTEN'
+  | 'CLOSING'
+  | 'NEW_SYN_RECV';
+
+/** One listening socket on the port. */
+export interface Listener {
+  readonly family: 'ipv4' | 'ipv6';
+  /** Presentation form, `0.0.0.0` and `::` for the wildcards. */
+  readonly address: string;
+  readonly inode: number;
+  readonly uid: number;
+  /** Connections the kernel completed that nobody accepted: `rx_queue` of a LISTEN row. */
+  readonly acceptQueue: number;
+}
+
+/** The port's sockets in one state with one peer address. */
+export interface PeerSockets {
+  /** IPv4-mapped peers are shown as IPv4. */
+  readonly address: string;
+  readonly state: TcpState;
+  /** With an inode: accepted, so some process has the fd. */
+  readonly accepted: number;
+  /** Inode 0: still in the accept queue, owned by no process (salt-facts §7). */
+  readonly unaccepted: number;
+  /** Sum of `rx_queue`: bytes that arrived and were not read. */
+  readonly unreadBytes: number;
+}
+
+/** What `/proc/net/tcp` and `tcp6` say of the port. */
+export interface SocketFacts {
+  readonly listeners: readonly Listener[];
+  readonly peers: readonly PeerSockets[];
+  /** Sockets of peers beyond the bound on `peers`, by state. */
+  readonly overflow: readonly PeerSockets[];
+  /** False where IPv6 is switched off, so there was no second table to read. */
+  readonly ipv6: boolean;
+}
+
+/** pid, start and boot: the only thing a signal may be aimed at. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of `/proc/PID/stat`, clock ticks after boot (proc_pid_stat(5)). */
+  readonly startTicks: number;
+  readonly bootId: string;
+}
+
+/**
+ * Which salt-api of the host is examined. Two daemons with different configuration directories
+ * are two instances, and a drill is an instance of its own.
+ */
+export interface InstanceFacts {
+  /** Salt's configuration directory. */
+  readonly configDirectory: string;
+  /** `option` and `environment` name it; `argv` is what the running salt-api was started with. */
+  readonly origin: 'option' | 'environment' | 'argv' | 'default';
+}
+
+/** `ours`, `other`, or `unseen` where the link could not be read. */
+export type NamespaceRelation = 'ours' | 'other' | 'unseen';
+
+/** One process that matters: salt-api by argv, a holder of the port, or a parent of either. */
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly ppid: number;
+  readonly startTicks: number;
+  /** One letter of `/proc/PID/stat` field 3: R S D T t Z X I … */
+  readonly state: string;
+  readonly processGroup: number;
+  readonly session: number;
+  readonly threads: number;
+  /** utime + stime, in clock ticks. */
+  readonly cpuTicks: number;
+  /** Effective uid. */
+  readonly uid: number;
+  /** As the kernel has it: split at NUL only, so a rewritten title is one element. */
+  readonly argv: readonly string[];
+  readonly comm: string;
+  /** The last path of `/proc/PID/cgroup`, null where it could not be read. */
+  readonly cgroup: string | null;
+  readonly networkNamespace: NamespaceRelation;
+  readonly pidNamespace: NamespaceRelation;
+  /** `read` in full, `denied`, or `skipped` because nothing was to be found in it. */
+  readonly fds: 'read' | 'denied' | 'skipped';
+  /** Inodes of the port's listening sockets among its fds. */
+  readonly listens: readonly number[];
+  /** How many of its fds are accepted connections on the port. */
+  readonly portConnections: number;
+  /** `/proc/PID/wchan`: what a process in D state waits on; null where unreadable. */
+  readonly waitChannel: string | null;
+}
+
+/** The process table, reduced to what bears on salt-api. */
+export interface ProcessTableFacts {
+  /** Processes in the whole table. */
+  readonly total: number;
+  readonly processes: readonly ProcessFacts[];
+  /** Processes whose fd table could not be read: one of them may hold the port unseen. */
+  readonly deniedFds: number;
+  /** Processes whose argv could not be read (hidepid=1). */
+  readonly deniedArgv: number;
+  /** True where /proc hides other users' processes (hidepid=2: not even pid 1 shows). */
+  readonly hidden: boolean;
+}
+
+/** One pid file that could be salt-api's. */
+export interface PidFileFacts {
+  readonly path: string;
+  /** Null where the content is no pid. */
+  readonly pid: number | null;
+  readonly modifiedAt: number;
+}
+
+/** `systemctl show` of the salt-api unit. */
+export interface SystemdUnitFacts {
+  readonly unit: string;
+  readonly loadState: string;
+  readonly activeState: string;
+  readonly subState: string;
+  /** 0 where the unit has no main process. */
+  readonly mainPid: number;
+  readonly controlGroup: string;
+  readonly killMode: string;
+  readonly restarts: number;
+  readonly partOf: readonly string[];
+  /** Units that a stop of this one takes along (ConsistsOf, BoundBy, RequiredBy; systemd.unit(5)). */
+  readonly stopsAlso: readonly string[];
+  readonly result: string;
+}
+
+/** Who is supposed to look after salt-api on this host. */
+export interface ServiceFacts {
+  readonly pidFiles: readonly PidFileFacts[];
+  /** Null where the host does not run systemd, or has no such unit. */
+  readonly systemd: Look<SystemdUnitFacts | null>;
+  /** `/etc/init.d/salt-api` exists. */
+  readonly initScript: boolean;
+  /** `rc-service` is there (OpenRC). */
+  readonly openRc: boolean;
+}
+
+/** How a failed bind was worded (salt-facts §4.1). */
+export type BindWording =
+  | 'port-not-free'
+  | 'no-socket-created'
+  | 'tornado-unable'
+  | 'address-in-use';
+
+/** Where the log lines were read from. */
+export type LogSource =
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly origin: 'option' | 'argv' | 'config' | 'default';
+    }
+  | { readonly kind: 'journal'; readonly unit: string };
+
+/** What the API log says of failed binds; one failed start is one event. */
+export interface ApiLogFacts {
+  readonly source: LogSource;
+  /** Every file that was read, newest first, with the bytes really read from it. */
+  readonly files: readonly { readonly path: string; readonly bytesRead: number }[];
+  /** Start of the window; null for the whole log. */
+  readonly windowFrom: number | null;
+  /** Failed starts within the window. */
+  readonly events: number;
+  readonly firstAt: number | null;
+  readonly lastAt: number | null;
+  /** Times of the newest events, ascending, at most `MAX_EVENT_TIMES`. */
+  readonly times: readonly number[];
+  /** Log pids of the newest events, each once, in order, at most 50. */
+  readonly pids: readonly number[];
+  readonly wordings: Readonly<Partial<Record<BindWording, number>>>;
+  /** Ports the events named, each once. */
+  readonly ports: readonly number[];
+  /** A few of the error lines, first and newest, each cut to 300 characters, control characters removed. */
+  readonly samples: readonly string[];
+  /** `died with exit status …, restarting` lines of the manager within the window. */
+  readonly childDeaths: number;
+  /** False where no line carried a timestamp, so the window could not be applied. */
+  readonly dated: boolean;
+  /** Oddities met on the way: truncated while read, a file that could not be opened, … */
+  readonly notes: readonly string[];
+}
+
+/** How many event times an evidence keeps. */
+export const MAX_EVENT_TIMES = 5_000;
+
+/** What `GET /` brought back. */
+export type AnswerFacts =
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly afterMs: number;
+      readonly tls: boolean;
+    }
+  | { readonly kind: 'no-reply'; readonly afterMs: number; readonly tls: boolean }
+  | { readonly kind: 'no-connection'; readonly afterMs: number }
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'broken'; readonly afterMs: number; readonly error: string };
+
+/** Limits that a judgement uses; part of the evidence so that `--from` judges alike. */
+export interface Policy {
+  /** CLOSE_WAIT sockets from which step 3 warns. Healthy is 0 (incident-2018). */
+  readonly closeWaitWarn: number;
+  /** CLOSE_WAIT sockets from which step 3 fails. */
+  readonly closeWaitFail: number;
+}
+
+/** Everything a verdict is made from. */
+export interface Evidence {
+  readonly schemaVersion: 1;
+  readonly host: HostFacts;
+  readonly instance: InstanceFacts;
+  readonly port: PortChoice;
+  readonly policy: Policy;
+  readonly config: Look<SaltConfigFacts>;
+  readonly sockets: Look<SocketFacts>;
+  readonly processes: Look<ProcessTableFacts>;
+  readonly service: Look<ServiceFacts>;
+  readonly apiLog: Look<ApiLogFacts>;
+  readonly answer: Look<AnswerFacts>;
+}

@@ -1,0 +1,460 @@
+import { posix } from 'node:path';
+import { stripControl } from '../output/untrusted.ts';
+import { blind, type Look, type PortChoice, type SaltConfigFacts, seen } from './evidence.ts';
+
+/**
+ * A file of the configuration as it came from a host: its text, or why there is none, as an errno
+ * name (`EACCES`) where there is one and words where there is not.
+ */
+export type SaltConfigFile =
+  | { readonly path: string; readonly text: string }
+  | { readonly path: string; readonly error: string };
+
+/** Where Salt starts to read. */
+export interface SaltConfigLocation {
+  /** What relative includes start from. */
+  readonly directory: string;
+  /** `master` in the directory where unset. */
+  readonly mainFile?: string;
+  /** What `~` of an include means: root's home where unset, as salt-api is started by root. */
+  readonly home?: string;
+}
+
+/** How the files of a host are reached. Neither function rejects for what the host is like. */
+export interface SaltConfigSource {
+  read(path: string): Promise<SaltConfigFile>;
+  /** Every file that an absolute glob names, and an entry for every directory that hides some. */
+  readMatching(glob: string): Promise<readonly SaltConfigFile[]>;
+}
+
+/** Far more than any master has; bounds an `include:` that matches half a disk. */
+const MAX_FILES = 500;
+
+const DEFAULT_PORT = 443;
+
+const NETAPI_MODULES = ['rest_cherrypy', 'rest_tornado', 'rest_wsgi'] as const;
+
+const KEPT_KEYS: ReadonlySet<string> = new Set([
+  ...NETAPI_MODULES,
+  'include',
+  'default_include',
+  'root_dir',
+  'api_logfile',
+  'log_file',
+  'api_pidfile',
+  'pidfile',
+]);
+
+/** A value with the file that it was read from, so that a merged tree still says who set what. */
+interface Setting {
+  readonly value: unknown;
+  readonly file: string;
+}
+
+type Settings = Map<string, Settings | Setting>;
+
+/** What has been read so far, in the order Salt reads it. */
+interface Reading {
+  readonly source: SaltConfigSource;
+  readonly directory: string;
+  readonly home: string;
+  readonly files: string[];
+  readonly problems: string[];
+  readonly errors: string[];
+}
+
+/**
+ * Reads the master configuration as salt-api does (salt-facts §3; salt/config `master_config`):
+ * the main file, `default_include`, `include`. The top-level keys of included files replace the
+ * main file's; the files of one include statement merge into each other recursively (2015.8+).
+ * `~/.saltrc` and `$SALT_CLIENT_CONFIG` are left out: they belong to whoever started salt-api, and
+ * nobody sets a port there.
+ *
+ * A file that cannot be read or parsed is a problem of the result, and the rest is still read.
+ * Blind where not one file could be.
+ */
+export async function saltConfigFromSource(
+  location: SaltConfigLocation,
+  source: SaltConfigSource,
+): Promise<Look<SaltConfigFacts>> {
+  const directory = location.directory;
+  const mainFile = location.mainFile ?? posix.join(directory, 'master');
+  const home = location.home ?? '/root';
+  const reading: Reading = { source, directory, home, files: [], problems: [], errors: [] };
+
+  const main = await settingsOf(reading, await source.read(mainFile));
+  const settings: Settings = new Map(main);
+  const defaultGlobs = main?.has('default_include')
+    ? includeGlobs(main.get('default_include'))
+    : ['master.d/*.conf'];
+  for (const globs of [defaultGlobs, includeGlobs(main?.get('include'))]) {
+    const included = await readIncluded(reading, globs, directory, [mainFile]);
+    for (const [key, value] of included) settings.set(key, value);
+  }
+
+  if (reading.files.length === 0) {
+    if (reading.problems.length === 0) {
+      return blind('missing', stripControl(`no Salt master config at ${mainFile}`));
+    }
+    const denied = reading.errors.length > 0 && reading.errors.every(isPermissionError);
+    return blind(denied ? 'permission' : 'malformed', reading.problems.join('; '));
+  }
+
+  const problems = reading.problems;
+  const rootDirectory = rootDirectoryOf(settings, problems);
+  return seen({
+    directory,
+    files: reading.files,
+    netapi: netapiOf(settings, problems),
+    apiLogFile: pathOf(settings, 'api_logfile', rootDirectory, '/var/log/salt/api', problems),
+    logFile: pathOf(settings, 'log_file', rootDirectory, null, problems),
+    pidFile: settings.has('api_pidfile')
+      ? pathOf(settings, 'api_pidfile', rootDirectory, null, problems)
+      : pathOf(settings, 'pidfile', rootDirectory, '/var/run/salt-api.pid', problems),
+    problems: problems.map(stripControl),
+  });
+}
+
+/**
+ * The same from files that were all fetched beforehand, for a host that sends them in one go.
+ * An include that names none of them reads as one that matches nothing; an entry with an error
+ * whose path is a directory stands for everything beneath it.
+ */
+export function saltConfigFromFiles(
+  input: SaltConfigLocation & { readonly files: readonly SaltConfigFile[] },
+): Promise<Look<SaltConfigFacts>> {
+  const files = input.files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return saltConfigFromSource(input, {
+    read: async (path) => files.find((file) => file.path === path) ?? { path, error: 'ENOENT' },
+    readMatching: async (glob) =>
+      files.filter(
+        (file) =>
+          matchesGlob(glob, file.path) || ('error' in file && glob.startsWith(`${file.path}/`)),
+      ),
+  });
+}
+
+/**
+ * The port to examine: the option, else the config's, else 443 with the reason why nothing better
+ * was known.
+ */
+export function choosePort(option: number | undefined, config: Look<SaltConfigFacts>): PortChoice {
+  if (option !== undefined) return { number: option, origin: { kind: 'option' } };
+  if (!config.seen) {
+    return { number: DEFAULT_PORT, origin: { kind: 'default', why: config.why } };
+  }
+  const { directory, netapi, problems } = config.value;
+  if (netapi !== null) {
+    return {
+      number: netapi.port,
+      origin: { kind: 'config', file: netapi.file, key: `${netapi.module}.port` },
+    };
+  }
+  const why = [`no netapi port in ${posix.join(directory, 'master')}`, ...problems.slice(0, 1)];
+  return { number: DEFAULT_PORT, origin: { kind: 'default', why: stripControl(why.join('; ')) } };
+}
+
+/** Whether a name in a directory matches one segment of a glob, as Python's glob.glob has it. */
+export function matchesGlobSegment(segment: string, name: string): boolean {
+  if (!isGlob(segment)) return segment === name;
+  if (name.startsWith('.') && !segment.startsWith('.')) return false;
+  let pattern = '';
+  for (let at = 0; at < segment.length; at += 1) {
+    const character = segment.charAt(at);
+    const close = character === '[' ? segment.indexOf(']', at + 2) : -1;
+    if (character === '*') {
+      if (segment.charAt(at - 1) !== '*') pattern += '.*';
+    } else if (character === '?') {
+      pattern += '.';
+    } else if (close !== -1) {
+      const negated = segment.charAt(at + 1) === '!';
+      const members = segment.slice(at + (negated ? 2 : 1), close);
+      pattern += `[${negated ? '^' : ''}${members.replace(/[\\\][^]/g, '\\$&')}]`;
+      at = close;
+    } else {
+      pattern += character.replace(/[\\^$.+()[\]{}|]/g, '\\$&');
+    }
+  }
+  try {
+    return new RegExp(`^${pattern}$`, 's').test(name);
+  } catch {
+    // A range that runs backwards, `[z-a]`, matches nothing.
+    return false;
+  }
+}
+
+/** Whether a segment has any of glob's special characters. */
+export function isGlob(segment: string): boolean {
+  return /[*?[]/.test(segment);
+}
+
+function matchesGlob(glob: string, path: string): boolean {
+  const segments = glob.split('/');
+  const names = path.split('/');
+  return (
+    segments.length === names.length &&
+    segments.every((segment, at) => matchesGlobSegment(segment, names[at] ?? ''))
+  );
+}
+
+async function readIncluded(
+  reading: Reading,
+  globs: readonly string[],
+  directory: string,
+  trail: readonly string[],
+): Promise<Settings> {
+  const merged: Settings = new Map();
+  for (const glob of globs) {
+    const expanded = glob.startsWith('~/') ? posix.join(reading.home, glob.slice(2)) : glob;
+    const files = await reading.source.readMatching(posix.resolve('/', directory, expanded));
+    for (const file of files) {
+      if (trail.includes(file.path)) {
+        reading.problems.push(`${file.path} includes itself`);
+        continue;
+      }
+      if (reading.files.length >= MAX_FILES) {
+        reading.problems.push(`more than ${MAX_FILES} files; ${file.path} was not read`);
+        return merged;
+      }
+      const settings = await settingsOf(reading, file);
+      if (settings === null) continue;
+      const nested = await readIncluded(
+        reading,
+        includeGlobs(settings.get('include')),
+        posix.dirname(file.path),
+        [...trail, file.path],
+      );
+      for (const [key, value] of nested) settings.set(key, value);
+      mergeInto(merged, settings);
+    }
+  }
+  return merged;
+}
+
+/** salt/utils/dictupdate.py `update`: mappings merge, everything else is replaced. */
+function mergeInto(target: Settings, added: Settings): void {
+  for (const [key, value] of added) {
+    const present = target.get(key);
+    if (present instanceof Map && value instanceof Map) mergeInto(present, value);
+    else target.set(key, value);
+  }
+}
+
+function includeGlobs(entry: Settings | Setting | undefined): string[] {
+  if (entry === undefined || entry instanceof Map) return [];
+  const listed: readonly unknown[] = Array.isArray(entry.value) ? entry.value : [entry.value];
+  return listed.filter((glob): glob is string => typeof glob === 'string' && glob !== '');
+}
+
+async function settingsOf(reading: Reading, file: SaltConfigFile): Promise<Settings | null> {
+  if ('error' in file) {
+    if (file.error === 'ENOENT') return null;
+    reading.errors.push(file.error);
+    reading.problems.push(`cannot read ${file.path}: ${reasonOf(file.error)}`);
+    return null;
+  }
+  const parsed = await parseYaml(file.text);
+  if ('error' in parsed) {
+    reading.errors.push('malformed');
+    const where = parsed.line === null ? file.path : `${file.path} line ${parsed.line}`;
+    reading.problems.push(`${where}: ${parsed.error}`);
+    return null;
+  }
+  reading.files.push(file.path);
+  return toSettings(parsed.value, file.path, KEPT_KEYS);
+}
+
+function toSettings(mapping: object, file: string, keys?: ReadonlySet<string>): Settings {
+  const settings: Settings = new Map();
+  for (const [key, value] of Object.entries(mapping) as [string, unknown][]) {
+    if (keys !== undefined && !keys.has(key)) continue;
+    settings.set(key, isMapping(value) ? toSettings(value, file) : { value, file });
+  }
+  return settings;
+}
+
+type ParsedYaml =
+  | { readonly value: object }
+  | { readonly error: string; readonly line: number | null };
+
+async function parseYaml(text: string): Promise<ParsedYaml> {
+  const kept = withoutComments(text);
+  if (kept === '') return { value: {} };
+  const parsed = await parseWholeYaml(kept);
+  // Only the untouched text has the right line numbers.
+  return 'error' in parsed && kept !== text ? parseWholeYaml(text) : parsed;
+}
+
+async function parseWholeYaml(text: string): Promise<ParsedYaml> {
+  const { LineCounter, parseDocument } = await import('yaml');
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    // PyYAML reads YAML 1.1 (`yes` is true), but Salt makes 0443 a decimal (salt/utils/yamlloader).
+    version: '1.1',
+    customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || tag.format !== 'OCT'),
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: 'error',
+  });
+  const error = document.errors[0];
+  if (error !== undefined) return { error: error.message, line: lines.linePos(error.pos[0]).line };
+  try {
+    const value: unknown = document.toJS();
+    if (value === null || value === '' || value === false || value === 0) return { value: {} };
+    if (isMapping(value)) return { value };
+    return { error: 'is not a mapping of settings, so Salt refuses it', line: null };
+  } catch (thrown) {
+    // An alias without its anchor, or aliases that multiply beyond the parser's bound.
+    return { error: thrown instanceof Error ? thrown.message : String(thrown), line: null };
+  }
+}
+
+/**
+ * Drops whole-line comments and blank lines, all but a few of a stock file's 1,300 lines, which
+ * are slow to parse; or gives the text back as it is where such a line might be content: with
+ * block scalars, or a quoted scalar that may go on over lines.
+ */
+function withoutComments(text: string): string {
+  const kept = text.split('\n').filter((line) => !/^\s*(#|$)/.test(line));
+  const safe = kept.every(
+    (line) =>
+      !/[|>]/.test(line) && line.split('"').length % 2 === 1 && line.split("'").length % 2 === 1,
+  );
+  return safe ? kept.join('\n') : text;
+}
+
+function netapiOf(settings: Settings, problems: string[]): SaltConfigFacts['netapi'] {
+  for (const module of NETAPI_MODULES) {
+    const block = settings.get(module);
+    if (block === undefined) continue;
+    if (!(block instanceof Map)) {
+      if (isTruthy(block.value)) {
+        const hint = Array.isArray(block.value) ? ', not a list ("- port:")' : '';
+        problems.push(`${module} in ${block.file} must be a mapping${hint}`);
+      }
+      continue;
+    }
+    const port = block.get('port');
+    if (port === undefined) {
+      const file = fileOf(block);
+      if (file !== null) {
+        problems.push(`${module} in ${file} names no port, so salt-api does not load it`);
+      }
+      continue;
+    }
+    const file = port instanceof Map ? fileOf(port) : port.file;
+    const number = port instanceof Map ? null : portNumber(port.value);
+    if (number === null || file === null) {
+      const value = port instanceof Map ? 'a mapping' : JSON.stringify(port.value);
+      problems.push(`${module} port in ${file ?? 'the config'} is no port (1 to 65535): ${value}`);
+      continue;
+    }
+    const tls = module !== 'rest_wsgi' && !isTruthy(scalarOf(block, 'disable_ssl'));
+    if (tls && !block.has('ssl_crt')) {
+      problems.push(
+        `${module} in ${file} has neither ssl_crt nor disable_ssl, so salt-api does not start it`,
+      );
+    }
+    return { module, port: number, file, tls, ...bindingOf(module, block) };
+  }
+  return null;
+}
+
+/** Address and listen(2) backlog, with the defaults that the netapi modules have in their code. */
+function bindingOf(
+  module: (typeof NETAPI_MODULES)[number],
+  block: Settings,
+): { host: string; backlog: number } {
+  // wsgiref: make_server('localhost', …), socketserver.request_queue_size.
+  if (module === 'rest_wsgi') return { host: '127.0.0.1', backlog: 5 };
+  const [hostKey, backlogKey, defaultBacklog] =
+    module === 'rest_cherrypy'
+      ? // The code reads queue_size; the docs' socket_queue_size does nothing (salt-facts §3).
+        (['host', 'queue_size', 30] as const)
+      : (['address', 'backlog', 128] as const);
+  const host = scalarOf(block, hostKey);
+  const backlog = scalarOf(block, backlogKey);
+  return {
+    host: typeof host === 'string' && host !== '' ? host : '0.0.0.0',
+    backlog:
+      typeof backlog === 'number' && Number.isInteger(backlog) && backlog > 0
+        ? backlog
+        : defaultBacklog,
+  };
+}
+
+function rootDirectoryOf(settings: Settings, problems: string[]): string {
+  const entry = settings.get('root_dir');
+  if (entry === undefined || entry instanceof Map || entry.value === null) return '/';
+  if (typeof entry.value === 'string' && entry.value.startsWith('/')) {
+    return posix.join(entry.value, '/');
+  }
+  problems.push(`root_dir in ${entry.file} is no absolute path; taken as /`);
+  return '/';
+}
+
+/** salt/config `prepend_root_dir`; `unset` is Salt's default, which root_dir moves as well. */
+function pathOf(
+  settings: Settings,
+  key: string,
+  rootDirectory: string,
+  unset: string | null,
+  problems: string[],
+): string | null {
+  const entry = settings.get(key);
+  if (entry === undefined || (!(entry instanceof Map) && entry.value === null)) {
+    return unset === null || rootDirectory === '/' ? null : posix.join(rootDirectory, unset);
+  }
+  if (entry instanceof Map || typeof entry.value !== 'string' || entry.value === '') {
+    problems.push(`${key} is no path`);
+    return null;
+  }
+  // Even file:// names a syslog socket, not a log file (salt/_logging/impl.py).
+  if (/^(file|udp|tcp):\/\//.test(entry.value)) {
+    problems.push(`${key} in ${entry.file} goes to syslog (${entry.value}), not to a file`);
+    return null;
+  }
+  return entry.value.startsWith(rootDirectory)
+    ? posix.normalize(entry.value)
+    : posix.join(rootDirectory, entry.value);
+}
+
+function scalarOf(block: Settings, key: string): unknown {
+  const entry = block.get(key);
+  return entry instanceof Map ? undefined : entry?.value;
+}
+
+function fileOf(block: Settings): string | null {
+  for (const entry of block.values()) {
+    const file = entry instanceof Map ? fileOf(entry) : entry.file;
+    if (file !== null) return file;
+  }
+  return null;
+}
+
+function portNumber(value: unknown): number | null {
+  const number = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isInteger(number)) return null;
+  return number >= 1 && number <= 65_535 ? number : null;
+}
+
+/** Python's idea of it, which Salt goes by: the string 'False' is true. */
+function isTruthy(value: unknown): boolean {
+  return Array.isArray(value) ? value.length > 0 : Boolean(value);
+}
+
+function isMapping(value: unknown): value is object {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
+  );
+}
+
+function isPermissionError(error: string): boolean {
+  return error === 'EACCES' || error === 'EPERM';
+}
+
+function reasonOf(error: string): string {
+  if (error === 'EACCES') return 'permission denied (EACCES)';
+  if (error === 'EISDIR') return 'is a directory';
+  return error;
+}

@@ -1,0 +1,18 @@
+/** The steps of the diagnosis in the order they are shown. A new check is a file and a line here. */
+import { apiAnswers } from './api-answers.ts';
+import { apiLog } from './api-log.ts';
+import { closeWait } from './close-wait.ts';
+import { orphans } from './orphans.ts';
+import { portHolder } from './port-holder.ts';
+
+export const CHECKS = [portHolder, orphans, closeWait, apiLog, apiAnswers] as const;
+
+type AnyCheck = (typeof CHECKS)[number];
+
+type StepId = AnyCheck['id'];
+
+/** What each step found, by its id. */
+export type Findings = { readonly [C in AnyCheck as C['id']]: ReturnType<C['judge']> };
+
+/** A finding with the id and title of its step, as output shows it. */
+export type Step = { readonly id: StepId; readonly title: string } & ReturnType<AnyCheck['judge']>;

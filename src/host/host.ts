@@ -1,0 +1,117 @@
+import type {
+  AnswerFacts,
+  ApiLogFacts,
+  HostFacts,
+  InstanceFacts,
+  Look,
+  PortChoice,
+  ProcessIdentity,
+  ProcessTableFacts,
+  SaltConfigFacts,
+  ServiceFacts,
+  SocketFacts,
+} from '../evidence/evidence.ts';
+
+/** What to look at; everything unset is found out on the host. */
+export interface LookRequest {
+  /** `--port`. */
+  readonly port: number | undefined;
+  /** `-c DIR`: Salt's configuration directory. */
+  readonly configDirectory: string | undefined;
+  /** `--log FILE`. */
+  readonly log: string | undefined;
+  /** How far back the log is read, in ms; null for all of it. */
+  readonly sinceMs: number | null;
+  /** How long `GET /` may take, in ms; null leaves the probe out. */
+  readonly probeTimeoutMs: number | null;
+  /** Bound on every other single look, in ms: one that takes longer is blind. */
+  readonly lookTimeoutMs: number;
+}
+
+/**
+ * One look at a host, under way. Each part settles on its own, so a step can be shown as soon as
+ * it is known; none of them rejects for what the host is like (that is a blind `Look`), only for
+ * a host that can't be reached at all.
+ */
+export interface LookInProgress {
+  readonly host: Promise<HostFacts>;
+  readonly instance: Promise<InstanceFacts>;
+  readonly config: Promise<Look<SaltConfigFacts>>;
+  readonly port: Promise<PortChoice>;
+  readonly sockets: Promise<Look<SocketFacts>>;
+  readonly processes: Promise<Look<ProcessTableFacts>>;
+  readonly service: Promise<Look<ServiceFacts>>;
+  readonly apiLog: Promise<Look<ApiLogFacts>>;
+  readonly answer: Promise<Look<AnswerFacts>>;
+}
+
+/** A host that can be looked at: this one, one behind ssh, or a recorded one. */
+export interface Host {
+  readonly name: string;
+  look(request: LookRequest): LookInProgress;
+}
+
+/** A process that a plan means to end, with what must still be true when the signal goes out. */
+export interface KillTarget {
+  readonly identity: ProcessIdentity;
+  /** As it was when the plan was made; any difference refuses the signal. */
+  readonly argv: readonly string[];
+}
+
+/** What came of a SIGKILL. */
+export type KillOutcome =
+  | { readonly kind: 'gone' }
+  /** It had ended before the signal. */
+  | { readonly kind: 'gone-before' }
+  /** Dead, waiting for its parent to reap it: it holds nothing any more. */
+  | { readonly kind: 'zombie'; readonly parent: number }
+  /** In D state: the signal stays pending until the kernel call returns. */
+  | { readonly kind: 'uninterruptible'; readonly waitChannel: string | null }
+  /** The signal was sent and it is still there when time was up. */
+  | { readonly kind: 'still-there'; readonly state: string }
+  /** A guard said no; nothing was sent. */
+  | { readonly kind: 'refused'; readonly why: string }
+  | { readonly kind: 'not-permitted' };
+
+/** What came of a command that was run. */
+export interface CommandOutcome {
+  readonly argv: readonly string[];
+  /** Null where it was ended by a signal, timed out or could not be started. */
+  readonly exitCode: number | null;
+  /** The last of its output, control characters removed, at most 4 KiB. */
+  readonly output: string;
+  readonly timedOut: boolean;
+  /** Why it could not be started (`ENOENT`), else null. */
+  readonly failed: string | null;
+  readonly durationMs: number;
+}
+
+/**
+ * The few things that change a host. Kept apart from looking, so that a caller that only
+ * looks can't be handed the means to act.
+ */
+export interface HostActions {
+  /**
+   * Checks the target against every guard and sends SIGKILL in the same breath, then waits for
+   * what becomes of it.
+   * @param timeoutMs how long to wait for its end
+   */
+  kill(target: KillTarget, timeoutMs: number): Promise<KillOutcome>;
+  /** Runs a command without a shell, bounded in time, its standard input closed. */
+  run(argv: readonly string[], timeoutMs: number): Promise<CommandOutcome>;
+  /**
+   * What `/proc` says of one process, for the trail: file name to text. The environment is left
+   * out, since it holds secrets. Never rejects; what can't be read is not there.
+   */
+  recordProcess(pid: number): Promise<ReadonlyMap<string, string>>;
+  /**
+   * What is worth keeping of the whole host before anything is killed, file name to text: its
+   * process table. Never rejects.
+   */
+  recordHost(): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Why a kill or a service command is bound to fail for lack of rights, or null.
+   * @param uids owners of the processes to kill
+   */
+  missingRights(uids: readonly number[]): Promise<string | null>;
+}

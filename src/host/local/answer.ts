@@ -1,0 +1,158 @@
+import type { Duplex } from 'node:stream';
+import type { AnswerFacts } from '../../evidence/evidence.ts';
+import { stripControl } from '../../output/untrusted.ts';
+
+/** What to ask, and where. */
+export interface AnswerRequest {
+  readonly port: number;
+  /** A listener's address; a wildcard is asked at its loopback address. */
+  readonly address: string;
+  /** What the config says; null where it says nothing, so that it is found out. */
+  readonly tls: boolean | null;
+  /** Bound on the whole look, in ms. */
+  readonly timeoutMs: number;
+  readonly path: '/';
+  /**
+   * Makes the connection, as net.connect(3) does: `connect` says that it stands. A tunnel to the
+   * host where the API runs; TCP from here where unset.
+   */
+  readonly connect?: (address: { readonly host: string; readonly port: number }) => Duplex;
+}
+
+/** A status line has less than 100 bytes; whoever sends this much without one speaks no HTTP. */
+const MAX_STATUS_LINE = 8_192;
+
+/**
+ * Sends one `GET` and reads no further than the status line: any status is an answer
+ * (salt-facts §6). A certificate is not checked, as salt-api's are self-signed.
+ *
+ * On a TLS port the handshake starts as soon as the connection stands and the socket is destroyed
+ * in the end, whatever happens: a silent connection there stalls every accept for up to 10 s
+ * (salt-facts §5, cp#1086). Never rejects.
+ */
+export async function probeAnswer(request: AnswerRequest): Promise<AnswerFacts> {
+  const startedAt = performance.now();
+  const remaining = (): number => request.timeoutMs - (performance.now() - startedAt);
+  if (request.tls === false) return (await attempt(request, false, remaining(), startedAt)).answer;
+
+  // A plain server may wait for the end of the ClientHello's "line", so TLS gets half the time.
+  const share = request.tls === null ? request.timeoutMs / 2 : request.timeoutMs;
+  const first = await attempt(request, true, share, startedAt);
+  if (first.perhaps !== 'plain' && !(first.perhaps === 'either' && request.tls === null)) {
+    return first.answer;
+  }
+  if (remaining() < 1) return first.answer;
+  const second = await attempt(request, false, remaining(), startedAt);
+  if (second.answer.kind === 'answered' || first.perhaps === 'plain') return second.answer;
+  return first.answer.kind === 'no-reply' ? second.answer : first.answer;
+}
+
+interface Attempt {
+  readonly answer: AnswerFacts;
+  /** What the port may speak instead, judged by how far the TLS handshake came. */
+  readonly perhaps: 'plain' | 'either' | 'as-tried';
+}
+
+async function attempt(
+  request: AnswerRequest,
+  tls: boolean,
+  timeoutMs: number,
+  startedAt: number,
+): Promise<Attempt> {
+  const host = loopbackOf(request.address);
+  const port = request.port;
+  const net = await import('node:net');
+  const nodeTls = tls ? await import('node:tls') : null;
+
+  return new Promise((resolve) => {
+    let connected = false;
+    let secured = false;
+    let received = '';
+    const transport: Duplex = (request.connect ?? net.connect)({ host, port });
+    let socket = transport;
+
+    const settle = (answer: AnswerFacts, perhaps: Attempt['perhaps'] = 'as-tried'): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      transport.destroy();
+      resolve({ answer, perhaps });
+    };
+    const afterMs = (): number => Math.round(performance.now() - startedAt);
+    const unsecured = (): Attempt['perhaps'] => (tls && !secured ? 'either' : 'as-tried');
+    const broken = (error: string, perhaps = unsecured()): void => {
+      settle({ kind: 'broken', afterMs: afterMs(), error: stripControl(error) }, perhaps);
+    };
+    const onError = (error: Error): void => {
+      const code = 'code' in error ? String(error.code) : '';
+      if (!connected) {
+        if (code === 'ECONNREFUSED') settle({ kind: 'refused' });
+        else if (code === 'ETIMEDOUT') settle({ kind: 'no-connection', afterMs: afterMs() });
+        else broken(error.message, 'as-tried');
+      } else if (tls && !secured && /^(EPROTO|ERR_SSL_)/.test(code)) {
+        // An alert is TLS, if not one that can be talked with; anything else never was.
+        broken(`TLS: ${tlsReason(error)}`, /alert/i.test(error.message) ? 'as-tried' : 'plain');
+      } else broken(error.message);
+    };
+    const timer = setTimeout(
+      () => {
+        if (connected) settle({ kind: 'no-reply', afterMs: afterMs(), tls }, unsecured());
+        else settle({ kind: 'no-connection', afterMs: afterMs() });
+      },
+      Math.max(1, timeoutMs),
+    );
+
+    const converse = (): void => {
+      secured = tls;
+      socket.on('data', (chunk: Buffer) => {
+        received += chunk.toString('latin1');
+        const end = received.indexOf('\n');
+        if (end === -1 && received.length < MAX_STATUS_LINE) return;
+        const status = /^HTTP\/1\.[01] ([1-5]\d\d)(?: .*)?\r?$/.exec(
+          end === -1 ? received : received.slice(0, end),
+        )?.[1];
+        if (status === undefined) {
+          broken(`not HTTP: ${JSON.stringify(received.slice(0, 60))}`, 'as-tried');
+        } else {
+          settle({ kind: 'answered', status: Number(status), afterMs: afterMs(), tls });
+        }
+      });
+      const named = host.includes(':') ? `[${host}]` : host;
+      socket.write(
+        `GET ${request.path} HTTP/1.1\r\nHost: ${named}:${port}\r\n` +
+          'User-Agent: salt-triage\r\nAccept: application/json\r\nConnection: close\r\n\r\n',
+      );
+    };
+
+    transport.once('connect', () => {
+      connected = true;
+      if (nodeTls === null) {
+        converse();
+        return;
+      }
+      socket = nodeTls.connect({
+        socket: transport,
+        rejectUnauthorized: false,
+        // Salt of 2014 on EL6 speaks TLS 1.0 with SHA-1, which OpenSSL 3 refuses above level 0.
+        minVersion: 'TLSv1',
+        ciphers: 'DEFAULT@SECLEVEL=0',
+      });
+      socket.on('error', onError);
+      socket.once('end', () => broken('connection closed without an answer'));
+      socket.once('secureConnect', converse);
+    });
+    transport.on('error', onError);
+    transport.once('close', () => broken('connection closed without an answer'));
+    if (!tls) transport.once('end', () => broken('connection closed without an answer'));
+  });
+}
+
+function loopbackOf(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1';
+  return address === '::' ? '::1' : address;
+}
+
+/** OpenSSL's `40E7…:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:…`. */
+function tlsReason(error: Error): string {
+  if ('reason' in error && typeof error.reason === 'string') return error.reason;
+  return error.message;
+}

@@ -1,0 +1,251 @@
+import { readdirSync } from 'node:fs';
+import { type KillMoment, refuseToKill } from '../../actions/guard.ts';
+import type { NamespaceRelation } from '../../evidence/evidence.ts';
+import { type ProcessStat, parseCommandLine, parseProcessStat } from '../../evidence/proc-text.ts';
+import { redactArgv, stripControl } from '../../output/untrusted.ts';
+import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
+import {
+  errorCode,
+  readKernelFile,
+  readWithin,
+  tryReadKernelFile,
+  tryReadLink,
+} from './proc-files.ts';
+import { runCommand } from './run-command.ts';
+
+/** How long a read that a process in D state may block is waited for, ms. */
+const BLOCKED_READ_MS = 500;
+/** A parent that reaps at all does so within this time, ms. */
+const REAP_MS = 250;
+/** Bit of CAP_KILL in CapEff (linux/capability.h). */
+const CAP_KILL = 1n << 5n;
+/** How long ps(1) may take for the whole process table, ms. */
+const PROCESS_TABLE_MS = 5_000;
+const MAX_FDS = 20_000;
+const MAX_THREADS = 5_000;
+
+/** Changes this host: signals and commands. */
+export class LocalActions implements HostActions {
+  /**
+   * Sends SIGKILL to what the plan names and to nothing else. Between the last read of the
+   * identity and the signal there is no await; what is left is the time of one system call,
+   * in which the kernel would have to end the process and give its pid out again.
+   */
+  async kill(target: KillTarget, timeoutMs: number): Promise<KillOutcome> {
+    const { pid } = target.identity;
+    const blocked = await blockedRead(pid);
+    if (blocked !== null) return blocked;
+    const outcome = signal(target);
+    return outcome ?? becomeOf(target, timeoutMs);
+  }
+
+  run(argv: readonly string[], timeoutMs: number): Promise<CommandOutcome> {
+    return runCommand(argv, timeoutMs);
+  }
+
+  /**
+   * The whole table, for whoever reads the trail later. ps-list is for this, where half a second
+   * and two ps(1) runs don't matter; a verdict needs start ticks, sessions and real argv, which it
+   * does not have.
+   */
+  async recordHost(): Promise<ReadonlyMap<string, string>> {
+    try {
+      const { default: psList } = await import('ps-list');
+      const late = AbortSignal.timeout(PROCESS_TABLE_MS);
+      const table = await Promise.race([
+        psList(),
+        new Promise<never>((_resolve, reject) => {
+          late.addEventListener('abort', () => reject(late.reason));
+        }),
+      ]);
+      const lines = table.map(({ pid, ppid, uid, cpu, memory, startTime, cmd, name }) => {
+        const command = stripControl(redactArgv([cmd ?? name]).join(' '));
+        return `${pid}\t${ppid}\t${uid}\t${cpu}\t${memory}\t${startTime?.toISOString()}\t${command}\n`;
+      });
+      const header = 'pid\tppid\tuid\t%cpu\t%mem\tstarted\tcommand\n';
+      return new Map([['processes.tsv', header + lines.join('')]]);
+    } catch (error) {
+      return new Map([['processes.tsv', `not recorded: ${String(error)}\n`]]);
+    }
+  }
+
+  async recordProcess(pid: number): Promise<ReadonlyMap<string, string>> {
+    const directory = `/proc/${pid}`;
+    const record = new Map<string, string>();
+    for (const name of ['status', 'stat', 'wchan', 'stack', 'syscall', 'limits', 'cgroup']) {
+      const text = tryReadKernelFile(`${directory}/${name}`);
+      if (text !== null && text !== '') record.set(name, text);
+    }
+    const threads = readThreads(pid).map(({ tid, stat, waitChannel }) => {
+      return `${tid} ${stat.state} ${waitChannel ?? '-'} ${stat.comm}\n`;
+    });
+    if (threads.length > 0) record.set('threads', threads.join(''));
+    const fds = listNumbers(`${directory}/fd`).slice(0, MAX_FDS);
+    const links = fds.map((fd) => `${fd} ${tryReadLink(`${directory}/fd/${fd}`) ?? '?'}\n`);
+    if (links.length > 0) record.set('fds', links.join(''));
+    const argv = await readWithin(`${directory}/cmdline`, BLOCKED_READ_MS);
+    if (argv !== null && argv !== '') {
+      const text = Buffer.from(argv, 'latin1').toString('utf8');
+      record.set('cmdline', `${JSON.stringify(redactArgv(parseCommandLine(text)))}\n`);
+    }
+    return record;
+  }
+
+  async missingRights(uids: readonly number[]): Promise<string | null> {
+    const own = process.geteuid?.() ?? -1;
+    const foreign = uids.filter((uid) => uid !== own);
+    if (own !== 0) {
+      if (foreign.length === 0) return null;
+      return `we are uid ${own}, and what is to be killed belongs to ${describeUids(foreign)}`;
+    }
+    const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(
+      tryReadKernelFile('/proc/self/status') ?? '',
+    );
+    const mayKill = capabilities === null || (BigInt(`0x${capabilities[1]}`) & CAP_KILL) !== 0n;
+    if (mayKill || foreign.length === 0) return null;
+    return `this root lacks CAP_KILL, and what is to be killed belongs to ${describeUids(foreign)}`;
+  }
+}
+
+function describeUids(uids: readonly number[]): string {
+  const names = [...new Set(uids)].map((uid) =>
+    uid < 0 ? 'an owner that we may not see' : `uid ${uid}`,
+  );
+  return names.join(', ');
+}
+
+/**
+ * A process in D state may hold the lock that a read of its cmdline waits for, and a synchronous
+ * read would then hang us. Without its cmdline it can't be judged, so it gets no signal.
+ */
+async function blockedRead(pid: number): Promise<KillOutcome | null> {
+  if (!isStuck(pid)) return null;
+  if ((await readWithin(`/proc/${pid}/cmdline`, BLOCKED_READ_MS)) !== null) return null;
+  return isStuck(pid) ? { kind: 'uninterruptible', waitChannel: stuckIn(pid) } : null;
+}
+
+/** Guards and signals in one breath. @returns null where the signal went out */
+function signal(target: KillTarget): KillOutcome | null {
+  const { pid, startTicks } = target.identity;
+  const moment = readMoment(pid);
+  if (moment === 'gone') return { kind: 'gone-before' };
+  if (moment === 'denied') return { kind: 'not-permitted' };
+  if (moment.startTicks === startTicks && isDead(pid, moment.stat)) {
+    return { kind: 'zombie', parent: moment.stat.ppid };
+  }
+  const why = refuseToKill(target, moment);
+  if (why !== null) return { kind: 'refused', why };
+  try {
+    process.kill(pid, 'SIGKILL');
+    return null;
+  } catch (error) {
+    if (errorCode(error) === 'ESRCH') return { kind: 'gone-before' };
+    if (errorCode(error) === 'EPERM') return { kind: 'not-permitted' };
+    throw error;
+  }
+}
+
+/** Everything a guard judges. `stat` is read last: it proves whose cmdline was read before it. */
+function readMoment(
+  pid: number,
+): (KillMoment & { readonly stat: ProcessStat }) | 'gone' | 'denied' {
+  const ancestors = readAncestors();
+  const bootId = (tryReadKernelFile('/proc/sys/kernel/random/boot_id') ?? '').trim();
+  try {
+    const pidNamespace = readPidNamespace(pid);
+    const cmdline = Buffer.from(readKernelFile(`/proc/${pid}/cmdline`), 'latin1').toString('utf8');
+    const stat = parseProcessStat(readKernelFile(`/proc/${pid}/stat`));
+    if (stat === null) return 'denied';
+    const argv = parseCommandLine(cmdline);
+    const { startTicks } = stat;
+    return { startTicks, bootId, argv, pidNamespace, self: process.pid, ancestors, stat };
+  } catch (error) {
+    return ['ENOENT', 'ESRCH'].includes(errorCode(error)) ? 'gone' : 'denied';
+  }
+}
+
+/**
+ * The namespace link needs the rights of a tracer; `NSpid` in `status` does not, and has one
+ * number where the process is in the namespace of this /proc (proc_pid_status(5)).
+ */
+function readPidNamespace(pid: number): NamespaceRelation {
+  const [ours, theirs] = [tryReadLink('/proc/self/ns/pid'), tryReadLink(`/proc/${pid}/ns/pid`)];
+  if (ours !== null && theirs !== null) return ours === theirs ? 'ours' : 'other';
+  const nested = /^NSpid:((?:\s+\d+)+)$/m.exec(tryReadKernelFile(`/proc/${pid}/status`) ?? '');
+  if (nested === null || tryReadLink('/proc/self') !== String(process.pid)) return 'unseen';
+  return (nested[1] ?? '').trim().split(/\s+/).length === 1 ? 'ours' : 'other';
+}
+
+function readAncestors(): number[] {
+  const ancestors: number[] = [];
+  let pid = process.ppid;
+  while (pid > 0 && !ancestors.includes(pid)) {
+    ancestors.push(pid);
+    pid = parseProcessStat(tryReadKernelFile(`/proc/${pid}/stat`) ?? '')?.ppid ?? 0;
+  }
+  return ancestors;
+}
+
+/** Watches what a signalled process becomes. */
+async function becomeOf({ identity }: KillTarget, timeoutMs: number): Promise<KillOutcome> {
+  const { pid, startTicks } = identity;
+  const began = performance.now();
+  for (let pause = 5; ; pause = Math.min(200, pause * 2)) {
+    const stat = parseProcessStat(tryReadKernelFile(`/proc/${pid}/stat`) ?? '');
+    if (stat === null || stat.startTicks !== startTicks) return { kind: 'gone' };
+    const waited = performance.now() - began;
+    const late = waited >= timeoutMs;
+    if (isDead(pid, stat) && (late || waited >= REAP_MS))
+      return { kind: 'zombie', parent: stat.ppid };
+    if (late && isStuck(pid)) return { kind: 'uninterruptible', waitChannel: stuckIn(pid) };
+    if (late) return { kind: 'still-there', state: stat.state };
+    await new Promise((resolve) => setTimeout(resolve, Math.min(pause, timeoutMs - waited + 1)));
+  }
+}
+
+/**
+ * True where every thread is dead. The first thread of a process shows as a zombie while others
+ * still end, and until the last has, the process's sockets are open.
+ */
+function isDead(pid: number, stat: ProcessStat): boolean {
+  if (stat.state !== 'Z' && stat.state !== 'X') return false;
+  return readThreads(pid).every((thread) => thread.stat.state === 'Z' || thread.stat.state === 'X');
+}
+
+/** True where a thread sleeps uninterruptibly (proc_pid_stat(5), field 3). */
+function isStuck(pid: number): boolean {
+  return readThreads(pid).some(({ stat }) => stat.state === 'D');
+}
+
+function stuckIn(pid: number): string | null {
+  const stuck = readThreads(pid).filter(({ stat }) => stat.state === 'D');
+  return stuck.find(({ waitChannel }) => waitChannel !== null)?.waitChannel ?? null;
+}
+
+interface Thread {
+  readonly tid: number;
+  readonly stat: ProcessStat;
+  readonly waitChannel: string | null;
+}
+
+function readThreads(pid: number): Thread[] {
+  const threads: Thread[] = [];
+  for (const tid of listNumbers(`/proc/${pid}/task`).slice(0, MAX_THREADS)) {
+    const directory = `/proc/${pid}/task/${tid}`;
+    const stat = parseProcessStat(tryReadKernelFile(`${directory}/stat`) ?? '');
+    const channel = tryReadKernelFile(`${directory}/wchan`);
+    if (stat === null) continue;
+    threads.push({ tid, stat, waitChannel: channel === '' || channel === '0' ? null : channel });
+  }
+  return threads;
+}
+
+function listNumbers(directory: string): number[] {
+  try {
+    return readdirSync(directory)
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,205 @@
+import { hostLocalTime } from '../../evidence/api-log-lines.ts';
+import {
+  type AnswerFacts,
+  type ApiLogFacts,
+  blind,
+  type HostFacts,
+  type InstanceFacts,
+  type Listener,
+  type Look,
+  type PortChoice,
+  type ProcessTableFacts,
+  type SaltConfigFacts,
+  type ServiceFacts,
+} from '../../evidence/evidence.ts';
+import { readSaltApiArgv, type SaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import { choosePort } from '../../evidence/salt-config.ts';
+import { belongsTo, chooseAddress, chooseInstance, chooseLog } from '../choices.ts';
+import type { Host, LookInProgress, LookRequest } from '../host.ts';
+import { readHostFacts } from './host-facts.ts';
+import {
+  blindProcesses,
+  describeProcesses,
+  holdersAmong,
+  type ProcessScan,
+  scanProcesses,
+} from './processes.ts';
+import { readSaltConfig } from './salt-config.ts';
+import { readPortSockets } from './sockets.ts';
+
+const DEFAULT_CONFIG_DIRECTORY = '/etc/salt';
+
+/** The host we run on, read from `/proc` and the file system. */
+export class LocalHost implements Host {
+  readonly name: string;
+  readonly #proc: string;
+  readonly #unit: string;
+
+  /** @param options `proc`: a tree of `/proc`'s shape; `unit`: the service's name */
+  constructor(options: { readonly proc?: string; readonly unit?: string } = {}) {
+    this.#proc = options.proc ?? '/proc';
+    this.#unit = options.unit ?? 'salt-api';
+    this.name = readHostFacts(this.#proc).name;
+  }
+
+  look(request: LookRequest): LookInProgress {
+    const host = readHostFacts(this.#proc);
+    const scan = this.#scan();
+    const argvs = scan.then((found) => ('failed' in found ? [] : argvsOf(found.saltApi)));
+    // A port that was asked for may name the instance, so its sockets come first.
+    const asked = request.port === undefined ? null : readPortSockets(request.port, this.#proc);
+    const instance = Promise.all([scan, argvs, asked]).then(async ([found, all, table]) => {
+      // Fd tables may be long: they are read for it only where the argv leave a choice.
+      const several = new Set(all.map(({ configDirectory }) => configDirectory)).size > 1;
+      const holding =
+        'failed' in found || table === null || !several
+          ? []
+          : await holdersAmong(found.saltApi, table, this.#proc);
+      return chooseInstance(request, all, process.env['SALT_CONFIG_DIR'], argvsOf(holding));
+    });
+    const config = instance.then((chosen) => this.#config(chosen, request));
+    const port = config.then((found) => choosePort(request.port, found));
+    const sockets = asked ?? port.then((chosen) => readPortSockets(chosen.number, this.#proc));
+    const processes = Promise.all([scan, sockets]).then(([found, table]) => {
+      if ('failed' in found) return blindProcesses(found.failed, this.#proc);
+      return describeProcesses(found, table, this.#proc);
+    });
+    const ours = Promise.all([argvs, instance]).then(([found, chosen]) =>
+      found.filter((argv) => belongsTo(argv, chosen)),
+    );
+    const service = Promise.all([config, ours, instance]).then(([found, argv, chosen]) =>
+      this.#service(found, argv, chosen, request),
+    );
+    const apiLog = Promise.all([config, ours, port]).then(([found, argv, chosen]) =>
+      this.#apiLog(request, { host, config: found, argvs: argv, port: chosen }),
+    );
+    const answer = Promise.all([sockets, config, port, processes]).then(
+      ([table, found, chosen, holders]) =>
+        this.#answer(request, {
+          listeners: table.facts.seen ? table.facts.value.listeners : null,
+          config: found,
+          port: chosen,
+          holders,
+        }),
+    );
+    return {
+      host: Promise.resolve(host),
+      instance,
+      config,
+      port,
+      sockets: sockets.then(({ facts }) => facts),
+      processes,
+      service,
+      apiLog,
+      answer,
+    };
+  }
+
+  async #scan(): Promise<ProcessScan | { readonly failed: unknown }> {
+    try {
+      return await scanProcesses(this.#proc);
+    } catch (error) {
+      return { failed: error };
+    }
+  }
+
+  #config(instance: InstanceFacts, request: LookRequest): Promise<Look<SaltConfigFacts>> {
+    const directory =
+      instance.origin === 'argv' ? instance.configDirectory : request.configDirectory;
+    return within(readSaltConfig({ directory }), request.lookTimeoutMs, 'the salt config');
+  }
+
+  async #service(
+    config: Look<SaltConfigFacts>,
+    argvs: readonly SaltApiArgv[],
+    instance: InstanceFacts,
+    request: LookRequest,
+  ): Promise<Look<ServiceFacts>> {
+    const { readService } = await import('./service.ts');
+    const fromConfig = config.seen ? config.value.pidFile : null;
+    const fromArgv = argvs.flatMap(({ pidFile }) => (pidFile === null ? [] : [pidFile]));
+    const named = fromConfig !== null || fromArgv.length > 0;
+    const neighbour = named && instance.configDirectory !== DEFAULT_CONFIG_DIRECTORY;
+    const look = readService({
+      pidFileFromConfig: fromConfig,
+      pidFileFromArgv: fromArgv,
+      unit: this.#unit,
+      timeoutMs: request.lookTimeoutMs,
+      // The default pid files are the default instance's: here they would only name strangers.
+      ...(neighbour ? { pidFileDefaults: [] } : {}),
+    });
+    return within(look, request.lookTimeoutMs + 1000, 'the service');
+  }
+
+  async #apiLog(
+    request: LookRequest,
+    found: {
+      readonly host: HostFacts;
+      readonly config: Look<SaltConfigFacts>;
+      readonly argvs: readonly SaltApiArgv[];
+      readonly port: PortChoice;
+    },
+  ): Promise<Look<ApiLogFacts>> {
+    const { readApiLog, readJournal } = await import('./api-log.ts');
+    const { path, origin } = chooseLog(request, found);
+    const window = {
+      windowFrom: request.sinceMs === null ? null : found.host.now - request.sinceMs,
+      now: found.host.now,
+      port: found.port.number,
+      localTime: hostLocalTime,
+      timeoutMs: request.lookTimeoutMs,
+    };
+    const look = await readApiLog({ path, origin, ...window });
+    if (look.seen || look.cause !== 'missing' || origin === 'option') return look;
+    const journal = await readJournal({ unit: this.#unit, ...window });
+    return journal.seen ? journal : look;
+  }
+
+  async #answer(
+    request: LookRequest,
+    found: {
+      readonly listeners: readonly Listener[] | null;
+      readonly config: Look<SaltConfigFacts>;
+      readonly port: PortChoice;
+      readonly holders: Look<ProcessTableFacts>;
+    },
+  ): Promise<Look<AnswerFacts>> {
+    if (request.probeTimeoutMs === null) return blind('not-asked', 'not asked (--no-probe)');
+    const { listeners, config, port } = found;
+    const netapi = config.seen ? config.value.netapi : null;
+    const configured = netapi !== null && netapi.port === port.number ? netapi : null;
+    if (listeners !== null && listeners.length === 0)
+      return { seen: true, value: { kind: 'refused' } };
+    const { probeAnswer } = await import('./answer.ts');
+    const value = await probeAnswer({
+      port: port.number,
+      address: chooseAddress(listeners ?? [], configured?.host ?? null),
+      tls: configured?.tls ?? null,
+      timeoutMs: request.probeTimeoutMs,
+      path: '/',
+    });
+    return { seen: true, value };
+  }
+}
+
+/** The command lines of our own network namespace, youngest process first. */
+function argvsOf(saltApi: ProcessScan['saltApi']): SaltApiArgv[] {
+  return saltApi
+    .filter(({ networkNamespace }) => networkNamespace !== 'other')
+    .toSorted((a, b) => b.stat.startTicks - a.stat.startTicks)
+    .map(({ argv }) => readSaltApiArgv(argv))
+    .filter((argv) => argv !== null);
+}
+
+async function within<T>(look: Promise<Look<T>>, ms: number, what: string): Promise<Look<T>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Look<T>>((resolve) => {
+    const why = `${what} could not be read within ${Math.round(ms / 1000)} s`;
+    timer = setTimeout(() => resolve(blind('timeout', why)), ms);
+  });
+  try {
+    return await Promise.race([look, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,110 @@
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+
+const buffer = Buffer.allocUnsafe(256 * 1024);
+
+/**
+ * Reads a small file of `/proc` at once. Synchronous on purpose: for thousands of tiny kernel
+ * files the thread pool costs ten times the read. Only for files whose read cannot block.
+ *
+ * @returns the text as Latin-1, so that no byte is lost, cut at 256 KiB
+ * @throws the error of open(2) or read(2): ENOENT and ESRCH for a process that has gone
+ */
+export function readKernelFile(path: string): string {
+  const descriptor = openSync(path, 'r');
+  try {
+    let length = 0;
+    for (;;) {
+      const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+      length += read;
+      if (read === 0 || length === buffer.length) return buffer.toString('latin1', 0, length);
+      // Most files come whole in the first read; a short one says that this was it.
+      if (read < 4096 && length === read && read > 0) return buffer.toString('latin1', 0, length);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** As {@link readKernelFile}, null where it can't be read. */
+export function tryReadKernelFile(path: string): string | null {
+  try {
+    return readKernelFile(path);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Reads a file whose read may block, such as the cmdline of a process in D state: that needs the
+ * process's memory-map lock (fs/proc/base.c, get_mm_cmdline). A read that is late goes on hanging
+ * in its thread.
+ *
+ * @returns the text as Latin-1, null where it could not be read within `timeoutMs`
+ * @throws the error of open(2) or read(2)
+ */
+export async function readBounded(path: string, timeoutMs: number): Promise<string | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, null);
+  });
+  try {
+    return await Promise.race([readFile(path, 'latin1'), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** As {@link readBounded}, null also where it can't be read. */
+export function readWithin(path: string, timeoutMs: number): Promise<string | null> {
+  return readBounded(path, timeoutMs).catch(() => null);
+}
+
+/** Target of a `/proc` link, null where it can't be read. */
+export function tryReadLink(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** True for errors that mean "that process is gone", which is no failure of a look. */
+export function isGone(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'ENOENT' || code === 'ESRCH';
+}
+
+/** True for errors that mean "not with these rights". */
+export function isDenied(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'EACCES' || code === 'EPERM';
+}
+
+/** `code` of a system error, the empty string for others. */
+export function errorCode(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    return error.code;
+  }
+  return '';
+}
+
+/** Lets timers and sockets have their turn when `everyMs` have gone by since the last time. */
+export class Breather {
+  #last = performance.now();
+  readonly #everyMs: number;
+
+  constructor(everyMs = 20) {
+    this.#everyMs = everyMs;
+  }
+
+  /** True when a breath is due; then await {@link breathe}. */
+  get due(): boolean {
+    return performance.now() - this.#last > this.#everyMs;
+  }
+
+  async breathe(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.#last = performance.now();
+  }
+}

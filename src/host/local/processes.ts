@@ -1,0 +1,299 @@
+import { readdirSync } from 'node:fs';
+import {
+  blind,
+  type Look,
+  type NamespaceRelation,
+  type ProcessFacts,
+  type ProcessTableFacts,
+  seen,
+} from '../../evidence/evidence.ts';
+import {
+  type ProcessStat,
+  parseCommandLine,
+  parseControlGroup,
+  parseEffectiveUid,
+  parseProcessStat,
+  parseSocketLink,
+} from '../../evidence/proc-text.ts';
+import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import {
+  Breather,
+  errorCode,
+  isDenied,
+  isGone,
+  readBounded,
+  readKernelFile,
+  tryReadKernelFile,
+  tryReadLink,
+} from './proc-files.ts';
+import type { PortSockets } from './sockets.ts';
+
+/** How long a command line may take whose read may block, ms. */
+const BLOCKED_READ_MS = 500;
+/** Reads left hanging, each with a thread of libuv's four: the API log needs the others. */
+const MAX_HUNG_READS = 2;
+/** kthreadd: its children are kernel threads, without argv and fds (kthread(9)). */
+const KERNEL_THREAD_PARENT = 2;
+
+interface ScannedProcess {
+  readonly stat: ProcessStat;
+  readonly argv: readonly string[];
+  readonly networkNamespace: NamespaceRelation;
+}
+
+/** The first pass over the process table: who is salt-api by argv. */
+export interface ProcessScan {
+  readonly total: number;
+  readonly saltApi: readonly ScannedProcess[];
+  /** Children of salt-api that are dead and unreaped: their argv is gone. */
+  readonly zombies: readonly ScannedProcess[];
+  /** Pids that may hold sockets. */
+  readonly pids: readonly number[];
+  readonly deniedArgv: number;
+  readonly hidden: boolean;
+}
+
+/**
+ * Reads stat and cmdline of every process, once. ps-list would run ps(1) twice for the same,
+ * join argv with blanks (so positions are lost) and leave out start ticks, session and state.
+ *
+ * @param proc `/proc`, or a tree of its shape
+ * @throws the error of readdir(3) where there is no /proc
+ */
+export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
+  const pids = readdirSync(proc)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+  const breather = new Breather();
+  const commandLines = new CommandLines();
+  const saltApi: ScannedProcess[] = [];
+  const dead: ScannedProcess[] = [];
+  const alive: number[] = [];
+  let total = 0;
+  let deniedArgv = 0;
+  for (const pid of pids) {
+    if (breather.due) await breather.breathe();
+    try {
+      const stat = parseProcessStat(readKernelFile(`${proc}/${pid}/stat`));
+      total += 1;
+      if (stat === null) {
+        deniedArgv += 1;
+        continue;
+      }
+      if (stat.ppid === KERNEL_THREAD_PARENT || pid === KERNEL_THREAD_PARENT) continue;
+      if (stat.state === 'Z' || stat.state === 'X') {
+        dead.push({ stat, argv: [], networkNamespace: 'unseen' });
+        continue;
+      }
+      alive.push(pid);
+      const argv = await commandLines.read(`${proc}/${pid}/cmdline`, stat);
+      if (argv === null) deniedArgv += 1;
+      else if (readSaltApiArgv(argv) !== null) {
+        const networkNamespace = relation(`${proc}/self/ns/net`, `${proc}/${pid}/ns/net`);
+        saltApi.push({ stat, argv, networkNamespace });
+      }
+    } catch (error) {
+      // Whatever it is that could not be read may be salt-api.
+      if (!isGone(error)) deniedArgv += 1;
+    }
+  }
+  const parents = new Set(saltApi.map(({ stat }) => stat.pid));
+  return {
+    total,
+    saltApi,
+    zombies: dead.filter(({ stat }) => parents.has(stat.ppid)),
+    pids: alive,
+    deniedArgv,
+    // With hidepid=2 not even pid 1 is there for another user (proc(5)).
+    hidden: !pids.includes(1),
+  };
+}
+
+/**
+ * Reads command lines. The kernel takes the process's memory-map lock for it (fs/proc/base.c,
+ * get_mm_cmdline), which a thread in D state may keep for ever, so only the command line of a
+ * single thread that is not in D state is read at once.
+ */
+class CommandLines {
+  #hung = 0;
+
+  /**
+   * @returns null where it could not be read in time
+   * @throws the error of open(2) or read(2)
+   */
+  async read(path: string, { state, threads }: ProcessStat): Promise<string[] | null> {
+    const mayBlock = state === 'D' || threads > 1;
+    if (mayBlock && this.#hung >= MAX_HUNG_READS) return null;
+    const text = mayBlock ? await readBounded(path, BLOCKED_READ_MS) : readKernelFile(path);
+    if (text === null) {
+      this.#hung += 1;
+      return null;
+    }
+    return parseCommandLine(Buffer.from(text, 'latin1').toString('utf8'));
+  }
+}
+
+/**
+ * The second pass: whose fds hold the port's sockets, and everything else about the few
+ * processes that matter. All fd tables are read while the port has a listener, since every
+ * process that inherited the socket is a holder; without one, only those of salt-api.
+ */
+export async function describeProcesses(
+  scan: ProcessScan,
+  sockets: PortSockets,
+  proc = '/proc',
+): Promise<Look<ProcessTableFacts>> {
+  const breather = new Breather();
+  const commandLines = new CommandLines();
+  const known = new Map(scan.saltApi.map((one) => [one.stat.pid, one]));
+  const fds = new Map<number, FdTable>();
+  let deniedFds = 0;
+  const toRead = sockets.listening.size > 0 ? scan.pids : [...known.keys()];
+  for (const pid of toRead) {
+    const countConnections = known.has(pid);
+    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, countConnections, breather });
+    if (table === 'denied') deniedFds += 1;
+    else if (table !== 'gone' && (known.has(pid) || table.listens.length > 0)) {
+      fds.set(pid, table);
+    }
+  }
+  const wanted = new Set([...known.keys(), ...fds.keys()]);
+  for (const { stat } of scan.saltApi) wanted.add(stat.ppid);
+  const processes: ProcessFacts[] = [];
+  for (const pid of wanted) {
+    if (breather.due) await breather.breathe();
+    const facts = await readProcess(pid, {
+      proc,
+      commandLines,
+      known: known.get(pid),
+      fds: fds.get(pid),
+    });
+    if (facts !== null) processes.push(facts);
+  }
+  for (const { stat } of scan.zombies) processes.push(deadProcess(stat));
+  processes.sort((a, b) => a.pid - b.pid);
+  const { total, deniedArgv, hidden } = scan;
+  return seen({ total, processes, deniedFds, deniedArgv, hidden });
+}
+
+/** The blind look for a host whose process table can't even be listed. */
+export function blindProcesses(error: unknown, proc = '/proc'): Look<ProcessTableFacts> {
+  const cause = isDenied(error) ? 'permission' : 'missing';
+  return blind(cause, `${proc}: ${errorCode(error) || String(error)}`);
+}
+
+/** Which of the given processes hold a listening socket of the port. */
+export async function holdersAmong(
+  processes: ProcessScan['saltApi'],
+  sockets: PortSockets,
+  proc = '/proc',
+): Promise<ScannedProcess[]> {
+  const breather = new Breather();
+  const holders: ScannedProcess[] = [];
+  for (const one of processes) {
+    const directory = `${proc}/${one.stat.pid}/fd`;
+    const table = await readFdTable(directory, { sockets, countConnections: false, breather });
+    if (typeof table === 'object' && table.listens.length > 0) holders.push(one);
+  }
+  return holders;
+}
+
+interface FdTable {
+  readonly listens: readonly number[];
+  readonly portConnections: number;
+}
+
+async function readFdTable(
+  directory: string,
+  look: {
+    readonly sockets: PortSockets;
+    readonly countConnections: boolean;
+    readonly breather: Breather;
+  },
+): Promise<FdTable | 'denied' | 'gone'> {
+  const { listening, connected } = look.sockets;
+  const listens = new Set<number>();
+  let portConnections = 0;
+  try {
+    for (const name of readdirSync(directory)) {
+      if (look.breather.due) await look.breather.breathe();
+      const target = tryReadLink(`${directory}/${name}`);
+      const inode = target === null ? null : parseSocketLink(target);
+      if (inode === null) continue;
+      if (listening.has(inode)) listens.add(inode);
+      else if (look.countConnections && connected.has(inode)) portConnections += 1;
+    }
+  } catch (error) {
+    return isDenied(error) ? 'denied' : 'gone';
+  }
+  return { listens: [...listens], portConnections };
+}
+
+/**
+ * Everything about one process.
+ * @returns null where it has gone, or where its pid was given out again meanwhile
+ */
+async function readProcess(
+  pid: number,
+  about: {
+    readonly proc: string;
+    readonly commandLines: CommandLines;
+    readonly known: ScannedProcess | undefined;
+    readonly fds: FdTable | undefined;
+  },
+): Promise<ProcessFacts | null> {
+  const directory = `${about.proc}/${pid}`;
+  const stat = parseProcessStat(tryReadKernelFile(`${directory}/stat`) ?? '');
+  if (stat === null) return null;
+  if (about.known !== undefined && about.known.stat.startTicks !== stat.startTicks) return null;
+  const argv =
+    about.known?.argv ??
+    (await about.commandLines.read(`${directory}/cmdline`, stat).catch(() => null)) ??
+    [];
+  const status = tryReadKernelFile(`${directory}/status`);
+  const cgroup = tryReadKernelFile(`${directory}/cgroup`);
+  const waitChannel = tryReadKernelFile(`${directory}/wchan`);
+  return {
+    ...statFacts(stat),
+    uid: parseEffectiveUid(status ?? '') ?? -1,
+    argv,
+    cgroup: cgroup === null ? null : parseControlGroup(cgroup),
+    networkNamespace: relation(`${about.proc}/self/ns/net`, `${directory}/ns/net`),
+    pidNamespace: relation(`${about.proc}/self/ns/pid`, `${directory}/ns/pid`),
+    fds: fdsOf(about),
+    listens: about.fds?.listens ?? [],
+    portConnections: about.fds?.portConnections ?? 0,
+    waitChannel: waitChannel === null || waitChannel === '0' ? null : waitChannel,
+  };
+}
+
+function fdsOf({ known, fds }: { known: unknown; fds: unknown }): ProcessFacts['fds'] {
+  if (fds !== undefined) return 'read';
+  return known === undefined ? 'skipped' : 'denied';
+}
+
+function deadProcess(stat: ProcessStat): ProcessFacts {
+  return {
+    ...statFacts(stat),
+    uid: -1,
+    argv: [],
+    cgroup: null,
+    networkNamespace: 'unseen',
+    pidNamespace: 'unseen',
+    fds: 'skipped',
+    listens: [],
+    portConnections: 0,
+    waitChannel: null,
+  };
+}
+
+function statFacts(stat: ProcessStat) {
+  const { pid, ppid, startTicks, state, processGroup, session, threads, cpuTicks, comm } = stat;
+  return { pid, ppid, startTicks, state, processGroup, session, threads, cpuTicks, comm };
+}
+
+function relation(ours: string, theirs: string): NamespaceRelation {
+  const [own, other] = [tryReadLink(ours), tryReadLink(theirs)];
+  if (own === null || other === null) return 'unseen';
+  return own === other ? 'ours' : 'other';
+}

@@ -1,0 +1,116 @@
+import { constants, type Dirent } from 'node:fs';
+import { open, readdir, stat } from 'node:fs/promises';
+import { posix } from 'node:path';
+import type { Look, SaltConfigFacts } from '../../evidence/evidence.ts';
+import {
+  isGlob,
+  matchesGlobSegment,
+  type SaltConfigFile,
+  type SaltConfigLocation,
+  type SaltConfigSource,
+  saltConfigFromSource,
+} from '../../evidence/salt-config.ts';
+
+/** A stock master config has 60 KB; beyond this it is something else. */
+const MAX_FILE_BYTES = 8 * 1024 * 1024;
+
+const DEFAULT_DIRECTORY = '/etc/salt';
+
+/**
+ * Reads the Salt master configuration of this host; see `saltConfigFromSource` for what is read
+ * and how it is merged. `directory` is `-c DIR`; the environment's `SALT_CONFIG_DIR` and
+ * `SALT_MASTER_CONFIG` count where it is unset. `home` is what `~` means in an include.
+ * Never rejects: what could not be read is in the result.
+ */
+export async function readSaltConfig(options: {
+  readonly directory?: string | undefined;
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly home?: string;
+}): Promise<Look<SaltConfigFacts>> {
+  const location = await locate(options.directory, options.environment ?? process.env);
+  return saltConfigFromSource(
+    options.home === undefined ? location : { ...location, home: options.home },
+    localFiles,
+  );
+}
+
+/**
+ * As salt-api has it: SALT_CONFIG_DIR is the default of `-c`, and SALT_MASTER_CONFIG replaces the
+ * main file alone, and only that of the default directory (salt/utils/parsers ConfigDirMixIn,
+ * salt/config load_config).
+ */
+async function locate(
+  option: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): Promise<SaltConfigLocation> {
+  const directory = posix.resolve(option ?? (environment['SALT_CONFIG_DIR'] || DEFAULT_DIRECTORY));
+  const mainFile = environment['SALT_MASTER_CONFIG'];
+  if (directory !== DEFAULT_DIRECTORY || !mainFile || !(await isFile(mainFile))) {
+    return { directory };
+  }
+  return { directory, mainFile: posix.resolve(mainFile) };
+}
+
+const localFiles: SaltConfigSource = {
+  read: readFile,
+  readMatching: async (glob) => {
+    const { paths, hidden } = await expand(glob);
+    return [...hidden, ...(await Promise.all(paths.sort().map(readFile)))];
+  },
+};
+
+async function readFile(path: string): Promise<SaltConfigFile> {
+  try {
+    // A FIFO without a writer must not hold us up.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const status = await handle.stat();
+      if (status.isDirectory()) return { path, error: 'EISDIR' };
+      if (!status.isFile()) return { path, error: 'is no regular file' };
+      if (status.size > MAX_FILE_BYTES) return { path, error: 'is larger than 8 MiB' };
+      return { path, text: await handle.readFile('utf8') };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    return { path, error: errorCode(error) };
+  }
+}
+
+async function expand(glob: string): Promise<{ paths: string[]; hidden: SaltConfigFile[] }> {
+  const hidden: SaltConfigFile[] = [];
+  let paths = ['/'];
+  for (const segment of glob.split('/').filter((part) => part !== '')) {
+    const next: string[] = [];
+    for (const parent of paths) {
+      if (!isGlob(segment)) {
+        next.push(posix.join(parent, segment));
+        continue;
+      }
+      let entries: Dirent[] = [];
+      try {
+        entries = await readdir(parent, { withFileTypes: true });
+      } catch (error) {
+        const code = errorCode(error);
+        if (code !== 'ENOENT' && code !== 'ENOTDIR') hidden.push({ path: parent, error: code });
+      }
+      for (const { name } of entries) {
+        if (matchesGlobSegment(segment, name)) next.push(posix.join(parent, name));
+      }
+    }
+    paths = next;
+  }
+  return { paths, hidden };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}

@@ -1,0 +1,138 @@
+import { constants } from 'node:fs';
+import { open, realpath, stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import {
+  blind,
+  type Look,
+  type PidFileFacts,
+  type ServiceFacts,
+  type SystemdUnitFacts,
+  seen,
+} from '../../evidence/evidence.ts';
+import { parseSystemctlShow, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
+import { stripControl } from '../../output/untrusted.ts';
+import { isOnPath } from './on-path.ts';
+
+/** What is known of the service before it is looked at; the rest is where things normally are. */
+export interface ServiceRequest {
+  readonly pidFileFromConfig: string | null;
+  /** `--pid-file` of the running processes. */
+  readonly pidFileFromArgv: readonly string[];
+  readonly unit: string;
+  /** Bound on systemctl, in ms. */
+  readonly timeoutMs: number;
+  readonly pidFileDefaults?: readonly string[];
+  /** A directory where systemd is the init (sd_booted(3)). */
+  readonly systemdRuntimeDirectory?: string;
+  readonly initScript?: string;
+}
+
+/**
+ * Who looks after salt-api here: pid files in the order of precedence (salt-facts §2), the systemd
+ * unit, an init script, OpenRC. `systemctl` is found on PATH; one that hangs, fails or is missing
+ * makes `systemd` blind and nothing else.
+ */
+export async function readService(request: ServiceRequest): Promise<Look<ServiceFacts>> {
+  const pidFilePaths = [
+    ...request.pidFileFromArgv,
+    ...(request.pidFileFromConfig === null ? [] : [request.pidFileFromConfig]),
+    ...(request.pidFileDefaults ?? ['/var/run/salt-api.pid', '/run/salt-api.pid']),
+  ];
+  const [pidFiles, systemd, initScript, openRc] = await Promise.all([
+    readPidFiles(pidFilePaths),
+    readUnit(request),
+    exists(request.initScript ?? '/etc/init.d/salt-api'),
+    isOnPath('rc-service'),
+  ]);
+  return seen({ pidFiles, systemd, initScript, openRc });
+}
+
+async function readUnit(request: ServiceRequest): Promise<Look<SystemdUnitFacts | null>> {
+  const { unit, timeoutMs } = request;
+  if (!(await isDirectory(request.systemdRuntimeDirectory ?? '/run/systemd/system'))) {
+    return seen(null);
+  }
+  if (unit === '' || unit.startsWith('-')) {
+    return blind('malformed', stripControl(`${JSON.stringify(unit)} is no unit name`));
+  }
+  const { execa } = await import('execa');
+  const run = execa('systemctl', ['show', unit, '-p', UNIT_PROPERTIES.join(',')], {
+    env: { LC_ALL: 'C' },
+    stdin: 'ignore',
+    reject: false,
+    maxBuffer: 65_536,
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  });
+  // A child of systemctl that keeps its stdout open outlives the kill, and execa waits for it.
+  const late = new AbortController();
+  const result = await Promise.race([run, patience(timeoutMs + 200, late.signal)]);
+  late.abort();
+  if (result === null || result.timedOut) {
+    run.stdout.destroy();
+    run.stderr.destroy();
+    return blind('timeout', `systemctl show ${unit} did not answer within ${timeoutMs} ms`);
+  }
+  if (result.failed) {
+    const said = result.stderr.trim().split('\n').at(-1) || (result.shortMessage ?? 'it failed');
+    const cause = /denied|not permitted/i.test(said) ? 'permission' : 'unsupported';
+    return blind(cause, stripControl(`systemctl show ${unit}: ${said}`));
+  }
+  return parseSystemctlShow(unit, result.stdout);
+}
+
+function patience(milliseconds: number, signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds, null);
+    signal.addEventListener('abort', () => clearTimeout(timer));
+  });
+}
+
+/** Those that exist, each file once however many names lead to it (/var/run is often /run). */
+async function readPidFiles(paths: readonly string[]): Promise<PidFileFacts[]> {
+  const found = new Map<string, PidFileFacts>();
+  for (const path of paths) {
+    if (!isAbsolute(path)) continue;
+    try {
+      const real = await realpath(path);
+      const status = await stat(real);
+      if (found.has(real) || !status.isFile()) continue;
+      found.set(real, { path, pid: await readPid(real), modifiedAt: status.mtimeMs });
+    } catch {
+      // Missing, or in a directory that is closed to us: no fact either way.
+    }
+  }
+  return [...found.values()];
+}
+
+/** Salt writes the decimal pid and no newline (salt-facts §2). */
+async function readPid(path: string): Promise<number | null> {
+  try {
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(64), 0, 64, 0);
+      const pid = /^\s*([1-9]\d{0,9})\s*$/.exec(buffer.toString('latin1', 0, bytesRead))?.[1];
+      return pid === undefined ? null : Number(pid);
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return null;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await status(path)) !== null;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await status(path))?.isDirectory() ?? false;
+}
+
+async function status(path: string): Promise<Awaited<ReturnType<typeof stat>> | null> {
+  try {
+    return await stat(path);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,682 @@
+/** Reads what the probe script printed; the parsers are those of the local host. Pure. */
+import { posix } from 'node:path';
+import { ExitCode, TriageError } from '../../errors.ts';
+import { fixedOffsetTime } from '../../evidence/api-log-lines.ts';
+import { ApiLogScanner } from '../../evidence/api-log-scan.ts';
+import {
+  type ApiLogFacts,
+  blind,
+  type Evidence,
+  type HostFacts,
+  type InstanceFacts,
+  type LogSource,
+  type Look,
+  type NamespaceRelation,
+  type PidFileFacts,
+  type Policy,
+  type PortChoice,
+  type ProcessFacts,
+  type ProcessTableFacts,
+  type SaltConfigFacts,
+  type ServiceFacts,
+  type SocketFacts,
+  type SystemdUnitFacts,
+  seen,
+} from '../../evidence/evidence.ts';
+import {
+  type ProcessStat,
+  parseBootTime,
+  parseCommandLine,
+  parseControlGroup,
+  parseEffectiveUid,
+  parseProcessStat,
+} from '../../evidence/proc-text.ts';
+import { readSaltApiArgv, type SaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import {
+  choosePort,
+  type SaltConfigFile,
+  saltConfigFromFiles,
+} from '../../evidence/salt-config.ts';
+import { parseSystemctlShow } from '../../evidence/systemd-unit.ts';
+import { TcpTableReader } from '../../evidence/tcp-table.ts';
+import { stripControl } from '../../output/untrusted.ts';
+import { belongsTo, chooseInstance, chooseLog } from '../choices.ts';
+import type { LookRequest } from '../host.ts';
+
+/** Bytes of evidence that are taken from one host. */
+export const MAX_EVIDENCE_BYTES = 32 * 1024 * 1024;
+/** As `hz` everywhere that Salt runs (include/asm-generic/param.h). */
+const TICKS_PER_SECOND = 100;
+const DEFAULT_PID_FILES = ['/var/run/salt-api.pid', '/run/salt-api.pid'];
+
+const PARTS = ['host', 'used', 'config', 'sockets', 'processes', 'service', 'unit', 'log'] as const;
+type PartName = (typeof PARTS)[number];
+
+interface Part {
+  readonly lines: readonly string[];
+  /** The part ran to its end, with this status; null where it was ended for taking too long. */
+  readonly late: boolean;
+}
+
+/** The script's output, taken apart: every part is there, and none was cut. */
+export type ProbeFrames = Readonly<Record<PartName, Part>>;
+
+/** What the script went by, which the caller compares with what the evidence says. */
+export interface ProbeChoices {
+  readonly port: number;
+  readonly configDirectory: string;
+  readonly log: string;
+  readonly pidFiles: readonly string[];
+}
+
+/** All sections of an evidence but the answer, with what a better look would have gone by. */
+export interface ProbeSections {
+  readonly host: HostFacts;
+  readonly instance: InstanceFacts;
+  readonly config: Look<SaltConfigFacts>;
+  readonly port: PortChoice;
+  readonly sockets: Look<SocketFacts>;
+  readonly processes: Look<ProcessTableFacts>;
+  readonly service: Look<ServiceFacts>;
+  readonly apiLog: Look<ApiLogFacts>;
+  /** Null where the script guessed right; else what it should be told. */
+  readonly lookAgain: ProbeChoices | null;
+}
+
+/** True for text that the probe script may have printed: its first frame is in it. */
+export function isProbeOutput(output: Buffer): boolean {
+  return BEGIN.test(output.toString('latin1'));
+}
+
+const BEGIN = /(?:^|\n)@@([0-9a-zA-Z]{1,64}) begin salt-triage-probe (\d+)\r?(?:\n|$)/;
+
+/**
+ * Takes the output apart. Whatever is not in a frame (a banner, a profile's noise) is passed over.
+ *
+ * @param nonce what the frames must be marked with; null to take the first frame's
+ * @throws TriageError `unknown` for output that is cut off, too long or no evidence at all
+ */
+export function parseFrames(output: Buffer, nonce: string | null): ProbeFrames {
+  if (output.length > MAX_EVIDENCE_BYTES) throw malformed('it is larger than 32 MiB');
+  const text = output.toString('latin1');
+  const begin = nonce === null ? BEGIN.exec(text) : beginOf(text, nonce);
+  if (begin === null) throw malformed('there is no beginning');
+  if (begin[2] !== '1') throw malformed('it is of another version of salt-triage');
+  const mark = `@@${begin[1] ?? ''} `;
+  const parts = new Map<string, Part>();
+  let lines: string[] | null = null;
+  let finished = false;
+  for (const raw of text.slice(begin.index).split('\n')) {
+    const line = raw.endsWith('\r') && raw.startsWith('@@') ? raw.slice(0, -1) : raw;
+    if (line.startsWith('|')) lines?.push(line.slice(1));
+    if (!line.startsWith(mark)) continue;
+    const [word = '', name = '', count = ''] = line.slice(mark.length).split(' ');
+    if (word === 'noproc') throw noProc();
+    if (word === 'part') lines = [];
+    if (word === 'end') {
+      if (lines === null || parts.has(name)) throw malformed(`part ${shown(name)} is out of place`);
+      if (Number(count) !== lines.length) throw malformed(`part ${shown(name)} is not whole`);
+      parts.set(name, closePart(lines));
+      lines = null;
+    }
+    if (word === 'done') {
+      finished = true;
+      break;
+    }
+  }
+  if (!finished) throw malformed('its end is missing');
+  const entries = PARTS.map((name) => {
+    const part = parts.get(name);
+    if (part === undefined) throw malformed(`part ${name} is missing`);
+    return [name, part] as const;
+  });
+  return Object.fromEntries(entries) as Record<PartName, Part>;
+}
+
+function beginOf(text: string, nonce: string): RegExpExecArray | null {
+  return new RegExp(`(?:^|\\n)@@(${nonce}) begin salt-triage-probe (\\d+)\\r?(?:\\n|$)`).exec(text);
+}
+
+/** The last line says how the part ended; 137 is our own `kill -9`. */
+function closePart(lines: readonly string[]): Part {
+  const last = lines.at(-1) ?? '';
+  const status = /^= (\d+)$/.exec(last)?.[1];
+  if (status === undefined) return { lines, late: true };
+  return { lines: lines.slice(0, -1), late: status === '137' };
+}
+
+function malformed(why: string): TriageError {
+  return new TriageError(
+    `the evidence can't be used: ${why}`,
+    'Look again; if it happens twice, run `salt-triage probe` by hand and read what it prints.',
+    ExitCode.unknown,
+  );
+}
+
+function noProc(): TriageError {
+  return new TriageError(
+    'that host has no /proc that can be read',
+    'Mount /proc there, or log in where it is mounted (not into a chroot).',
+    ExitCode.unknown,
+  );
+}
+
+function shown(name: string): string {
+  return stripControl(name).slice(0, 40);
+}
+
+/**
+ * Makes evidence of the parts.
+ * @param request what was asked for; the port, the log and the directory it leaves open are chosen
+ *   here, by the same rules as on the host itself
+ */
+export async function readFrames(
+  frames: ProbeFrames,
+  request: LookRequest,
+): Promise<ProbeSections> {
+  const facts = fields(frames.host.lines);
+  const used = usedChoices(frames.used.lines);
+  const host = hostFacts(facts);
+  const table = processTable(frames.processes);
+  const near = table.saltApi.filter(({ networkNamespace }) => networkNamespace !== 'other');
+  const argvs = near.map(({ argv }) => argv);
+  const holding = used.port === request.port ? near.filter(({ holds }) => holds) : [];
+  const instance = chooseInstance(
+    request,
+    argvs,
+    utf8(facts.get('environment') ?? '') || undefined,
+    holding.map(({ argv }) => argv),
+  );
+  const config = await configFacts(frames, instance.configDirectory, used.configDirectory);
+  const port = choosePort(request.port, config);
+  const ours = argvs.filter((argv) => belongsTo(argv, instance));
+  const log = chooseLog(request, { config, argvs: ours });
+  const pidFiles = pidFilePaths(config, ours);
+  const guessedRight =
+    used.configDirectory === instance.configDirectory &&
+    used.port === port.number &&
+    used.log === log.path &&
+    pidFiles.every((path) => used.pidFiles.includes(path));
+  const windowFrom = used.since === null ? null : host.now - used.since * 1000;
+  return {
+    host,
+    instance,
+    config,
+    port,
+    sockets: socketFacts(frames.sockets, used.port),
+    processes: table.look,
+    service: serviceFacts(frames, pidFiles, used.unit),
+    apiLog: apiLogFacts(frames.log, {
+      source: { kind: 'file', ...log },
+      unit: used.unit,
+      windowFrom,
+      host,
+    }),
+    lookAgain: guessedRight
+      ? null
+      : {
+          port: port.number,
+          configDirectory: instance.configDirectory,
+          log: log.path,
+          pidFiles,
+        },
+  };
+}
+
+/**
+ * The evidence in the output of `salt-triage probe`, run by hand.
+ * @param output all of it, banners included
+ * @throws TriageError as {@link parseFrames}
+ */
+export async function evidenceOfProbe(
+  output: Buffer,
+  request: LookRequest,
+  policy: Policy,
+): Promise<Evidence> {
+  const frames = parseFrames(output, null);
+  // What the script was told counts as told here, where nothing else is.
+  const told = fields(frames.used.lines);
+  const askedPort = Number(told.get('asked-port') ?? '');
+  const { lookAgain, ...sections } = await readFrames(frames, {
+    ...request,
+    port: request.port ?? (askedPort > 0 && askedPort < 65_536 ? askedPort : undefined),
+    configDirectory: request.configDirectory ?? (utf8(told.get('asked-config') ?? '') || undefined),
+    log: request.log ?? (utf8(told.get('asked-log') ?? '') || undefined),
+  });
+  const answer = blind('not-asked', 'not asked: the probe script sends nothing to the port');
+  const evidence = { schemaVersion: 1, policy, answer, ...sections } as const;
+  if (lookAgain === null) return evidence;
+  // Nobody is there to ask again, and what was seen of another port is no evidence.
+  const used = usedChoices(frames.used.lines);
+  const again = (option: string, was: string, is: string) =>
+    blind(
+      'unsupported',
+      stripControl(`seen of ${was}, but the config says ${is}: probe ${option}`),
+    );
+  const { port, log, configDirectory } = lookAgain;
+  const ofPort = again(`--port ${port}`, `port ${used.port}`, `port ${port}`);
+  const ofDirectory = again(`-c ${configDirectory}`, used.configDirectory, configDirectory);
+  return {
+    ...evidence,
+    ...(used.port === port ? {} : { sockets: ofPort, processes: ofPort }),
+    ...(used.log === log ? {} : { apiLog: again(`--log ${log}`, used.log, log) }),
+    ...(used.configDirectory === configDirectory ? {} : { config: ofDirectory }),
+  };
+}
+
+/** First words and what follows them; the first of each counts. */
+function fields(lines: readonly string[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const line of lines) {
+    const [word, rest] = firstWord(line);
+    if (!found.has(word)) found.set(word, rest);
+  }
+  return found;
+}
+
+function firstWord(line: string): [word: string, rest: string] {
+  const blank = line.indexOf(' ');
+  return blank === -1 ? [line, ''] : [line.slice(0, blank), line.slice(blank + 1)];
+}
+
+/** What the script read as bytes, as the text it is. */
+function utf8(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
+}
+
+function usedChoices(lines: readonly string[]) {
+  const found = fields(lines);
+  const since = found.get('since') ?? '';
+  return {
+    port: Number(found.get('port')),
+    configDirectory: utf8(found.get('config') ?? ''),
+    log: utf8(found.get('log') ?? ''),
+    pidFiles: lines
+      .filter((line) => line.startsWith('pidfile '))
+      .map((line) => utf8(line.slice('pidfile '.length))),
+    since: /^\d{1,10}$/.test(since) ? Number(since) : null,
+    unit: stripControl(found.get('unit') ?? ''),
+  };
+}
+
+function hostFacts(facts: ReadonlyMap<string, string>): HostFacts {
+  // Where date(1) has no %N, the end of the second: nothing that is logged yet lies in the future.
+  const [, seconds, ms = '999'] =
+    /^(\d{1,11})(?:\.(\d{3})\d{6}$)?/.exec(facts.get('now') ?? '') ?? [];
+  const now = Number(seconds) * 1000 + Number(ms);
+  const uid = Number(facts.get('uid'));
+  const zone = /^([+-])(\d\d)(\d\d)$/.exec(facts.get('zone') ?? '');
+  const boot = facts.get('boot') ?? '';
+  const bootedAt = parseBootTime(`btime ${facts.get('btime') ?? ''}`);
+  if (!(now > 0)) throw malformed('that host does not tell the time (date +%s)');
+  if (!Number.isInteger(uid)) throw malformed('that host does not tell who we are there (id -u)');
+  if (!/^[0-9a-f-]{1,64}$/.test(boot)) throw malformed('that host has no boot id');
+  const minutes = Number(zone?.[2] ?? 0) * 60 + Number(zone?.[3] ?? 0);
+  return {
+    name: stripControl(utf8(facts.get('name') ?? '')).slice(0, 255),
+    now,
+    utcOffsetMinutes: zone?.[1] === '-' ? -minutes : minutes,
+    bootId: boot,
+    bootedAt: bootedAt ?? 0,
+    ticksPerSecond: TICKS_PER_SECOND,
+    uid,
+  };
+}
+
+function timedOut(what: string): Look<never> {
+  return blind('timeout', `${what} could not be read in time on that host`);
+}
+
+async function configFacts(
+  frames: ProbeFrames,
+  directory: string,
+  usedDirectory: string,
+): Promise<Look<SaltConfigFacts>> {
+  if (frames.config.late) return timedOut('the salt config');
+  const files = directory === usedDirectory ? configFiles(frames.config.lines) : [];
+  const mainFile = fields(frames.used.lines).get('main');
+  return saltConfigFromFiles({
+    directory,
+    files,
+    ...(mainFile === undefined || directory !== usedDirectory ? {} : { mainFile: utf8(mainFile) }),
+  });
+}
+
+/** A file may come twice, by two include statements: it is one file. */
+function configFiles(lines: readonly string[]): SaltConfigFile[] {
+  const files = new Map<string, SaltConfigFile>();
+  let path = '';
+  let text: string[] = [];
+  const close = (file: SaltConfigFile | null) => {
+    if (file !== null && !files.has(file.path)) files.set(file.path, file);
+  };
+  const closeText = () => {
+    if (path !== '') close({ path, text: utf8(text.join('\n')) });
+    path = '';
+  };
+  let failed = '';
+  for (const line of lines) {
+    const [word, rest] = firstWord(line);
+    if (line.startsWith('  ')) text.push(line.slice(2));
+    else if (word === 'file') {
+      closeText();
+      path = posix.normalize(utf8(rest));
+      text = [];
+    } else if (word === 'error') {
+      closeText();
+      failed = posix.normalize(utf8(rest));
+    } else if (word === 'why') close({ path: failed, error: stripControl(rest) });
+  }
+  closeText();
+  return [...files.values()];
+}
+
+function socketFacts({ lines, late }: Part, port: number): Look<SocketFacts> {
+  if (late) return timedOut('the socket table');
+  const reader = new TcpTableReader(port);
+  for (const line of lines) {
+    const [word, rest] = firstWord(line);
+    const [table = '', ...columns] = rest.split(' ');
+    const family = table === 'tcp6' ? 'ipv6' : 'ipv4';
+    if (word === 'malformed') return blind('malformed', `/proc/net/${family} is no socket table`);
+    if (word === 'denied') return blind('permission', `/proc/net/${shown(table)}: EACCES`);
+    if (word === 'missing' && family === 'ipv4') return blind('missing', '/proc/net/tcp: ENOENT');
+    if (word === 'table') reader.take('', family);
+    if (word === 'row') reader.take(`${columns.join(' ')}\n`, family);
+    if (word === 'peer') {
+      const [state = '', peer = '', ...counts] = columns;
+      const [accepted = -1, unaccepted = -1, unreadBytes = -1] = counts.map(Number);
+      reader.takeCounted({ family, state, peer }, { accepted, unaccepted, unreadBytes });
+    }
+  }
+  if (reader.malformedRows > 0) {
+    return blind('malformed', `${reader.malformedRows} rows of /proc/net/tcp can't be read`);
+  }
+  return seen(reader.facts());
+}
+
+interface ProcessTexts {
+  stat: string;
+  status: string;
+  cgroup: string;
+  wchan: string;
+  argv: readonly string[] | null;
+  networkNamespace: string | null;
+  pidNamespace: string | null;
+  fds: { readonly connections: number; readonly listens: readonly number[] } | 'denied' | null;
+}
+
+interface ProcessTable {
+  readonly look: Look<ProcessTableFacts>;
+  /** Youngest first. */
+  readonly saltApi: readonly {
+    readonly argv: SaltApiArgv;
+    readonly networkNamespace: NamespaceRelation;
+    /** It has a socket that listens on the port. */
+    readonly holds: boolean;
+  }[];
+}
+
+function processTable({ lines, late }: Part): ProcessTable {
+  if (late) return { look: timedOut('the process table'), saltApi: [] };
+  const texts = new Map<number, ProcessTexts>();
+  const own: Record<string, string> = {};
+  const noArgv = new Set<string>();
+  const noFds = new Set<string>();
+  let total = 0;
+  let hidden = false;
+  const of = (pid: string): ProcessTexts => {
+    const known = texts.get(Number(pid));
+    if (known !== undefined) return known;
+    const none = {
+      stat: '',
+      status: '',
+      cgroup: '',
+      wchan: '',
+      argv: null,
+      networkNamespace: null,
+      pidNamespace: null,
+      fds: null,
+    };
+    texts.set(Number(pid), none);
+    return none;
+  };
+  for (const line of lines) {
+    const [word, rest] = firstWord(line);
+    if (word === 'total') total = Number(rest);
+    else if (word === 'hidden') hidden = true;
+    else if (word === 'noargv') noArgv.add(rest);
+    else if (word === 'nofds') noFds.add(rest);
+    else if (word === 'closed') {
+      of(rest).fds = 'denied';
+      noFds.add(rest);
+    } else if (word === 'fds') {
+      const [pid = '', connections, ...listens] = rest.split(' ').filter((part) => part !== '');
+      of(pid).fds = { connections: Number(connections), listens: listens.map(Number) };
+    } else if (word === 'file') {
+      const file = /^\/proc\/(\d{1,10})\/(stat|status|cgroup|wchan):(.*)$/s.exec(rest);
+      if (file === null) continue;
+      const [, pid = '', name, text = ''] = file;
+      of(pid)[name as 'stat' | 'status' | 'cgroup' | 'wchan'] += `${text}\n`;
+    } else if (word === 'namespace') {
+      const [, pid = '', kind, id = ''] =
+        /^\/proc\/(self|\d{1,10})\/ns\/(net|pid) (\S+)$/.exec(rest) ?? [];
+      if (kind === undefined) continue;
+      if (pid === 'self') own[kind] = id;
+      else if (kind === 'net') of(pid).networkNamespace = id;
+      else of(pid).pidNamespace = id;
+    } else if (word === 'argv') {
+      const [pid = '', hex = ''] = rest.split(' ');
+      of(pid).argv = parseCommandLine(Buffer.from(hex, 'hex').toString('utf8'));
+    }
+  }
+  if (!(total > 0 && total < 1e8)) {
+    return { look: blind('malformed', 'the process table is empty'), saltApi: [] };
+  }
+
+  const stats = new Map<number, ProcessStat>();
+  for (const [pid, { stat }] of texts) {
+    const parsed = parseProcessStat(stat.trimEnd());
+    if (parsed?.pid === pid) stats.set(pid, parsed);
+  }
+  const saltApi = [...stats.values()]
+    .filter(({ state }) => state !== 'Z' && state !== 'X')
+    .flatMap((stat) => {
+      const argv = readSaltApiArgv(texts.get(stat.pid)?.argv ?? []);
+      return argv === null ? [] : [{ stat, argv }];
+    })
+    .sort((a, b) => b.stat.startTicks - a.stat.startTicks);
+  const daemons = new Set(saltApi.map(({ stat }) => stat.pid));
+  const parents = new Set(saltApi.map(({ stat }) => stat.ppid));
+
+  const processes: ProcessFacts[] = [];
+  for (const stat of stats.values()) {
+    const text = texts.get(stat.pid);
+    if (text === undefined) continue;
+    const dead = stat.state === 'Z' || stat.state === 'X';
+    const holds = typeof text.fds === 'object' && (text.fds?.listens.length ?? 0) > 0;
+    const matters = dead
+      ? daemons.has(stat.ppid)
+      : daemons.has(stat.pid) || parents.has(stat.pid) || holds;
+    if (matters) processes.push(processFacts(stat, text, { dead, daemons, own, holds }));
+  }
+  processes.sort((a, b) => a.pid - b.pid);
+  const value = {
+    total,
+    processes,
+    deniedFds: noFds.size,
+    deniedArgv: noArgv.size,
+    hidden,
+  };
+  const facts = new Map(processes.map((one) => [one.pid, one]));
+  return {
+    look: seen(value),
+    saltApi: saltApi.map(({ stat, argv }) => {
+      const process = facts.get(stat.pid);
+      const holds = (process?.listens.length ?? 0) > 0;
+      return { argv, networkNamespace: process?.networkNamespace ?? 'unseen', holds };
+    }),
+  };
+}
+
+function processFacts(
+  stat: ProcessStat,
+  text: ProcessTexts,
+  about: {
+    readonly dead: boolean;
+    readonly daemons: ReadonlySet<number>;
+    readonly own: Readonly<Record<string, string>>;
+    readonly holds: boolean;
+  },
+): ProcessFacts {
+  const { pid, ppid, startTicks, state, processGroup, session, threads, cpuTicks, comm } = stat;
+  const daemon = about.daemons.has(pid);
+  const fds = typeof text.fds === 'object' && (daemon || about.holds) ? text.fds : null;
+  const waitChannel = text.wchan.trim();
+  const cgroup = text.cgroup === '' || about.dead ? null : parseControlGroup(text.cgroup);
+  const relation = (kind: string, theirs: string | null): NamespaceRelation => {
+    if (theirs === null || about.dead || about.own[kind] === undefined) return 'unseen';
+    return about.own[kind] === theirs ? 'ours' : 'other';
+  };
+  return {
+    pid,
+    ppid,
+    startTicks,
+    state,
+    processGroup,
+    session,
+    threads,
+    cpuTicks,
+    comm,
+    uid: about.dead ? -1 : (parseEffectiveUid(text.status) ?? -1),
+    argv: about.dead ? [] : (text.argv ?? []),
+    cgroup,
+    networkNamespace: relation('net', text.networkNamespace),
+    pidNamespace: relation('pid', text.pidNamespace),
+    fds: fds !== null ? 'read' : daemon ? 'denied' : 'skipped',
+    listens: fds?.listens ?? [],
+    portConnections: daemon ? (fds?.connections ?? 0) : 0,
+    waitChannel: about.dead || waitChannel === '' || waitChannel === '0' ? null : waitChannel,
+  };
+}
+
+/** In the order of precedence; the defaults only where nothing names one. */
+function pidFilePaths(config: Look<SaltConfigFacts>, argvs: readonly SaltApiArgv[]): string[] {
+  const named = argvs.flatMap(({ pidFile }) => (pidFile === null ? [] : [pidFile]));
+  if (config.seen && config.value.pidFile !== null) named.push(config.value.pidFile);
+  return (named.length > 0 ? named : DEFAULT_PID_FILES).filter((path) => posix.isAbsolute(path));
+}
+
+function serviceFacts(
+  { service, unit }: ProbeFrames,
+  wanted: readonly string[],
+  unitName: string,
+): Look<ServiceFacts> {
+  if (service.late) return timedOut('the service');
+  const found = new Map<string, PidFileFacts & { readonly file: string }>();
+  for (const [index, line] of service.lines.entries()) {
+    const about = /^pidfile (\d{1,12}) (\d{1,20}) (.*)$/s.exec(line);
+    if (about === null) continue;
+    const [, modified = '', file = '', path = ''] = about;
+    const pid = /^content\s+([1-9]\d{0,9})\s*$/.exec(service.lines[index + 1] ?? '')?.[1];
+    const facts = {
+      pid: pid === undefined ? null : Number(pid),
+      modifiedAt: Number(modified) * 1000,
+    };
+    found.set(utf8(path), { path: utf8(path), file, ...facts });
+  }
+  const pidFiles: PidFileFacts[] = [];
+  const files = new Set<string>();
+  for (const facts of wanted.map((path) => found.get(path)).filter((one) => one !== undefined)) {
+    const { file, ...pidFile } = facts;
+    if (!files.has(file)) pidFiles.push(pidFile);
+    files.add(file);
+  }
+  return seen({
+    pidFiles,
+    systemd: service.lines.includes('systemd') ? unitFacts(unit, unitName) : seen(null),
+    initScript: service.lines.includes('initscript'),
+    openRc: service.lines.includes('openrc'),
+  });
+}
+
+function unitFacts({ lines, late }: Part, unit: string): Look<SystemdUnitFacts | null> {
+  if (late) return blind('timeout', `systemctl show ${unit} did not answer in time`);
+  const status = lines.at(-1);
+  if (status !== 'exit 0') {
+    const said = stripControl(utf8(lines.at(-2) ?? '')) || 'it failed';
+    const cause = /denied|not permitted/i.test(said) ? 'permission' : 'unsupported';
+    return blind(cause, `systemctl show ${unit}: ${said}`);
+  }
+  return parseSystemctlShow(unit, utf8(lines.slice(0, -1).join('\n')));
+}
+
+interface LogContext {
+  readonly source: Extract<LogSource, { kind: 'file' }>;
+  readonly unit: string;
+  readonly windowFrom: number | null;
+  readonly host: HostFacts;
+}
+
+function apiLogFacts({ lines, late }: Part, context: LogContext): Look<ApiLogFacts> {
+  const { source, unit, windowFrom, host } = context;
+  const path = stripControl(source.path);
+  if (late) return timedOut(path);
+  const scanner = new ApiLogScanner(windowFrom, {
+    localTime: fixedOffsetTime(host.utcOffsetMinutes),
+    now: host.now,
+  });
+  const files: { path: string; bytesRead: number }[] = [];
+  const notes: string[] = [];
+  const complaints: string[] = [];
+  let from: LogSource = source;
+  let ended = false;
+  let missing = false;
+  const hasLines = lines.some((line) => line.startsWith('line '));
+  for (const line of lines) {
+    const [word, rest] = firstWord(line);
+    const text = stripControl(utf8(rest));
+    if (word === 'line') scanner.push(Buffer.from(`${rest}\n`, 'latin1'));
+    else if (word === 'endlog') {
+      scanner.endFile();
+      ended = true;
+    } else if (word === 'log') {
+      const [bytes, file] = firstWord(text);
+      files.push({ path: file, bytesRead: Number(bytes) || 0 });
+    } else if (word === 'journal') from = { kind: 'journal', unit };
+    else if (word === 'complaint') complaints.push(text);
+    else if (word === 'missing') missing = true;
+    else if (word === 'cut') notes.push(`too many lines to send: ${text} of them do not count`);
+    else if (word === 'packed') notes.push(`${text} was not read: only gzip is understood`);
+    else if (word === 'unreadable') notes.push(`${text} could not be opened: EACCES`);
+    else if (word === 'more') notes.push('only the newest 10 rotated logs were read');
+    else if (word === 'type') return blind('unsupported', `${path} is ${text}, not a file`);
+    else if (word === 'denied') {
+      return blind('permission', `${path} may not be read by this user; run as root`);
+    } else if (word === 'address') {
+      return blind('unsupported', `the API log goes to ${text}, which is no file`);
+    }
+  }
+  const noLog = blind('missing', `${path} does not exist`);
+  if (missing && from.kind === 'file') return noLog;
+  // As on the host itself: a journal that says nothing leaves the missing file as the reason.
+  const silent = complaints.some((text) => COMPLAINT.test(text)) || !hasLines;
+  if (from.kind === 'journal' && silent) return noLog;
+  if (!ended) return blind('malformed', `${path}: its lines did not arrive whole`);
+  if (from.kind === 'journal') files.push({ path: `journal:${unit}`, bytesRead: 0 });
+  const { undatedEvents, ...counts } = scanner.counts();
+  if (undatedEvents > 0 && windowFrom !== null) {
+    notes.push(`${undatedEvents} of the failed starts carry no time; they were counted`);
+  }
+  return seen({
+    source: from,
+    files: files.toReversed(),
+    windowFrom,
+    ...counts,
+    dated: counts.dated || from.kind === 'journal',
+    notes,
+  });
+}
+
+const COMPLAINT =
+  /^failed: |No journal files were (?:found|opened)|insufficient permissions|not seeing messages from other users/i;

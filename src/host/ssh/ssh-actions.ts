@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import { refuseToKill } from '../../actions/guard.ts';
+import { redactSecrets, stripControl } from '../../output/untrusted.ts';
+import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
+import {
+  actionMarks,
+  commandScript,
+  killScript,
+  recordScript,
+  tableScript,
+  uidScript,
+} from './action-scripts.ts';
+import type { SshConnection } from './ssh-connection.ts';
+
+const ANSWER_BYTES = 8 * 1024 * 1024;
+/** What a script may take beyond the time that it was given, ms. */
+const GRACE_MS = 15_000;
+
+/** Changes a host behind ssh; one script for each action. */
+export class SshActions implements HostActions {
+  readonly #connection: SshConnection;
+
+  constructor(connection: SshConnection) {
+    this.#connection = connection;
+  }
+
+  async kill(target: KillTarget, timeoutMs: number): Promise<KillOutcome> {
+    // What needs no look is refused here; the rest is checked there, right before the signal.
+    const refusal = refuseToKill(target, {
+      startTicks: target.identity.startTicks,
+      bootId: target.identity.bootId,
+      argv: target.argv,
+      pidNamespace: 'ours',
+      self: 0,
+      ancestors: [],
+    });
+    if (refusal !== null) return { kind: 'refused', why: refusal };
+    const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
+    const [line = ''] = await this.#run((nonce) => killScript(target, nonce, seconds), timeoutMs);
+    return killOutcome(line);
+  }
+
+  async run(argv: readonly string[], timeoutMs: number): Promise<CommandOutcome> {
+    const began = performance.now();
+    const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
+    const lines = await this.#run((nonce) => commandScript(argv, nonce, seconds), timeoutMs);
+    const output = lines
+      .filter((line) => line.startsWith('output '))
+      .map((line) => redactSecrets(stripControl(line.slice(7))))
+      .join('\n');
+    const failed = lines.find((line) => line.startsWith('failed '))?.slice(7) ?? null;
+    const exit = /^exit (\d{1,3}) (late|in-time)$/.exec(lines.at(-1) ?? '');
+    const timedOut = exit?.[2] === 'late';
+    return {
+      argv,
+      exitCode: exit === null || timedOut ? null : Number(exit[1]),
+      output,
+      timedOut,
+      failed: exit === null ? (failed ?? 'no answer') : null,
+      durationMs: Math.round(performance.now() - began),
+    };
+  }
+
+  async recordProcess(pid: number): Promise<ReadonlyMap<string, string>> {
+    return this.#record((nonce) => recordScript(pid, nonce));
+  }
+
+  async recordHost(): Promise<ReadonlyMap<string, string>> {
+    return this.#record(tableScript);
+  }
+
+  async missingRights(uids: readonly number[]): Promise<string | null> {
+    const [line = ''] = await this.#run(uidScript, 5_000);
+    const own = Number(/^uid (\d+)$/.exec(line)?.[1] ?? Number.NaN);
+    if (own === 0 || uids.every((uid) => uid === own)) return null;
+    return `we are uid ${own} there; log in as root, or use --sudo`;
+  }
+
+  async #record(script: (nonce: string) => string): Promise<ReadonlyMap<string, string>> {
+    const record = new Map<string, string>();
+    // For the trail alone: it is not worth failing for.
+    const lines = await this.#run(script, 10_000).catch(() => []);
+    for (const line of lines) {
+      const blank = line.indexOf(' ');
+      const name = line.slice(0, blank);
+      const text = redactSecrets(stripControl(line.slice(blank + 1)));
+      if (/^[a-z]+$/.test(name)) record.set(name, `${record.get(name) ?? ''}${text}\n`);
+    }
+    return record;
+  }
+
+  /** The lines that a script says. @throws TriageError where the connection fails */
+  async #run(script: (nonce: string) => string, timeoutMs: number): Promise<string[]> {
+    const nonce = randomBytes(16).toString('hex');
+    const { beginMark, endMark } = actionMarks(nonce);
+    const { stdout } = await this.#connection.run(script(nonce), {
+      timeoutMs: timeoutMs + GRACE_MS,
+      maxBytes: ANSWER_BYTES,
+      beginMark,
+      endMark,
+    });
+    const text = stdout.toString('utf8');
+    const answer = text.slice(text.indexOf(beginMark), text.lastIndexOf(endMark));
+    return answer
+      .split('\n')
+      .filter((line) => line.startsWith('|'))
+      .map((line) => line.slice(1));
+  }
+}
+
+function killOutcome(line: string): KillOutcome {
+  const [word, rest = ''] = [line.split(' ')[0], stripControl(line.slice(line.indexOf(' ') + 1))];
+  switch (word) {
+    case 'gone':
+    case 'gone-before':
+    case 'not-permitted':
+      return { kind: word };
+    case 'zombie':
+      return { kind: 'zombie', parent: Number(rest) };
+    case 'uninterruptible':
+      return { kind: 'uninterruptible', waitChannel: line === word ? null : rest };
+    case 'still-there':
+      return { kind: 'still-there', state: rest };
+    default:
+      return { kind: 'refused', why: word === 'refused' ? rest : 'the host gave no clear answer' };
+  }
+}

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import { posix } from 'node:path';
+import { type AnswerFacts, blind, type Look, seen } from '../../evidence/evidence.ts';
+import { chooseAddress } from '../choices.ts';
+import type { Host, LookInProgress, LookRequest } from '../host.ts';
+import {
+  MAX_EVIDENCE_BYTES,
+  type ProbeChoices,
+  type ProbeSections,
+  parseFrames,
+  readFrames,
+} from './evidence-frames.ts';
+import { probeScript } from './probe-script.ts';
+import type { ForwardedConnection, SshConnection } from './ssh-connection.ts';
+
+/** Times that the script is told better, where it guessed port, log or directory wrong. */
+const MAX_LOOKS = 3;
+/** Parts that may each take the whole of their time before the look as a whole is given up. */
+const LATE_PARTS = 3;
+
+/** A host behind ssh on which nothing of ours is installed: one script for each look. */
+export class SshHost implements Host {
+  readonly name: string;
+  readonly #connection: SshConnection;
+  readonly #unit: string;
+  readonly #connectTimeoutMs: number;
+
+  /** @param options `unit`: the service's name; `connectTimeoutMs`: added to a look's time */
+  constructor(
+    connection: SshConnection,
+    options: { readonly unit: string; readonly connectTimeoutMs: number },
+  ) {
+    this.name = connection.name;
+    this.#connection = connection;
+    this.#unit = options.unit;
+    this.#connectTimeoutMs = options.connectTimeoutMs;
+  }
+
+  look(request: LookRequest): LookInProgress {
+    const sections = this.#sections(request);
+    const look = {
+      host: sections.then(({ host }) => host),
+      instance: sections.then(({ instance }) => instance),
+      config: sections.then(({ config }) => config),
+      port: sections.then(({ port }) => port),
+      sockets: sections.then(({ sockets }) => sockets),
+      processes: sections.then(({ processes }) => processes),
+      service: sections.then(({ service }) => service),
+      apiLog: sections.then(({ apiLog }) => apiLog),
+      answer: sections.then((found) => this.#answer(request, found)),
+    };
+    // A host that can't be reached rejects every part: whoever awaits the first is told.
+    for (const part of Object.values(look)) part.catch(() => undefined);
+    return look;
+  }
+
+  async #sections(request: LookRequest): Promise<ProbeSections> {
+    let told: ProbeChoices | null = null;
+    for (let looks = 1; ; looks += 1) {
+      const sections = await this.#lookOnce(request, told);
+      if (sections.lookAgain === null || looks === MAX_LOOKS) return sections;
+      told = sections.lookAgain;
+    }
+  }
+
+  async #lookOnce(request: LookRequest, told: ProbeChoices | null): Promise<ProbeSections> {
+    const nonce = randomBytes(16).toString('hex');
+    const script = probeScript({
+      ...probeParameters(request, this.#unit),
+      nonce,
+      ...(told === null
+        ? {}
+        : {
+            port: String(told.port),
+            configDirectory: told.configDirectory,
+            log: told.log,
+            pidFiles: told.pidFiles.join('\n'),
+          }),
+    });
+    const { stdout } = await this.#connection.run(script, {
+      timeoutMs: this.#connectTimeoutMs + LATE_PARTS * request.lookTimeoutMs,
+      maxBytes: MAX_EVIDENCE_BYTES,
+      beginMark: `@@${nonce} begin `,
+      endMark: `@@${nonce} done`,
+    });
+    return readFrames(parseFrames(stdout, nonce), request);
+  }
+
+  async #answer(request: LookRequest, found: ProbeSections): Promise<Look<AnswerFacts>> {
+    if (request.probeTimeoutMs === null) return blind('not-asked', 'not asked (--no-probe)');
+    const { sockets, config, port } = found;
+    const listeners = sockets.seen ? sockets.value.listeners : null;
+    if (listeners?.length === 0) return seen({ kind: 'refused' });
+    const netapi = config.seen ? config.value.netapi : null;
+    const configured = netapi !== null && netapi.port === port.number ? netapi : null;
+    const { probeAnswer } = await import('../local/answer.ts');
+    const tunnels: ForwardedConnection[] = [];
+    const value = await probeAnswer({
+      port: port.number,
+      address: chooseAddress(listeners ?? [], configured?.host ?? null),
+      tls: configured?.tls ?? null,
+      timeoutMs: request.probeTimeoutMs,
+      path: '/',
+      connect: (address) => {
+        const tunnel = this.#connection.forward(address);
+        tunnels.push(tunnel);
+        return tunnel;
+      },
+    });
+    if (tunnels.some(({ refused }) => refused)) {
+      const why = 'ssh was not let through to the port there (AllowTcpForwarding in sshd_config?)';
+      return blind('unsupported', why);
+    }
+    return seen(value);
+  }
+}
+
+/** What a request says, as parameters of the script. */
+export function probeParameters(request: LookRequest, unit: string) {
+  return {
+    nonce: 'by-hand',
+    port: request.port === undefined ? '' : String(request.port),
+    configDirectory:
+      request.configDirectory === undefined ? '' : posix.resolve(request.configDirectory),
+    log: request.log === undefined ? '' : posix.resolve(request.log),
+    pidFiles: '',
+    since: request.sinceMs === null ? '' : String(Math.ceil(request.sinceMs / 1000)),
+    unit,
+    limit: String(Math.max(1, Math.ceil(request.lookTimeoutMs / 1000))),
+  };
+}

@@ -1,0 +1,248 @@
+/** From a diagnosis to the steps that mend it. Pure: a dry run, the prompts and --yes share it. */
+import type { ProcessFacts } from '../evidence/evidence.ts';
+import { type CastProcess, castRoster } from '../findings/roster.ts';
+import {
+  averageCpuPercent,
+  count,
+  describeCpuTime,
+  describeRecent,
+  startedAt,
+} from '../findings/wording.ts';
+import type { KillTarget } from '../host/host.ts';
+import { redactArgv, stripControl } from '../output/untrusted.ts';
+import type { Diagnosis } from '../verdict/diagnosis.ts';
+import type { VerdictCode } from '../verdict/verdict.ts';
+import type { ServiceManager } from './service-manager.ts';
+
+/** A process to end, with what a person needs to decide. */
+export interface KillStep {
+  readonly kind: 'kill';
+  readonly target: KillTarget;
+  readonly uid: number;
+  /** `orphan`, `fork`, `manager`, … */
+  readonly role: string;
+  readonly reasons: readonly string[];
+  readonly title: string;
+  /** Start, CPU, what it holds. */
+  readonly facts: readonly string[];
+  /** What its end takes along, or null. */
+  readonly loss: string | null;
+  /** Masked, for the screen. */
+  readonly shownArgv: readonly string[];
+}
+
+/** One step of a plan, in the order it is carried out. */
+export type PlanStep =
+  | { readonly kind: 'save-evidence'; readonly title: string }
+  | KillStep
+  /** `if-needed`: whether the daemon recovers by itself once the port is free. */
+  | { readonly kind: 'await-recovery'; readonly title: string }
+  | { readonly kind: 'stop'; readonly title: string; readonly command: readonly string[] }
+  | { readonly kind: 'kill-leftovers'; readonly title: string }
+  | { readonly kind: 'wait-port-free'; readonly title: string; readonly port: number }
+  | {
+      readonly kind: 'start';
+      readonly title: string;
+      readonly command: readonly string[];
+      readonly before: readonly string[] | null;
+    }
+  | { readonly kind: 'verify'; readonly title: string; readonly goal: 'serving' | 'no-orphans' };
+
+export type Plan =
+  | {
+      readonly kind: 'mend';
+      readonly verdict: VerdictCode;
+      readonly steps: readonly PlanStep[];
+      /** What to know before the first question. */
+      readonly remarks: readonly string[];
+    }
+  | { readonly kind: 'nothing-to-do'; readonly verdict: VerdictCode; readonly why: string }
+  | {
+      readonly kind: 'refused';
+      readonly verdict: VerdictCode;
+      readonly why: string;
+      readonly advice: string;
+    };
+
+export interface PlanOptions {
+  /** `kill`: the orphans alone. `restart`: the service alone, no kill. */
+  readonly only: 'kill' | 'restart' | undefined;
+  readonly restart: 'always' | 'if-needed';
+}
+
+/** True for a step that changes the host and therefore asks first. */
+export function changesHost(step: PlanStep): boolean {
+  return step.kind === 'kill' || step.kind === 'stop' || step.kind === 'start';
+}
+
+/**
+ * Plans.
+ * @param manager how the service is stopped and started; null where nothing can
+ */
+export function planFix(
+  diagnosis: Diagnosis,
+  manager: ServiceManager | null,
+  options: PlanOptions,
+): Plan {
+  const { verdict } = diagnosis;
+  const { code } = verdict;
+  switch (code) {
+    case 'healthy':
+    case 'degraded':
+      return { kind: 'nothing-to-do', verdict: code, why: verdict.summary };
+    case 'foreign-holder':
+      return {
+        kind: 'refused',
+        verdict: code,
+        why: verdict.summary,
+        advice: `Find out with \`${verdict.next}\`, ${verdict.nextNote}.`,
+      };
+    case 'unknown':
+      return {
+        kind: 'refused',
+        verdict: code,
+        why: `nothing is changed while it is unknown what is wrong: ${verdict.summary}`,
+        advice: `Look again with \`${verdict.next}\`: ${verdict.nextNote}.`,
+      };
+    default:
+      return planMend(diagnosis, code, manager, options);
+  }
+}
+
+function planMend(
+  diagnosis: Diagnosis,
+  verdict: VerdictCode,
+  manager: ServiceManager | null,
+  { only, restart }: PlanOptions,
+): Plan {
+  const { evidence } = diagnosis;
+  const port = evidence.port.number;
+  const { cast, daemon } = castRoster(evidence);
+  const orphans = cast.filter(({ role }) => role === 'orphan');
+  const pids = new Set(orphans.map(({ facts }) => facts.pid));
+  const forks = cast.filter(
+    ({ role, under }) => role === 'fork' && under !== null && pids.has(under),
+  );
+  const served = diagnosis.findings['port-holder'].evidence.state === 'daemon';
+  const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served && only === undefined);
+  if (restarts && manager === null) {
+    return {
+      kind: 'refused',
+      verdict,
+      why: 'no service manager was found that could start salt-api again',
+      advice:
+        'Name one with --service, or give --stop-cmd and --start-cmd; --only kill does without.',
+    };
+  }
+  const steps: PlanStep[] = [{ kind: 'save-evidence', title: 'save the evidence' }];
+  if (only !== 'restart') {
+    for (const member of [...orphans, ...forks]) steps.push(killStep(member, diagnosis));
+  }
+  if (only === 'kill' && steps.length === 1) {
+    return { kind: 'nothing-to-do', verdict, why: 'there is no orphan to kill' };
+  }
+  const recovers = daemon !== null && orphans.length > 0;
+  if (restarts && manager !== null) {
+    if (restart === 'if-needed' && recovers && only === undefined) {
+      steps.push({
+        kind: 'await-recovery',
+        title: `see whether the daemon takes port ${port} by itself`,
+      });
+    }
+    const nothingRuns = verdict === 'down' && daemon === null;
+    if (manager.stop !== null && (!nothingRuns || manager.believesRunning)) {
+      steps.push({ kind: 'stop', title: 'stop the service', command: manager.stop });
+    }
+    if (only !== 'restart') {
+      // Without a stop command kill -9 is the stop: then each process is named beforehand.
+      const doomed = manager.stop === null ? leftoversOf(diagnosis) : [];
+      const named = new Set(steps.flatMap((step) => pidOf(step)));
+      for (const member of doomed) {
+        if (!named.has(member.facts.pid)) steps.push(killStep(member, diagnosis));
+      }
+      steps.push({
+        kind: 'kill-leftovers',
+        title: 'look again for salt-api processes that stayed',
+      });
+    }
+    steps.push(
+      { kind: 'wait-port-free', title: `wait until port ${port} is free`, port },
+      {
+        kind: 'start',
+        title: 'start the service',
+        command: manager.start,
+        before: manager.beforeStart,
+      },
+    );
+  }
+  const goal = restarts ? 'serving' : 'no-orphans';
+  const title = restarts ? 'verify that the API serves again' : 'verify that the orphans are gone';
+  steps.push({ kind: 'verify', title, goal });
+  const remarks = [...(restarts ? (manager?.remarks ?? []) : [])];
+  if (recovers && restarts && restart === 'always') {
+    remarks.push(
+      `with the port free the daemon ${daemon.facts.pid} may recover by itself; --restart if-needed waits for that`,
+    );
+  }
+  return { kind: 'mend', verdict, steps, remarks };
+}
+
+function pidOf(step: PlanStep): number[] {
+  return step.kind === 'kill' ? [step.target.identity.pid] : [];
+}
+
+/** The step that ends one process. */
+export function killStep(member: CastProcess, { evidence }: Pick<Diagnosis, 'evidence'>): KillStep {
+  const { facts, role, reasons } = member;
+  const { host } = evidence;
+  const identity = { pid: facts.pid, startTicks: facts.startTicks, bootId: host.bootId };
+  const percent = averageCpuPercent(facts, host);
+  const cpu = `${describeCpuTime(facts.cpuTicks, host)} CPU${percent === null ? '' : ` (${percent}%)`}`;
+  return {
+    kind: 'kill',
+    target: { identity, argv: facts.argv },
+    uid: facts.uid,
+    role,
+    reasons,
+    title: `kill -9 ${facts.pid} (${role})`,
+    facts: [
+      `started ${describeRecent(startedAt(facts, host), host)}, ${cpu}, state ${facts.state}`,
+      holds(facts, evidence.port.number),
+    ],
+    loss: lossOf(member),
+    shownArgv: redactArgv(facts.argv).map(stripControl),
+  };
+}
+
+function holds(facts: ProcessFacts, port: number): string {
+  const parts: string[] = [];
+  if (facts.listens.length > 0) parts.push(`the listening socket of port ${port}`);
+  if (facts.portConnections > 0) parts.push(count(facts.portConnections, 'connection'));
+  return parts.length > 0 ? `holds ${parts.join(' and ')}` : `holds nothing of port ${port}`;
+}
+
+/** Forks run jobs: a salt-ssh call, an asynchronous wheel function (salt-facts §1.1). */
+function lossOf({ role, facts }: CastProcess): string | null {
+  if (role === 'fork' || role === 'job') return 'the job it runs ends unfinished';
+  if (role === 'child') return 'requests in flight are lost';
+  return facts.portConnections > 0 ? 'requests it still works on are lost' : null;
+}
+
+/** Processes that a stop should have ended, managers first so that they can't fork anew. */
+export function leftoversOf({ evidence }: Pick<Diagnosis, 'evidence'>): CastProcess[] {
+  const order = ['manager', 'orphan', 'child', 'unclear', 'fork', 'job'];
+  const own = evidence.instance.configDirectory;
+  return (
+    castRoster(evidence)
+      .cast.filter(({ role }) => role !== 'elsewhere')
+      // A neighbour with a configuration of its own is not what the stop was for.
+      .filter(
+        ({ argv }) => argv.configDirectory === null || sameDirectory(argv.configDirectory, own),
+      )
+      .toSorted((a, b) => order.indexOf(a.role) - order.indexOf(b.role))
+  );
+}
+
+function sameDirectory(a: string, b: string): boolean {
+  return a.replace(/\/+$/, '') === b.replace(/\/+$/, '');
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type KillMoment, refuseToKill } from '../../src/actions/guard.ts';
+import type { KillTarget } from '../../src/host/host.ts';
+
+const target: KillTarget = {
+  identity: { pid: 17502, startTicks: 4_711, bootId: 'a-boot' },
+  argv: ['/usr/bin/python2.7', '/usr/bin/salt-api', '-d'],
+};
+const moment: KillMoment = {
+  startTicks: 4_711,
+  bootId: 'a-boot',
+  argv: target.argv,
+  pidNamespace: 'ours',
+  self: 900,
+  ancestors: [800, 700, 1],
+};
+
+function refusal(change: Partial<KillMoment>, planned: Partial<KillTarget> = {}): string {
+  return refuseToKill({ ...target, ...planned }, { ...moment, ...change }) ?? 'killed';
+}
+
+describe('a kill is refused', () => {
+  it('never for the process that the plan names, unchanged', () => {
+    assert.equal(refuseToKill(target, moment), null);
+  });
+
+  it('for pid 1, and for what kill(2) takes for a group or for everything', () => {
+    for (const pid of [1, 0, -1, -17502, 1.5, Number.NaN]) {
+      const identity = { ...target.identity, pid };
+      assert.match(refusal({ ancestors: [] }, { identity }), /is never killed/, String(pid));
+    }
+  });
+
+  it('for salt-triage itself, however it is called', () => {
+    assert.match(refusal({ self: 17502 }), /salt-triage itself/);
+  });
+
+  it('for every process that salt-triage descends from', () => {
+    assert.match(refusal({ ancestors: [800, 17502, 1] }), /what started salt-triage/);
+  });
+
+  it('when the pid was given out again', () => {
+    assert.match(refusal({ startTicks: 4_712 }), /given out again/);
+  });
+
+  it('after another boot, where start ticks and pid may be the same by chance', () => {
+    assert.match(refusal({ bootId: 'another-boot' }), /booted/);
+  });
+
+  it("where the boot can't be told, even if the plan could not tell it either", () => {
+    const identity = { ...target.identity, bootId: '' };
+    assert.match(refusal({ bootId: '' }, { identity }), /can't be told/);
+  });
+
+  it('in another PID namespace', () => {
+    assert.match(refusal({ pidNamespace: 'other' }), /another PID namespace/);
+  });
+
+  it("in a PID namespace that can't be judged", () => {
+    assert.match(refusal({ pidNamespace: 'unseen' }), /can't be told/);
+  });
+
+  it('when it is no salt-api by position, even if the plan said the same', () => {
+    for (const argv of [
+      ['/usr/sbin/nginx'],
+      ['vim', '/usr/bin/salt-api'],
+      ['/bin/sh', '/etc/init.d/salt-api', 'stop'],
+      [],
+    ]) {
+      assert.match(refusal({ argv }, { argv }), /not salt-api/, argv.join(' '));
+    }
+  });
+
+  it('when it is another salt-api than planned', () => {
+    const argv = [...target.argv, '-c', '/etc/salt-two'];
+    assert.match(refusal({ argv }), /another command line/);
+    assert.match(
+      refusal({ argv: ['/usr/bin/python2.7', '/opt/salt-api', '-d'] }),
+      /another command/,
+    );
+  });
+
+  it('never because setproctitle has rewritten the title meanwhile', () => {
+    const titled = ['/usr/bin/python2.7 /usr/bin/salt-api -d NetAPIProcessManager'];
+    const again = ['/usr/bin/python2.7 /usr/bin/salt-api -d NetAPIProcessManager RunNetapi'];
+    assert.equal(refuseToKill(target, { ...moment, argv: titled }), null);
+    assert.equal(refuseToKill({ ...target, argv: titled }, { ...moment, argv: again }), null);
+  });
+});

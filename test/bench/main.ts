@@ -1,0 +1,290 @@
+// `npm run bench [-- --quick] [-- --out FILE]`: what the built CLI costs on a host in the
+// incident, against what a person would type, in pairs taken in turn.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Comparison, compare, slope } from './measure.ts';
+import {
+  clientsGone,
+  type LogContents,
+  type Staged,
+  stageProcesses,
+  stageSockets,
+  writeLog,
+  writeQuietLog,
+} from './staged-load.ts';
+
+const CLI = fileURLToPath(new URL('../../bin/salt-triage.cjs', import.meta.url));
+const PEAK = fileURLToPath(new URL('./report-peak.cjs', import.meta.url));
+const MIB = 1024 * 1024;
+const FULL = { processes: 3_000, sockets: 20_000, log: 1024 * MIB };
+
+const { values: options } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, out: { type: 'string' } },
+});
+const root = process.getuid?.() === 0;
+const port = root ? 443 : 18_443;
+const times = options.quick ? 7 : 11;
+
+/** In a network namespace of its own the port is free, whatever this machine serves. */
+function enterNamespace(): void {
+  const again = spawnSync(
+    'unshare',
+    ['--net', '--', process.execPath, ...process.execArgv, ...process.argv.slice(1)],
+    { stdio: 'inherit', env: { ...process.env, BENCH_NAMESPACE: '1' } },
+  );
+  process.exitCode = again.status ?? 1;
+}
+
+interface Row extends Comparison {
+  readonly name: string;
+  readonly target?: number;
+}
+
+const rows: Row[] = [];
+const slopes: Record<string, string> = {};
+
+function show(name: string, comparison: Comparison, target?: number): void {
+  rows.push({ name, ...comparison, ...(target === undefined ? {} : { target }) });
+  const { a, b, ratio } = comparison;
+  const against =
+    target === undefined ? '' : `  target ${target} ${ratio <= target ? 'met' : 'MISSED'}`;
+  const figures = `${a.toFixed(0).padStart(7)} ms ${b.toFixed(0).padStart(7)} ms  ratio ${ratio.toFixed(2)}`;
+  process.stdout.write(`${name.padEnd(58)}${figures}${against}\n`);
+}
+
+function diagnose(log: string, ...more: string[]): string[] {
+  const look = ['diagnose', '--json', '--no-probe', '--port', String(port), '--log', log];
+  return [process.execPath, CLI, ...look, ...more];
+}
+
+function byHand(log: string): string[] {
+  const script = [
+    `ss -Hltnp 'sport = :${port}'`,
+    "ps -ef | grep '[s]alt-api'",
+    `ss -Htan state close-wait 'sport = :${port}' | wc -l`,
+    `grep -c 'Port .* not free' ${log}`,
+  ];
+  return ['sh', '-c', script.join('; ')];
+}
+
+const BARE = [process.execPath, '-e', '0'];
+
+interface Expected {
+  readonly holders: readonly number[];
+  readonly closeWait: number;
+  readonly unaccepted: number;
+  readonly events: number;
+}
+
+/** Every look is held against what was staged: being fast and wrong is worth nothing. */
+function expecting({ holders, closeWait, unaccepted, events }: Expected): (out: string) => void {
+  return (out) => {
+    const steps = new Map<string, Record<string, unknown>>();
+    for (const { id, evidence } of JSON.parse(out).steps) steps.set(id, evidence);
+    const found = (steps.get('port-holder')?.['holders'] ?? []) as { pid: number }[];
+    const pids = found.map(({ pid }) => pid).sort((x, y) => x - y);
+    assert.deepEqual(
+      pids,
+      [...holders].sort((x, y) => x - y),
+      'holders',
+    );
+    assert.equal(steps.get('close-wait')?.['count'], closeWait, 'CLOSE_WAIT');
+    assert.equal(steps.get('close-wait')?.['unaccepted'], unaccepted, 'unaccepted');
+    assert.equal(steps.get('api-log')?.['events'], events, 'failed starts');
+  };
+}
+
+function expectingByHand(closeWait: number, lines: number): (out: string) => void {
+  return (out) => {
+    const counts = out.trim().split('\n').slice(-2).map(Number);
+    assert.deepEqual(counts, [closeWait, lines], 'what was typed by hand');
+  };
+}
+
+function peakMebibytes(command: readonly string[]): number {
+  const [node = '', ...rest] = command;
+  const file = join(directory, 'peak');
+  spawnSync(node, ['--require', PEAK, ...rest], { env: { ...process.env, BENCH_PEAK: file } });
+  return Number(readFileSync(file, 'utf8')) / 1024;
+}
+
+const cleanups: Staged[] = [];
+
+async function staged<T extends Staged>(what: Promise<T>): Promise<T> {
+  const load = await what;
+  cleanups.push(load);
+  return load;
+}
+
+async function clean(): Promise<void> {
+  for (const load of cleanups.splice(0)) await load.end();
+}
+
+interface Load {
+  readonly processes: number;
+  readonly sockets: number;
+  readonly log: string;
+  readonly contents: LogContents;
+}
+
+/** Stages one load, compares the CLI with the commands by hand, and ends it again. */
+async function underLoad(name: string, load: Load, pairs: number, target?: number): Promise<Row> {
+  await staged(stageProcesses(directory, load.processes));
+  const api = await staged(stageSockets(directory, port, load.sockets));
+  if (!options.quick) await clientsGone(load.sockets);
+  const counted = { holders: api.pids, closeWait: load.sockets, unaccepted: api.unaccepted };
+  const look = {
+    command: diagnose(load.log),
+    check: expecting({ ...counted, events: load.contents.recentEvents }),
+  };
+  const hand = {
+    command: byHand(load.log),
+    check: expectingByHand(load.sockets, load.contents.lines),
+  };
+  show(name, compare(look, hand, pairs), target);
+  return rows.at(-1) as Row;
+}
+
+function quiet(events: number): (out: string) => void {
+  return expecting({ holders: [], closeWait: 0, unaccepted: 0, events });
+}
+
+async function startUp(): Promise<void> {
+  const bare = { command: BARE };
+  show(
+    '--version / node -e 0',
+    compare({ command: [process.execPath, CLI, '--version'] }, bare, times),
+    1.3,
+  );
+  show('--help / node -e 0', compare({ command: [process.execPath, CLI, '--help'] }, bare, times));
+  const log = join(directory, 'idle.log');
+  writeQuietLog(log);
+  const look = { command: diagnose(log), check: quiet(0) };
+  show('diagnose, idle host / node -e 0', compare(look, bare, times), 2);
+}
+
+async function fullLoad(log: string, contents: LogContents): Promise<number> {
+  await underLoad('diagnose, full load / by hand', { ...FULL, log, contents }, times, 0.75);
+  const whole = diagnose(log, '--since', 'all');
+  const peaks = [peakMebibytes(diagnose(log)), peakMebibytes(whole)];
+  process.stdout.write(
+    `peak memory: ${peaks.map((peak) => `${peak.toFixed(0)} MiB`).join(', whole log ')}\n`,
+  );
+  await clean();
+  return Math.max(...peaks);
+}
+
+function logs(
+  sizes: readonly {
+    readonly log: string;
+    readonly bytes: number;
+    readonly contents: LogContents;
+  }[],
+): number[] {
+  const [small] = sizes;
+  assert.ok(small !== undefined);
+  const windows: [number, number][] = [];
+  const peaks: number[] = [];
+  for (const { log, bytes, contents } of sizes) {
+    const size = `${bytes / MIB} MiB`;
+    const hour = (path: string) => {
+      return { command: diagnose(path, '--since', '1h'), check: quiet(contents.recentEvents) };
+    };
+    const compared = compare(hour(log), hour(small.log), times);
+    windows.push([bytes / MIB, compared.a]);
+    show(`last hour of ${size} / of ${small.bytes / MIB} MiB`, compared, 1.5);
+    const all = { command: diagnose(log, '--since', 'all'), check: quiet(contents.events) };
+    const grep = {
+      command: ['grep', '-cF', 'not free', log],
+      check: (out: string) => assert.equal(Number(out), contents.lines),
+    };
+    const target = bytes >= 1024 * MIB ? 1.2 : undefined;
+    show(`whole log of ${size} / grep -cF`, compare(all, grep, options.quick ? 3 : 7), target);
+    peaks.push(peakMebibytes(all.command));
+  }
+  slopes['last hour, ms per GiB of log'] = (1024 * slope(windows)).toFixed(2);
+  slopes['peak MiB by size of log'] = peaks.map((peak) => peak.toFixed(0)).join(', ');
+  return peaks;
+}
+
+async function growth(log: string, contents: LogContents): Promise<void> {
+  const pairs = options.quick ? 3 : 7;
+  const byProcesses: [number, number][] = [];
+  for (const processes of options.quick ? [100, 3_000] : [100, 1_000, 3_000, 10_000]) {
+    const name = `${processes} processes, 100 sockets / by hand`;
+    const row = await underLoad(name, { processes, sockets: 100, log, contents }, pairs);
+    byProcesses.push([processes, row.a]);
+    await clean();
+  }
+  const bySockets: [number, number][] = [];
+  for (const sockets of options.quick ? [100, 20_000] : [100, 1_000, 10_000, 50_000]) {
+    const name = `${sockets} sockets, 10 processes / by hand`;
+    const row = await underLoad(name, { processes: 10, sockets, log, contents }, pairs);
+    bySockets.push([sockets, row.a]);
+    await clean();
+  }
+  slopes['ms per 1,000 processes'] = (1000 * slope(byProcesses)).toFixed(1);
+  slopes['ms per 1,000 sockets'] = (1000 * slope(bySockets)).toFixed(1);
+}
+
+let directory = '';
+
+async function bench(): Promise<void> {
+  directory = mkdtempSync(join(tmpdir(), 'salt-triage-bench-'));
+  const startedAt = performance.now();
+  try {
+    if (root) execFileSync('ip', ['link', 'set', 'lo', 'up']);
+    await startUp();
+    const sizes = options.quick
+      ? [10, 1024]
+      : [10, 100, 1024, ...(hasRoomFor(10_240) ? [10_240] : [])];
+    const files = sizes.map((mebibytes) => {
+      const log = join(directory, `${mebibytes}.log`);
+      return { log, bytes: mebibytes * MIB, contents: writeLog(log, mebibytes * MIB, port) };
+    });
+    const [small] = files;
+    const gibibyte = files.find(({ bytes }) => bytes === FULL.log);
+    assert.ok(small !== undefined && gibibyte !== undefined);
+    const peak = await fullLoad(gibibyte.log, gibibyte.contents);
+    const peaks = logs(files);
+    await growth(small.log, small.contents);
+    for (const [what, figure] of Object.entries(slopes))
+      process.stdout.write(`${what}: ${figure}\n`);
+    report(peak, peaks, performance.now() - startedAt);
+  } finally {
+    await clean();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function hasRoomFor(mebibytes: number): boolean {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize > 2 * mebibytes * MIB;
+}
+
+function report(peakMiB: number, peaksByLog: readonly number[], tookMs: number): void {
+  const out = resolve(options.out ?? join(tmpdir(), 'salt-triage-bench.json'));
+  const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length };
+  const document = { takenAt: new Date(), machine, peakMiB, peaksByLog, slopes, rows };
+  writeFileSync(out, `${JSON.stringify(document, null, 2)}\n`);
+  const missed = rows.filter(({ ratio, target }) => target !== undefined && ratio > target);
+  const verdict = missed.length === 0 && peakMiB <= 120 ? 'every target met' : 'targets missed';
+  process.stdout.write(`${verdict} in ${(tookMs / 1000).toFixed(0)} s; figures in ${out}\n`);
+  process.exitCode = verdict === 'every target met' ? 0 : 1;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  // The load ends with our pipes; the directory would stay.
+  process.once(signal, () => {
+    rmSync(directory, { recursive: true, force: true });
+    process.exit(130);
+  });
+}
+
+if (root && process.env['BENCH_NAMESPACE'] === undefined) enterNamespace();
+else await bench();

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openTrail } from '../../src/actions/trail.ts';
+
+const HISTORY = fileURLToPath(new URL('../../src/cli/commands/history.ts', import.meta.url));
+const identity = { pid: 17502, startTicks: 4711, bootId: 'a-boot' };
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'salt-history-'));
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Records an incident as a fix does. @returns its directory */
+async function incident(host: string, result: string | null = 'recovered'): Promise<string> {
+  const trail = await openTrail({ stateDirectory: directory, port: 443, host });
+  const kill = { action: 'kill -9 17502', identity, answer: '--yes' };
+  await trail.journal({ phase: 'note', action: 'begin', result: 'orphan-holds-port' });
+  await trail.saveFile(
+    'plan.json',
+    '{"kind":"mend","steps":[{"kind":"kill","title":"kill -9 17502 (orphan)"}]}',
+  );
+  await trail.journal({ phase: 'before', ...kill });
+  await trail.journal({
+    phase: 'after',
+    ...kill,
+    result: 'gone: \u001b[2J17502 is gone',
+    durationMs: 35,
+  });
+  if (result !== null) await trail.journal({ phase: 'note', action: 'end', result });
+  await trail.close();
+  return trail.place;
+}
+
+/** Runs the command in a process of its own, since it writes to standard output. */
+function history(id: string | undefined, options: { json?: boolean; stateDir?: string } = {}) {
+  const flags = JSON.stringify({
+    stateDir: directory,
+    color: false,
+    config: '/dev/null',
+    ...options,
+  });
+  const script = `
+    const { historyCommand } = await import(${JSON.stringify(HISTORY)});
+    try { process.exitCode = await historyCommand(${JSON.stringify(id)}, ${flags}); }
+    catch (error) { console.error(error.message + '\\n' + error.advice); process.exitCode = error.exitCode; }`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', script];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+describe('history', () => {
+  it('lists incidents with host, verdict, result, actions and who', async () => {
+    const id = basename(await incident('salt-master-01'));
+    const { status, stdout } = history(undefined);
+    assert.equal(status, 0);
+    const text = stdout.replace(/\s+/g, ' ');
+    for (const part of [
+      id,
+      'recovered',
+      'salt-master-01:443',
+      'orphan-holds-port',
+      'kill -9 17502',
+      'by ',
+    ]) {
+      assert.ok(text.includes(part), `${part} in ${stdout}`);
+    }
+    assert.ok(
+      stdout.split('\n').every((line) => line.length <= 80),
+      stdout,
+    );
+  });
+
+  it('lists the newest first', async () => {
+    const first = await incident('first');
+    const second = await incident('second');
+    const { stdout } = history(undefined, { json: true });
+    const ids = JSON.parse(stdout).incidents.map(({ id }: { id: string }) => id);
+    assert.deepEqual(ids, [basename(first), basename(second)].sort().reverse());
+  });
+
+  it('calls an incident without an end unfinished, and passes over half a line', async () => {
+    const place = await incident('salt-master-01', null);
+    appendFileSync(join(place, 'journal.jsonl'), '{"time":"2018-');
+    assert.match(history(undefined).stdout, /unfinished/);
+  });
+
+  it('shows one: plan, journal, result, and no control characters', async () => {
+    const id = basename(await incident('salt-master-01', 'not recovered, interrupted'));
+    const { status, stdout } = history(id);
+    assert.equal(status, 0);
+    assert.match(stdout, /result +not recovered, interrupted/);
+    assert.match(stdout, /1 {2}kill -9 17502 \(orphan\)/);
+    assert.match(
+      stdout,
+      /\d\d:\d\d:\d\d {2}before {2}kill -9 17502; start tick 4711; answer: --yes/,
+    );
+    assert.match(stdout, /gone: 17502\s+is gone; 35 ms/);
+    assert.ok(!stdout.includes('\u001b'));
+  });
+
+  it('gives one as JSON, whole', async () => {
+    const id = basename(await incident('salt-master-01'));
+    const { incident: shown } = JSON.parse(history(id, { json: true }).stdout);
+    assert.equal(shown.id, id);
+    assert.equal(shown.journal.length, 4);
+    assert.deepEqual(shown.journal[1].identity, identity);
+    assert.equal(shown.verdict, 'orphan-holds-port');
+  });
+
+  it('names the nearest ids for one that is not there', async () => {
+    const id = basename(await incident('salt-master-01'));
+    const unknown = `${id.slice(0, -6)}${id.endsWith('000000') ? '000001' : '000000'}`;
+    const { status, stderr } = history(unknown);
+    assert.equal(status, 2);
+    assert.match(stderr, new RegExp(`no incident ${unknown}\nNearest: ${id}`));
+  });
+
+  it('never takes an id for a path', async () => {
+    await incident('salt-master-01');
+    for (const id of ['../../etc', '.', '', 'journal.jsonl']) {
+      const { status, stderr } = history(id);
+      assert.equal(status, 2, id);
+      assert.match(stderr, /is no incident id/);
+    }
+  });
+
+  it('says where it looked when there is nothing, and what is wrong with a missing directory', () => {
+    assert.match(history(undefined).stdout, /^No incidents in /);
+    const { status, stderr } = history(undefined, { stateDir: join(directory, 'missing') });
+    assert.equal(status, 2);
+    assert.match(stderr, /ENOENT/);
+  });
+});

@@ -1,0 +1,48 @@
+/** Runs the built CLI as a user does: the one file, its own process, pipes instead of a terminal. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export const BUNDLE = fileURLToPath(new URL('../../bin/salt-triage.cjs', import.meta.url));
+
+export interface Ran {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number | null;
+}
+
+/**
+ * @param options `input`: text on standard input, which is closed otherwise; `env`: added to a
+ *   plain environment with a UTF-8 locale
+ */
+export function runCli(
+  args: readonly string[],
+  options: {
+    readonly input?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly cwd?: string;
+    readonly uid?: number;
+    readonly command?: readonly string[];
+  } = {},
+): Promise<Ran> {
+  const [program = process.execPath, ...rest] = options.command ?? [process.execPath, BUNDLE];
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...rest, ...args], {
+      env: { PATH: process.env['PATH'], HOME: '/nonexistent', LANG: 'C.UTF-8', ...options.env },
+      stdio: 'pipe',
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      stderr += text;
+    });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.input ?? '');
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ stdout, stderr, code }));
+  });
+}

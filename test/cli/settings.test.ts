@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { loadSettings } from '../../src/cli/settings.ts';
+import { ExitCode, TriageError } from '../../src/errors.ts';
+
+let directory: string;
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'salt-settings-'));
+});
+
+after(() => rm(directory, { recursive: true, force: true }));
+
+async function settingsFile(text: string): Promise<string> {
+  const file = join(directory, 'salt-triage.yaml');
+  await rm(file, { force: true });
+  await writeFile(file, text, { mode: 0o644 });
+  return file;
+}
+
+async function load(text: string) {
+  return loadSettings(await settingsFile(text));
+}
+
+function usageError(message: RegExp) {
+  return (error: unknown) => {
+    assert.ok(error instanceof TriageError, String(error));
+    assert.equal(error.exitCode, ExitCode.usage);
+    assert.match(error.message, message);
+    assert.notEqual(error.advice, '');
+    return true;
+  };
+}
+
+describe('loadSettings', () => {
+  it('reads every key', async () => {
+    const settings = await load(`
+port: 8000
+salt-config-dir: /srv/salt/etc
+log: /var/log/salt/api
+since: 7d
+probe: false
+probe-timeout: 500ms
+close-wait-warn: 5
+close-wait-fail: 50
+state-dir: /var/lib/salt-triage
+wait: 45
+restart: if-needed
+service: sysv
+unit: salt-api@blue.service
+stop-cmd: [supervisorctl, stop, salt-api]
+start-cmd:
+  - supervisorctl
+  - start
+  - salt-api
+command-timeout: 2m
+keep-incidents: 20
+keep-mebibytes: 0.5
+`);
+    assert.deepEqual(settings, {
+      port: 8000,
+      saltConfigDir: '/srv/salt/etc',
+      log: '/var/log/salt/api',
+      since: 604_800_000,
+      probe: false,
+      probeTimeout: 500,
+      closeWaitWarn: 5,
+      closeWaitFail: 50,
+      stateDir: '/var/lib/salt-triage',
+      wait: 45_000,
+      restart: 'if-needed',
+      service: 'sysv',
+      unit: 'salt-api@blue.service',
+      stopCmd: ['supervisorctl', 'stop', 'salt-api'],
+      startCmd: ['supervisorctl', 'start', 'salt-api'],
+      commandTimeout: 120_000,
+      keepIncidents: 20,
+      keepMebibytes: 0.5,
+    });
+  });
+
+  it('has null for the whole log', async () => {
+    assert.deepEqual(await load('since: all\n'), { since: null });
+  });
+
+  it('sets nothing where the file says nothing', async () => {
+    for (const text of ['', '# port: 1\n', '---\n', '{}\n']) assert.deepEqual(await load(text), {});
+    assert.deepEqual(await loadSettings('/dev/null'), {});
+  });
+
+  it('refuses a --config that is not there or is a directory', async () => {
+    await assert.rejects(loadSettings(join(directory, 'none')), usageError(/none: no such file/));
+    await assert.rejects(loadSettings(directory), usageError(/is a directory/));
+  });
+
+  it('refuses --yes in particular', async () => {
+    await assert.rejects(load('port: 1\nyes: true\n'), usageError(/line 2: --yes cannot be set/));
+  });
+
+  it('refuses an unknown key, with line and the nearest known one', async () => {
+    await assert.rejects(
+      load('port: 1\n\nclose-wait-wran: 5\n'),
+      usageError(/line 3: unknown key "close-wait-wran"; did you mean close-wait-warn\?/),
+    );
+    await assert.rejects(load('closeWaitFail: 5\n'), usageError(/did you mean close-wait-fail\?/));
+    await assert.rejects(
+      load('colour: no\n'),
+      usageError(/unknown key "colour"; known are port, /),
+    );
+  });
+
+  for (const [text, message] of [
+    ['port: "443"', /line 1: port must be a whole number from 1 to 65535/],
+    ['port: 65536', /port must be/],
+    ['port: 4.5', /port must be/],
+    ['port:', /port must be/],
+    ['probe: yes please', /probe must be true or false/],
+    ['since: yesterday', /line 1: since: "yesterday" is no duration/],
+    ['since: [7d]', /since must be a duration/],
+    ['wait: 0', /wait: 0 is out of range/],
+    ['restart: never', /restart must be one of always, if-needed/],
+    ['service: launchd', /service must be one of auto, systemd, sysv, openrc/],
+    ['unit: --force', /unit must be the name of a unit/],
+    ['log: api.log', /log must be an absolute path/],
+    ['stop-cmd: service salt-api stop', /stop-cmd must be a list of strings/],
+    ['stop-cmd: []', /stop-cmd must be a list/],
+    ['stop-cmd: ["", x]', /stop-cmd must be a list/],
+    ['start-cmd: [sleep, 5]', /start-cmd must be a list of strings/],
+    ['keep-incidents: 0', /keep-incidents must be/],
+    ['keep-mebibytes: lots', /keep-mebibytes must be a number/],
+    ['port: 1\nport: 2', /Map keys must be unique/],
+    ['port: *p', /port.*p/],
+    ['port: {', /line/],
+    ['- port', /must be a mapping of settings/],
+    ['443', /must be a mapping of settings/],
+    ['? [a]\n: 1', /unknown key/],
+    ['port: 1\n---\nport: 2', /multiple documents/],
+  ] as const) {
+    it(`refuses ${JSON.stringify(text)}`, async () => {
+      await assert.rejects(load(`${text}\n`), usageError(message));
+    });
+  }
+
+  it('refuses commands from a file that everyone can write', async () => {
+    const file = await settingsFile('start-cmd: [true-story]\n');
+    await chmod(file, 0o666);
+    await assert.rejects(
+      loadSettings(file),
+      usageError(/start-cmd, and can be written by everyone/),
+    );
+    await chmod(file, 0o644);
+    assert.deepEqual(await loadSettings(file), { startCmd: ['true-story'] });
+  });
+
+  it('takes what is no command from such a file', async () => {
+    const file = await settingsFile('port: 1\n');
+    await chmod(file, 0o666);
+    assert.deepEqual(await loadSettings(file), { port: 1 });
+  });
+
+  it('refuses commands from a file of somebody else', {
+    skip: process.geteuid?.() === 0 ? false : 'only root can give a file away',
+  }, async () => {
+    const file = await settingsFile('stop-cmd: [x]\n');
+    await chown(file, 65_534, 65_534);
+    await assert.rejects(loadSettings(file), usageError(/belongs to uid 65534/));
+  });
+});

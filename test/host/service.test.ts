@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { readService, type ServiceRequest } from '../../src/host/local/service.ts';
+
+const PATH = process.env['PATH'];
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'salt-service-'));
+  await mkdir(join(directory, 'bin'));
+  await mkdir(join(directory, 'systemd'));
+  process.env['PATH'] = `${join(directory, 'bin')}:${PATH}`;
+});
+
+afterEach(async () => {
+  process.env['PATH'] = PATH;
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** An executable of ours, found before any real one. */
+async function program(name: string, script: string): Promise<void> {
+  const path = join(directory, 'bin', name);
+  await writeFile(path, `#!/bin/sh\n${script}\n`);
+  await chmod(path, 0o755);
+}
+
+/** A look that sees nothing of the machine that the test runs on. */
+function look(request: Partial<ServiceRequest> = {}) {
+  return readService({
+    pidFileFromConfig: null,
+    pidFileFromArgv: [],
+    unit: 'salt-api',
+    timeoutMs: 10_000,
+    pidFileDefaults: [],
+    systemdRuntimeDirectory: join(directory, 'systemd'),
+    initScript: join(directory, 'init-script'),
+    ...request,
+  });
+}
+
+async function systemd(request: Partial<ServiceRequest> = {}) {
+  const service = await look(request);
+  assert.ok(service.seen);
+  return service.value.systemd;
+}
+
+describe('pid files', () => {
+  async function pidFiles(request: Partial<ServiceRequest>) {
+    const service = await look({ systemdRuntimeDirectory: '/nonexistent', ...request });
+    assert.ok(service.seen);
+    return service.value.pidFiles;
+  }
+
+  it('are those of argv, config and default that exist, in this order', async () => {
+    const [argv, config, fallback] = ['argv', 'config', 'fallback'].map((n) => join(directory, n));
+    assert.ok(argv && config && fallback);
+    await writeFile(argv, '11');
+    await writeFile(config, '12\n');
+    await writeFile(fallback, '13');
+    await utimes(config, 1_531_474_389, 1_531_474_389);
+    const found = await pidFiles({
+      pidFileFromArgv: [join(directory, 'missing'), argv],
+      pidFileFromConfig: config,
+      pidFileDefaults: [fallback],
+    });
+    assert.deepEqual(
+      found.map(({ path, pid }) => [path, pid]),
+      [
+        [argv, 11],
+        [config, 12],
+        [fallback, 13],
+      ],
+    );
+    assert.equal(found[1]?.modifiedAt, 1_531_474_389_000);
+  });
+
+  it('are listed once where several names lead to one', async () => {
+    await mkdir(join(directory, 'run'));
+    await symlink('run', join(directory, 'var-run'));
+    await writeFile(join(directory, 'run/salt-api.pid'), '14');
+    const found = await pidFiles({
+      pidFileDefaults: [
+        join(directory, 'var-run/salt-api.pid'),
+        join(directory, 'run/salt-api.pid'),
+      ],
+    });
+    assert.deepEqual(
+      found.map(({ path }) => path),
+      [join(directory, 'var-run/salt-api.pid')],
+    );
+  });
+
+  it('have no pid where the content is none', async () => {
+    for (const content of ['', 'abc', '12 13', '-5', '0', '1'.repeat(100)]) {
+      const path = join(directory, 'salt-api.pid');
+      await writeFile(path, content);
+      const [file] = await pidFiles({ pidFileFromConfig: path });
+      assert.equal(file?.pid, null, JSON.stringify(content));
+    }
+  });
+
+  it('leave out a directory and a relative path', async () => {
+    assert.deepEqual(await pidFiles({ pidFileFromArgv: [directory, 'package.json'] }), []);
+  });
+});
+
+describe('systemd', () => {
+  it('is asked with systemctl show, in the C locale, with nothing on stdin', async () => {
+    await program(
+      'systemctl',
+      `{ echo "$@"; echo "$LC_ALL"; cat; } > ${join(directory, 'asked')}
+       printf 'LoadState=loaded\\nActiveState=active\\nSubState=running\\nMainPID=77\\n'`,
+    );
+    const unit = await systemd();
+    assert.ok(unit.seen && unit.value !== null);
+    assert.equal(unit.value.mainPid, 77);
+    assert.equal(
+      await readFile(join(directory, 'asked'), 'utf8'),
+      'show salt-api -p LoadState,ActiveState,SubState,MainPID,ControlGroup,KillMode,NRestarts,' +
+        'PartOf,ConsistsOf,BoundBy,RequiredBy,Result\nC\n',
+    );
+  });
+
+  it('is null, and not asked, where systemd does not run', async () => {
+    await program('systemctl', `touch ${join(directory, 'asked')}; echo LoadState=loaded`);
+    const unit = await systemd({ systemdRuntimeDirectory: join(directory, 'nowhere') });
+    assert.deepEqual(unit, { seen: true, value: null });
+    await assert.rejects(stat(join(directory, 'asked')));
+  });
+
+  it('is null where there is no such unit', async () => {
+    await program('systemctl', 'echo LoadState=not-found');
+    assert.deepEqual(await systemd(), { seen: true, value: null });
+  });
+
+  it('is blind, not late, where systemctl hangs', async () => {
+    await program('systemctl', 'exec sleep 60');
+    const startedAt = performance.now();
+    const unit = await systemd({ timeoutMs: 300 });
+    assert.equal(!unit.seen && unit.cause, 'timeout');
+    assert.ok(performance.now() - startedAt < 10_000);
+  });
+
+  it('is blind, not late, where a child of a killed systemctl keeps its output open', async () => {
+    await program('systemctl', `sleep 30 & echo $! > ${join(directory, 'child')}; wait`);
+    const startedAt = performance.now();
+    const unit = await systemd({ timeoutMs: 300 });
+    assert.equal(!unit.seen && unit.cause, 'timeout');
+    assert.ok(performance.now() - startedAt < 10_000);
+    process.kill(Number(await readFile(join(directory, 'child'), 'utf8')), 'SIGKILL');
+  });
+
+  it('is blind with what systemctl said where it fails', async () => {
+    await program('systemctl', 'echo "Failed to connect to bus: Host is down" >&2; exit 1');
+    const unit = await systemd();
+    assert.ok(!unit.seen);
+    assert.equal(unit.cause, 'unsupported');
+    assert.match(unit.why, /Host is down/);
+  });
+
+  it('never takes a unit for an option', async () => {
+    await program('systemctl', 'echo LoadState=loaded');
+    const unit = await systemd({ unit: '--version' });
+    assert.equal(!unit.seen && unit.cause, 'malformed');
+  });
+});
+
+describe('init script and OpenRC', () => {
+  it('are seen where they are there', async () => {
+    await writeFile(join(directory, 'init-script'), '');
+    await program('rc-service', '');
+    const service = await look({ systemdRuntimeDirectory: '/nonexistent' });
+    assert.ok(service.seen);
+    assert.deepEqual([service.value.initScript, service.value.openRc], [true, true]);
+  });
+
+  it('are not where they are not', async () => {
+    const service = await look({ systemdRuntimeDirectory: '/nonexistent' });
+    assert.ok(service.seen);
+    assert.deepEqual([service.value.initScript, service.value.openRc], [false, false]);
+  });
+});

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { TriageError } from '../../src/errors.ts';
+import type { LookRequest } from '../../src/host/host.ts';
+import { LocalHost } from '../../src/host/local/local-host.ts';
+import { evidenceOfProbe, parseFrames, readFrames } from '../../src/host/ssh/evidence-frames.ts';
+import { probeScript } from '../../src/host/ssh/probe-script.ts';
+import { probeParameters } from '../../src/host/ssh/ssh-host.ts';
+
+const REQUEST: LookRequest = {
+  port: 65_000,
+  configDirectory: undefined,
+  log: undefined,
+  sinceMs: 3_600_000,
+  probeTimeoutMs: null,
+  lookTimeoutMs: 20_000,
+};
+
+let directory: string;
+before(() => {
+  directory = mkdtempSync(join(tmpdir(), 'salt-triage-frames-'));
+});
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+function probe(request: LookRequest): Buffer {
+  const script = probeScript({ ...probeParameters(request, 'salt-api'), nonce: 'abc' });
+  return execFileSync('sh', ['-s'], { input: script, maxBuffer: 64 * 1024 * 1024 });
+}
+
+describe('the frames', () => {
+  const output = probe(REQUEST);
+
+  it('are found among banners, binary junk and forged frames', async () => {
+    const junk = Buffer.concat([
+      Buffer.from('Welcome!\n@@other begin salt-triage-probe 1\n@@other done\n|host\n'),
+      Buffer.from([0, 255, 10, 27, 91, 50, 74, 7]),
+      Buffer.from('no line end'),
+      output,
+      Buffer.from('logout\n@@other done\n'),
+    ]);
+    const plain = await readFrames(parseFrames(output, 'abc'), REQUEST);
+    assert.deepEqual(await readFrames(parseFrames(junk, 'abc'), REQUEST), plain);
+  });
+
+  it('are refused wherever the output is cut', () => {
+    const end = output.indexOf('@@abc done') + '@@abc done'.length;
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: end - 1 }), (at) => {
+        assert.throws(() => parseFrames(output.subarray(0, at), 'abc'), TriageError);
+      }),
+    );
+  });
+
+  it('are refused when a line of evidence is missing or added', () => {
+    const lines = output.toString('latin1').split('\n');
+    const at = lines.findIndex((line) => line.startsWith('|boot '));
+    assert.notEqual(at, -1);
+    const without = lines.toSpliced(at, 1).join('\n');
+    const more = lines.toSpliced(at, 0, '|from a job of the profile').join('\n');
+    assert.throws(() => parseFrames(Buffer.from(without, 'latin1'), 'abc'), TriageError);
+    assert.throws(() => parseFrames(Buffer.from(more, 'latin1'), 'abc'), TriageError);
+  });
+
+  it('never make anything but evidence or a TriageError', async () => {
+    const lines = output.toString('latin1').split('\n');
+    const mangled = fc
+      .tuple(fc.nat(lines.length - 1), fc.string({ unit: 'binary', maxLength: 40 }))
+      .map(([at, text]) => lines.with(at, `|${text.replaceAll('\n', '')}`).join('\n'));
+    await fc.assert(
+      fc.asyncProperty(mangled, async (text) => {
+        try {
+          await readFrames(parseFrames(Buffer.from(text, 'utf8'), 'abc'), REQUEST);
+        } catch (error) {
+          assert.ok(error instanceof TriageError, String(error));
+        }
+      }),
+    );
+  });
+});
+
+describe('the API log over ssh', () => {
+  const stamp = (at: number) => {
+    const date = new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString();
+    return date.slice(0, 23).replace('T', ' ').replace('.', ',');
+  };
+  const failedStart = (at: number, pid: number) =>
+    [
+      `${stamp(at)} [cherrypy.error   :213 ][ERROR   ][${pid}] [13/Jul/2018:09:27:57] ENGINE Error in 'start' listener <bound method Server.start>`,
+      'Traceback (most recent call last):',
+      '  File "/usr/lib/python2.7/cherrypy/process/servers.py", line 187, in start',
+      '    wait_for_free_port(*self.bind_addr)',
+      "IOError: Port 443 not free on '0.0.0.0'",
+      '',
+    ].join('\n');
+  const chatter = (from: number, to: number, count: number) =>
+    Array.from({ length: count }, (_, index) => {
+      const at = from + ((to - from) * index) / count;
+      return `${stamp(at)} [salt.loaded.int.netapi][DEBUG   ][77] request ${index} ${'x'.repeat(60)}\n`;
+    }).join('');
+
+  async function bothWays(request: LookRequest) {
+    const { apiLog } = await readFrames(parseFrames(probe(request), 'abc'), request);
+    const local = await new LocalHost().look(request).apiLog;
+    assert.ok(apiLog.seen && local.seen);
+    const comparable = ({ value }: typeof local) => {
+      const { files, windowFrom, ...counts } = value;
+      return { ...counts, names: files.map(({ path }) => path) };
+    };
+    return { ssh: comparable(apiLog), local: comparable(local), files: apiLog.value.files };
+  }
+
+  it('counts what the host itself counts, and reads little more than the window', async () => {
+    const log = join(directory, 'api');
+    const now = Date.now();
+    const day = 86_400_000;
+    const text = [
+      chatter(now - 3 * day, now - day, 100_000),
+      failedStart(now - day, 11),
+      chatter(now - day, now - 3_000_000, 20_000),
+      failedStart(now - 2_900_000, 12),
+      failedStart(now - 1_000_000, 13),
+      chatter(now - 900_000, now - 60_000, 1_000),
+      failedStart(now - 50_000, 14),
+    ].join('');
+    writeFileSync(log, text);
+    const { ssh, local, files } = await bothWays({ ...REQUEST, log });
+    assert.equal(ssh.events, 3);
+    assert.deepEqual(ssh, local);
+    assert.ok((files[0]?.bytesRead ?? 0) < text.length / 4, `${files[0]?.bytesRead} bytes read`);
+  });
+
+  it('goes on into rotated and compressed logs while the window does', async () => {
+    const logs = join(directory, 'rotated');
+    mkdirSync(logs);
+    const log = join(logs, 'api');
+    const now = Date.now();
+    const write = (name: string, at: number, pid: number, gzip = false) => {
+      const text = chatter(at - 60_000, at, 10) + failedStart(at, pid);
+      writeFileSync(join(logs, name), gzip ? gzipSync(text) : text);
+      utimesSync(join(logs, name), at / 1000, at / 1000);
+    };
+    write('api', now - 10_000, 1);
+    write('api.1', now - 1_000_000, 2);
+    write('api.2.gz', now - 2_000_000, 3, true);
+    write('api.3.gz', now - 9_000_000, 4, true);
+    write('api.bak', now - 1_000, 5);
+    const { ssh, local } = await bothWays({ ...REQUEST, log });
+    assert.equal(ssh.events, 3);
+    assert.deepEqual(ssh, local);
+  });
+
+  for (const capture of ['jammed/restarted', 'stopped/restarted', 'jammed/sigterm-orphan']) {
+    it(`counts the recorded log ${capture} as the host itself does`, async () => {
+      const log = new URL(`../recorded/captures-3002/${capture}/api.log`, import.meta.url).pathname;
+      const { ssh, local } = await bothWays({ ...REQUEST, log, sinceMs: null });
+      assert.deepEqual(ssh, local);
+    });
+  }
+
+  it('tells a directory, a FIFO and a missing file apart', async () => {
+    execFileSync('mkfifo', [join(directory, 'fifo')]);
+    for (const [log, cause] of [
+      [directory, 'unsupported'],
+      [join(directory, 'fifo'), 'unsupported'],
+      [join(directory, 'nothing'), 'missing'],
+    ] as const) {
+      const request = { ...REQUEST, log };
+      const { apiLog } = await readFrames(parseFrames(probe(request), 'abc'), request);
+      assert.deepEqual(apiLog, await new LocalHost().look(request).apiLog);
+      assert.equal(apiLog.seen ? null : apiLog.cause, cause);
+    }
+  });
+});
+
+describe('the evidence of a probe that was run by hand', () => {
+  it('is of the port, the directory and the log that the probe was told', async () => {
+    const config = join(directory, 'by-hand');
+    mkdirSync(config);
+    const told = { ...REQUEST, configDirectory: config, log: join(config, 'api.log') };
+    writeFileSync(told.log, '');
+    const untold = { ...told, port: undefined, configDirectory: undefined, log: undefined };
+    const policy = { closeWaitWarn: 5, closeWaitFail: 20 };
+    const { port, instance, apiLog, sockets } = await evidenceOfProbe(probe(told), untold, policy);
+    assert.equal(port.number, told.port);
+    assert.equal(instance.configDirectory, config);
+    assert.equal(apiLog.seen, true);
+    assert.equal(sockets.seen, true);
+  });
+});
+
+describe('the configuration over ssh', () => {
+  it('is read as on the host itself, includes and secrets and all', async () => {
+    const config = join(directory, 'etc');
+    mkdirSync(join(config, 'master.d'), { recursive: true });
+    mkdirSync(join(config, 'more files'));
+    writeFileSync(
+      join(config, 'master'),
+      'include:\n  - more files/*.conf\npassword: hunter2\nrest_cherrypy:\n  port: 1\n',
+    );
+    writeFileSync(
+      join(config, 'master.d', 'api.conf'),
+      'rest_cherrypy:\n  port: 08443 # with a comment\n  ssl_crt: /etc/pki/api.crt\n',
+    );
+    writeFileSync(join(config, 'more files', 'log.conf'), 'api_logfile: "/var/log/my api"\n');
+    const request = { ...REQUEST, port: undefined, configDirectory: config };
+    const output = probe(request);
+    assert.ok(!output.includes('hunter2'));
+    const sections = await readFrames(parseFrames(output, 'abc'), request);
+    const local = new LocalHost().look(request);
+    assert.deepEqual(sections.config, await local.config);
+    assert.deepEqual(sections.port, await local.port);
+    assert.equal(sections.port.number, 8443);
+    assert.equal(sections.lookAgain, null);
+  });
+});
