@@ -3,6 +3,7 @@
  * before it acts and against another after it: neither the plan nor an exit code is trusted.
  */
 import { collectEvidence } from '../diagnose.ts';
+import { TriageError } from '../errors.ts';
 import type { Policy, ProcessIdentity } from '../evidence/evidence.ts';
 import { type CastProcess, castRoster } from '../findings/roster.ts';
 import { count, describeDuration } from '../findings/wording.ts';
@@ -93,7 +94,8 @@ export interface FixResult {
   readonly outcomes: readonly StepOutcome[];
   /** The last whole look, null where none was taken after the first. */
   readonly after: Diagnosis | null;
-  readonly ended: 'completed' | 'aborted' | 'interrupted';
+  /** `cut off`: the host could not be reached any more, so that what stands there is not known. */
+  readonly ended: 'completed' | 'aborted' | 'interrupted' | 'cut off';
   /** True where the verify step saw what the plan was for. */
   readonly recovered: boolean;
 }
@@ -151,7 +153,7 @@ class PlanRun {
       }
       this.#context.observer.stepBegins(step, `${index + 1}/${steps.length}`);
       const began = performance.now();
-      const settled = await this.#carryOut(step);
+      const settled = await this.#carryOut(step).catch((error: unknown) => this.#cutOff(error));
       if (settled !== null) this.#settle(step, performance.now() - began, settled);
     }
     // The last step may have been cut short: that is no verdict on the host.
@@ -170,6 +172,13 @@ class PlanRun {
       ended: this.#ended,
       recovered: this.#recovered,
     };
+  }
+
+  /** A host that is gone ends the sequence where it is; what was done and what not is still told. */
+  #cutOff(error: unknown): Settled {
+    if (!(error instanceof TriageError)) throw error;
+    this.#ended = 'cut off';
+    return { status: 'failed', detail: error.message };
   }
 
   #settle(step: PlanStep, durationMs: number, settled: Settled): void {
@@ -231,16 +240,31 @@ class PlanRun {
     await trail.saveProcess(identity, await actions.recordProcess(identity.pid));
     const action = { action: `kill -9 ${identity.pid}`, identity, answer: consent.label };
     await trail.journal({ phase: 'before', ...action, command: step.shownArgv });
-    const began = performance.now();
-    const outcome = await actions.kill(step.target, KILL_WAIT_MS);
-    const settled = describeKill(outcome, identity.pid);
-    await trail.journal({
-      phase: 'after',
-      ...action,
-      result: `${outcome.kind}: ${settled.detail}`,
-      durationMs: Math.round(performance.now() - began),
+    return this.#journaled(action, async () => {
+      const outcome = await actions.kill(step.target, KILL_WAIT_MS);
+      const settled = describeKill(outcome, identity.pid);
+      return [settled, `${outcome.kind}: ${settled.detail}`];
     });
-    return settled;
+  }
+
+  /** Writes down what came of an action, also where that can't be told. */
+  async #journaled<T>(
+    action: Pick<JournalEntry, 'action' | 'identity' | 'answer' | 'command'>,
+    act: () => Promise<readonly [outcome: T, result: string]>,
+  ): Promise<T> {
+    const began = performance.now();
+    const write = (result: string) => {
+      const durationMs = Math.round(performance.now() - began);
+      return this.#context.trail.journal({ phase: 'after', ...action, result, durationMs });
+    };
+    try {
+      const [outcome, result] = await act();
+      await write(result);
+      return outcome;
+    } catch (error) {
+      await write(`not known: ${error instanceof Error ? error.message : String(error)}`);
+      throw error;
+    }
   }
 
   async #stillToKill(step: KillStep, why: 'planned' | 'left'): Promise<Settled | null> {
@@ -306,7 +330,9 @@ class PlanRun {
       this.#recoveredByItself = true;
       return { status: 'not-needed', detail: 'the API serves again' };
     }
-    const outcome = await this.#command(step.command, step.title);
+    let outcome = await this.#command(step.command, step.title);
+    // Whether it ran is not known; to stop what is stopped already does no harm.
+    if (outcome.lost) outcome = await this.#command(step.command, step.title);
     if (outcome.exitCode === 0) {
       return { status: 'done', detail: `${firstLine(outcome.output) || 'exit 0'}; not trusted` };
     }
@@ -400,7 +426,15 @@ class PlanRun {
     }
     this.#startedAt = now.evidence.host.now;
     if (step.before !== null) await this.#command(step.before, 'prepare the start');
-    const outcome = await this.#command(step.command, step.title);
+    let outcome = await this.#command(step.command, step.title);
+    if (outcome.lost) {
+      const newcomer = newcomerIn(await this.#look({ probe: false }), now);
+      if (newcomer !== undefined) {
+        const detail = `salt-api ${newcomer} runs; the connection was lost while it was started`;
+        return { status: 'done', detail };
+      }
+      outcome = await this.#command(step.command, step.title);
+    }
     if (outcome.exitCode === 0) {
       return { status: 'done', detail: firstLine(outcome.output) || 'exit 0' };
     }
@@ -492,15 +526,10 @@ class PlanRun {
   async #command(argv: readonly string[], action: string): Promise<CommandOutcome> {
     const { actions, trail, consent, commandTimeoutMs } = this.#context;
     await trail.journal({ phase: 'before', action, command: argv, answer: consent.label });
-    const outcome = await actions.run(argv, commandTimeoutMs);
-    await trail.journal({
-      phase: 'after',
-      action,
-      command: argv,
-      result: commandResult(outcome),
-      durationMs: Math.round(outcome.durationMs),
+    return this.#journaled({ action, command: argv }, async () => {
+      const outcome = await actions.run(argv, commandTimeoutMs);
+      return [outcome, commandResult(outcome)];
     });
-    return outcome;
   }
 
   async #managerWords(): Promise<string> {
@@ -509,6 +538,12 @@ class PlanRun {
     const { output } = await this.#context.actions.run(argv, 5_000);
     return output;
   }
+}
+
+/** Pid of a salt-api process that was not there before. */
+function newcomerIn(now: Diagnosis, before: Diagnosis): number | undefined {
+  const old = new Set(leftoversOf(before).map(({ facts }) => identityOf(facts)));
+  return leftoversOf(now).find(({ facts }) => !old.has(identityOf(facts)))?.facts.pid;
 }
 
 function listeningIdentities({ evidence }: Diagnosis): string[] {
@@ -582,6 +617,7 @@ function describeKill(outcome: KillOutcome, pid: number): Settled {
 function commandResult(outcome: CommandOutcome): string {
   if (outcome.failed !== null) return `could not be started: ${outcome.failed}`;
   if (outcome.timedOut) return 'timed out';
+  if (outcome.lost) return 'not known: the connection was lost meanwhile; it has ended by now';
   return `exit ${outcome.exitCode ?? 'by signal'}`;
 }
 

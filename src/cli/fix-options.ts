@@ -15,6 +15,7 @@ export interface FixFlags {
   readonly startCmd?: string;
   readonly commandTimeout?: string;
   readonly stateDir?: string;
+  readonly serial?: string;
   readonly maxFailures?: string;
 }
 

@@ -88,6 +88,7 @@ async function program(): Promise<Command> {
     .option('--start-cmd <command>', 'starts the service; run without a shell')
     .option('--command-timeout <span>', 'bound on one service command (default: 120s)')
     .option('--state-dir <dir>', 'where the trail is kept (default: /var/log/salt-triage)')
+    .option('--serial <number>', 'of several hosts, mend so many at once (default: 1)')
     .option('--max-failures <number>', 'of several hosts, stop after so many (default: 1)')
     .action(async (flags: LookFlags & FixFlags) => {
       const { fixCommand } = await import('./commands/fix.ts');

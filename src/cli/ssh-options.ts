@@ -24,9 +24,10 @@ const MAX_HOSTS = 10_000;
 
 /**
  * The hosts of `--host`, `--hosts-file` and `--roster`, each once, none of them connected yet.
+ * @param patienceMs how long a lost connection is made anew, ms: a fix must not stop in its middle
  * @throws TriageError `usage` for files that can't be read and names that are none
  */
-export async function resolveSshHosts(flags: SshFlags): Promise<SshHosts> {
+export async function resolveSshHosts(flags: SshFlags, patienceMs = 0): Promise<SshHosts> {
   const sudo = flags.sudo === true;
   const named = (flags.host ?? []).map((destination): SshTarget => ({ destination, sudo }));
   const listed = flags.hostsFile === undefined ? [] : await hostsFile(flags.hostsFile, sudo);
@@ -50,7 +51,7 @@ export async function resolveSshHosts(flags: SshFlags): Promise<SshHosts> {
   const mayAsk = targets.size === 1 && personIsThere;
   return {
     connections: [...targets.values()].map((target) => {
-      return new SshConnection(target, { connectTimeoutMs, mayAsk });
+      return new SshConnection(target, { connectTimeoutMs, mayAsk, patienceMs });
     }),
     concurrency: wholeOption(flags.concurrency, '--concurrency', 1, 1_000) ?? DEFAULT_CONCURRENCY,
     connectTimeoutMs,

@@ -83,6 +83,8 @@ export interface CommandOutcome {
   readonly timedOut: boolean;
   /** Why it could not be started (`ENOENT`), else null. */
   readonly failed: string | null;
+  /** The connection was lost meanwhile: whether it ran, and how it ended, is not known. */
+  readonly lost: boolean;
   readonly durationMs: number;
 }
 

@@ -1,5 +1,7 @@
+import type { TriageError } from '../errors.ts';
 import { isoMoment } from '../findings/wording.ts';
 import type { Diagnosis } from '../verdict/diagnosis.ts';
+import { stripControl } from './untrusted.ts';
 
 /** Raised whenever a field changes its meaning or goes away; new fields don't raise it. */
 export const JSON_SCHEMA_VERSION = 1;
@@ -20,4 +22,13 @@ export function jsonDiagnosis({ evidence, steps, verdict }: Diagnosis, exitCode:
     }),
     exitCode,
   };
+}
+
+/**
+ * One of several hosts that could not be judged or mended, in place of its document.
+ * @param target as it was named
+ */
+export function jsonHostError(target: string, { message, advice, exitCode }: TriageError): object {
+  const error = { message: stripControl(message), advice };
+  return { target, schemaVersion: JSON_SCHEMA_VERSION, host: target, error, exitCode };
 }

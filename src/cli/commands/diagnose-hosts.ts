@@ -3,11 +3,12 @@ import { diagnoseHost } from '../../diagnose.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { SshConnection } from '../../host/ssh/ssh-connection.ts';
 import { SshHost } from '../../host/ssh/ssh-host.ts';
-import { JSON_SCHEMA_VERSION, jsonDiagnosis } from '../../output/json.ts';
+import { jsonDiagnosis, jsonHostError } from '../../output/json.ts';
 import { type Screen, screenOn } from '../../output/screen.ts';
 import { stripControl } from '../../output/untrusted.ts';
 import type { Diagnosis } from '../../verdict/diagnosis.ts';
 import { VERDICT_CODES, type VerdictCode, verdictExitCode } from '../../verdict/verdict.ts';
+import { hostError, hostsAtOnce, worstOf } from '../hosts-at-once.ts';
 import type { LookOptions } from '../look-options.ts';
 import type { SshHosts } from '../ssh-options.ts';
 
@@ -19,8 +20,6 @@ interface HostOutcome {
 }
 
 const HOST_WIDTH = 26;
-/** Of these, the first that any host has is the code of all; then 0. */
-const WORST_FIRST: readonly ExitCode[] = [ExitCode.incident, ExitCode.unknown];
 
 /**
  * Looks at every host, so many at once; a host that can't be looked at is a row with its reason.
@@ -39,16 +38,12 @@ export async function diagnoseHosts(
     if (flags.json) process.stdout.write(`${JSON.stringify(jsonOutcome(outcome))}\n`);
     else screen.write(row(screen, outcome));
   };
-  const waiting = [...hosts.connections];
-  const lane = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      report(await diagnoseOne(next, hosts, options, flags.strict === true));
-    }
-  };
-  const lanes = Math.min(hosts.concurrency, hosts.connections.length);
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await hostsAtOnce(hosts.connections, hosts.concurrency, async (connection) => {
+    report(await diagnoseOne(connection, hosts, options, flags.strict === true));
+  });
   if (!flags.json) screen.write(summary(screen, outcomes));
-  return WORST_FIRST.find((code) => outcomes.some(({ exitCode }) => exitCode === code)) ?? 0;
+  const codes = outcomes.map(({ exitCode }) => exitCode);
+  return worstOf(codes, [ExitCode.incident, ExitCode.unknown]);
 }
 
 async function diagnoseOne(
@@ -65,17 +60,7 @@ async function diagnoseOne(
     const result = await diagnoseHost(host, options.request, options.policy, repeated);
     return { name, result, exitCode: verdictExitCode(result.verdict.code, strict) };
   } catch (error) {
-    // A defect of ours must not stop the others either; its row says so.
-    const result =
-      error instanceof TriageError
-        ? error
-        : new TriageError(
-            `${name}: a defect of salt-triage itself: ${stripControl(String(error))}`,
-            'Run it on this host alone with --debug.',
-            ExitCode.unknown,
-            { cause: error },
-          );
-    return { name, result, exitCode: ExitCode.unknown };
+    return { name, result: hostError(name, error), exitCode: ExitCode.unknown };
   } finally {
     await connection.close();
   }
@@ -83,10 +68,8 @@ async function diagnoseOne(
 
 /** The document of a single host, with the name it was given; an error in place of a verdict. */
 function jsonOutcome({ name, result, exitCode }: HostOutcome): object {
-  if (!(result instanceof TriageError)) return { target: name, ...jsonDiagnosis(result, exitCode) };
-  const { message, advice } = result;
-  const error = { message: stripControl(message), advice };
-  return { target: name, schemaVersion: JSON_SCHEMA_VERSION, host: name, error, exitCode };
+  if (result instanceof TriageError) return jsonHostError(name, result);
+  return { target: name, ...jsonDiagnosis(result, exitCode) };
 }
 
 function row(screen: Screen, outcome: HostOutcome): string {

@@ -16,12 +16,13 @@ import { fixReport, planText } from '../../output/fix-text.ts';
 import { type Screen, screenOn, wrap } from '../../output/screen.ts';
 import { commandLine } from '../../output/shell-words.ts';
 import { textReport } from '../../output/text.ts';
+import { stripControl } from '../../output/untrusted.ts';
 import { changesHost, leftoversOf, type Plan, type PlanStep, planFix } from '../../plan/plan.ts';
 import { chooseServiceManager, type ServiceManager } from '../../plan/service-manager.ts';
 import type { Diagnosis } from '../../verdict/diagnosis.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
-import { listenForInterrupts } from '../interrupts.ts';
+import { type Interrupts, listenForInterrupts } from '../interrupts.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { namesOtherHosts, type SshFlags } from '../ssh-flags.ts';
 
@@ -29,6 +30,18 @@ import { namesOtherHosts, type SshFlags } from '../ssh-flags.ts';
 export interface FixHost {
   readonly host: Host;
   readonly actions: HostActions;
+  /** The name of a host behind ssh; unset for this one. */
+  readonly elsewhere?: string;
+}
+
+/** How a fix talks to whoever runs it. */
+export interface FixTalk {
+  readonly color: boolean;
+  readonly json?: boolean;
+  /** Where its text goes; the terminal where unset. */
+  readonly screen?: Screen;
+  /** Those of several fixes at once; its own where unset. */
+  readonly interrupts?: Interrupts;
 }
 
 /**
@@ -67,17 +80,16 @@ function requireConsent(flags: LookFlags & FixFlags, options: FixOptions): void 
  * Diagnoses a host, plans, and carries the plan out, under the lock of its port. Where the port
  * was named the lock comes first: a second fix is turned away before it looks.
  *
- * @param elsewhere the name of a host behind ssh; unset for this one
  * @param already a diagnosis that was just made and shown, as the offer of `diagnose` has it
  */
 export async function fixHost(
   there: FixHost,
   look: LookOptions,
   options: FixOptions,
-  flags: Pick<LookFlags, 'color'> & { readonly json?: boolean },
+  talk: FixTalk,
   already?: Diagnosis,
-  elsewhere?: string,
 ): Promise<ExitCode> {
+  const { elsewhere } = there;
   const locks: Lock[] = [];
   const claim = async (port: number): Promise<void> => {
     if (options.dryRun || locks.length > 0) return;
@@ -86,23 +98,21 @@ export async function fixHost(
   };
   try {
     if (look.request.port !== undefined) await claim(look.request.port);
-    return await mendHost(there, look, options, flags, already, claim);
+    return await mendHost(there, look, options, talk, already, claim);
   } finally {
     for (const lock of locks) await lock.release();
   }
 }
 
 async function mendHost(
-  { host, actions }: FixHost,
+  { host, actions, elsewhere }: FixHost,
   look: LookOptions,
   options: FixOptions,
-  flags: Pick<LookFlags, 'color'> & { readonly json?: boolean },
+  talk: FixTalk,
   already: Diagnosis | undefined,
   claim: (port: number) => Promise<void>,
 ): Promise<ExitCode> {
-  // In JSON the document has standard output to itself.
-  const screen = screenOn(flags.json ? process.stderr : process.stdout, flags.color);
-  const shown = flags.json && !personIsThere() ? silent(screen) : screen;
+  const shown = talk.screen ?? ownScreen(talk);
   const { request, policy, repeated } = look;
   const report = textReport(shown, 'normal');
   const before = already ?? (await diagnoseHost(host, request, policy, repeated, report));
@@ -110,9 +120,10 @@ async function mendHost(
   const manager = chooseServiceManager(before.evidence.service, { ...options, unit: look.unit });
   const plan = planFix(before, manager, options);
   const finish = (exitCode: ExitCode, result: FixResult | null, trail: string | null) => {
-    if (flags.json) {
+    if (talk.json) {
       const parts = { before, plan, manager, result, trail, dryRun: options.dryRun, exitCode };
-      process.stdout.write(`${JSON.stringify(jsonFix(parts))}\n`);
+      const target = elsewhere === undefined ? {} : { target: elsewhere };
+      process.stdout.write(`${JSON.stringify({ ...target, ...jsonFix(parts) })}\n`);
     }
     return exitCode;
   };
@@ -121,7 +132,8 @@ async function mendHost(
     return finish(ExitCode.ok, null, null);
   }
   if (plan.kind === 'refused') {
-    process.stderr.write(`salt-triage: refused: ${plan.why}\n  ${plan.advice}\n`);
+    const where = elsewhere === undefined ? '' : `${stripControl(elsewhere)}: `;
+    process.stderr.write(`salt-triage: ${where}refused: ${plan.why}\n  ${plan.advice}\n`);
     return finish(refusalExitCode(plan), null, null);
   }
   shown.write(`\n${planText(shown, plan, manager)}\n`);
@@ -138,7 +150,7 @@ async function mendHost(
     keepIncidents: options.keepIncidents,
     keepMebibytes: options.keepMebibytes,
   });
-  const interrupts = listenForInterrupts({ survivesHangUp: options.yes });
+  const interrupts = talk.interrupts ?? listenForInterrupts({ survivesHangUp: options.yes });
   try {
     const consent = options.yes
       ? agreed
@@ -152,7 +164,7 @@ async function mendHost(
     shown.write(closing(shown, result, trail.place));
     return finish(exitCode, result, trail.place);
   } finally {
-    interrupts.stop();
+    if (talk.interrupts === undefined) interrupts.stop();
     await trail.close();
   }
 }
@@ -213,6 +225,7 @@ function refusalExitCode(plan: Extract<Plan, { kind: 'refused' }>): ExitCode {
 /** What became of the fix, as an exit code (README, "Exit codes"). */
 function resultExitCode({ outcomes, ended, recovered }: FixResult): ExitCode {
   if (ended === 'interrupted') return ExitCode.interrupted;
+  if (ended === 'cut off') return ExitCode.unknown;
   if (recovered) return ExitCode.ok;
   if (ended === 'aborted') return ExitCode.declined;
   if (outcomes.some(({ notPermitted }) => notPermitted)) return ExitCode.notPermitted;
@@ -257,6 +270,12 @@ function detailsOf(actions: HostActions, before: Diagnosis) {
       step.kind === 'kill' ? await actions.recordProcess(step.target.identity.pid) : new Map();
     return stepDetails(step, before, record);
   };
+}
+
+/** In JSON the document has standard output to itself. */
+function ownScreen({ json, color }: FixTalk): Screen {
+  const screen = screenOn(json ? process.stderr : process.stdout, color);
+  return json && !personIsThere() ? silent(screen) : screen;
 }
 
 function silent(screen: Screen): Screen {

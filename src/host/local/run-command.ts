@@ -58,7 +58,13 @@ export async function runCommand(
       void settle({ exitCode: timedOut ? null : code, timedOut, failed: null });
     });
   });
-  return { argv, ...end, output: output.text(), durationMs: performance.now() - began };
+  return {
+    argv,
+    ...end,
+    lost: false,
+    output: output.text(),
+    durationMs: performance.now() - began,
+  };
 }
 
 type End = Pick<CommandOutcome, 'exitCode' | 'timedOut' | 'failed'>;

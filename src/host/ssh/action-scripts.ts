@@ -67,17 +67,29 @@ done`,
   );
 }
 
+/** How the two scripts about one command find its output; it is gone when the command has ended. */
+function outputFile(token: string): string {
+  return `t=\${TMPDIR:-/tmp}/salt-triage.${token}`;
+}
+
 /**
  * Runs a command bounded in time. It survives a lost connection, and a daemon that it leaves
  * behind is not waited for. Says `output TEXT` lines and `exit CODE late|in-time`.
+ *
+ * @param token hex digits that nobody can guess; {@link commandEndScript} asks by them
  */
-export function commandScript(argv: readonly string[], nonce: string, seconds: number): string {
+export function commandScript(
+  argv: readonly string[],
+  token: string,
+  nonce: string,
+  seconds: number,
+): string {
   const [program = '', ...rest] = argv.map(quoteRemoteWord);
   return wrapped(
     nonce,
     `
 command -v ${program} >/dev/null 2>&1 || { say "failed ENOENT"; return; }
-t=\${TMPDIR:-/tmp}/salt-triage.$$
+${outputFile(token)}
 umask 077
 set -C
 { : > "$t"; } 2>/dev/null || { say "failed no temporary file"; return; }
@@ -108,6 +120,21 @@ out=$(tail -c 4096 "$t")
 rm -f "$t"
 printf '%s\\n' "$out" | sed 's/^/|output /'
 say "exit $code $late"`,
+  );
+}
+
+/** Waits until a command whose answer was lost has ended there. Says `ended` or `running`. */
+export function commandEndScript(token: string, nonce: string, seconds: number): string {
+  return wrapped(
+    nonce,
+    `
+${outputFile(token)}
+left=${seconds}
+while [ -e "$t" ] && [ $left -gt 0 ]; do
+  sleep 1
+  left=$((left - 1))
+done
+if [ -e "$t" ]; then say running; else say ended; fi`,
   );
 }
 

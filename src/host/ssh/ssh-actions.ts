@@ -4,6 +4,7 @@ import { redactSecrets, stripControl } from '../../output/untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
 import {
   actionMarks,
+  commandEndScript,
   commandScript,
   killScript,
   recordScript,
@@ -11,6 +12,7 @@ import {
   uidScript,
 } from './action-scripts.ts';
 import type { SshConnection } from './ssh-connection.ts';
+import { ConnectionFailure } from './ssh-failure.ts';
 
 const ANSWER_BYTES = 8 * 1024 * 1024;
 /** What a script may take beyond the time that it was given, ms. */
@@ -36,14 +38,23 @@ export class SshActions implements HostActions {
     });
     if (refusal !== null) return { kind: 'refused', why: refusal };
     const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
-    const [line = ''] = await this.#run((nonce) => killScript(target, nonce, seconds), timeoutMs);
-    return killOutcome(line);
+    const script = (nonce: string) => killScript(target, nonce, seconds);
+    // Sent again after a lost connection, with every guard in it; then it finds the first one's work.
+    const { lines, again } = await this.#repeatable(script, timeoutMs);
+    const outcome = killOutcome(lines[0] ?? '');
+    return again && outcome.kind === 'gone-before' ? { kind: 'gone' } : outcome;
   }
 
   async run(argv: readonly string[], timeoutMs: number): Promise<CommandOutcome> {
     const began = performance.now();
     const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
-    const lines = await this.#run((nonce) => commandScript(argv, nonce, seconds), timeoutMs);
+    const token = randomBytes(16).toString('hex');
+    const lines = await this.#command(argv, token, seconds);
+    if (lines === null) {
+      const durationMs = Math.round(performance.now() - began);
+      const unknown = { exitCode: null, output: '', timedOut: false, failed: null, lost: true };
+      return { argv, ...unknown, durationMs };
+    }
     const output = lines
       .filter((line) => line.startsWith('output '))
       .map((line) => redactSecrets(stripControl(line.slice(7))))
@@ -57,6 +68,7 @@ export class SshActions implements HostActions {
       output,
       timedOut,
       failed: exit === null ? (failed ?? 'no answer') : null,
+      lost: false,
       durationMs: Math.round(performance.now() - began),
     };
   }
@@ -70,7 +82,9 @@ export class SshActions implements HostActions {
   }
 
   async missingRights(uids: readonly number[]): Promise<string | null> {
-    const [line = ''] = await this.#run(uidScript, 5_000);
+    const {
+      lines: [line = ''],
+    } = await this.#repeatable(uidScript, 5_000);
     const own = Number(/^uid (\d+)$/.exec(line)?.[1] ?? Number.NaN);
     if (own === 0 || uids.every((uid) => uid === own)) return null;
     return `we are uid ${own} there; log in as root, or use --sudo`;
@@ -79,7 +93,7 @@ export class SshActions implements HostActions {
   async #record(script: (nonce: string) => string): Promise<ReadonlyMap<string, string>> {
     const record = new Map<string, string>();
     // For the trail alone: it is not worth failing for.
-    const lines = await this.#run(script, 10_000).catch(() => []);
+    const { lines } = await this.#repeatable(script, 10_000).catch(() => ({ lines: [] }));
     for (const line of lines) {
       const blank = line.indexOf(' ');
       const name = line.slice(0, blank);
@@ -89,23 +103,56 @@ export class SshActions implements HostActions {
     return record;
   }
 
-  /** The lines that a script says. @throws TriageError where the connection fails */
-  async #run(script: (nonce: string) => string, timeoutMs: number): Promise<string[]> {
+  /** What a command's script says; null where the connection was lost and the command has ended. */
+  async #command(
+    argv: readonly string[],
+    token: string,
+    seconds: number,
+  ): Promise<readonly string[] | null> {
+    const timeoutMs = seconds * 1000;
+    try {
+      const script = (nonce: string) => commandScript(argv, token, nonce, seconds);
+      return (await this.#answer(script, timeoutMs, 'once')).lines;
+    } catch (error) {
+      if (!(error instanceof ConnectionFailure)) throw error;
+      // It goes on there without us; neither a look nor a second command must come in between.
+      await this.#repeatable((nonce) => commandEndScript(token, nonce, seconds), timeoutMs);
+      return null;
+    }
+  }
+
+  #repeatable(script: (nonce: string) => string, timeoutMs: number): Promise<ScriptAnswer> {
+    return this.#answer(script, timeoutMs, 'repeatable');
+  }
+
+  /** @throws ConnectionFailure where there is none */
+  async #answer(
+    script: (nonce: string) => string,
+    timeoutMs: number,
+    how: 'once' | 'repeatable',
+  ): Promise<ScriptAnswer> {
     const nonce = randomBytes(16).toString('hex');
     const { beginMark, endMark } = actionMarks(nonce);
-    const { stdout } = await this.#connection.run(script(nonce), {
-      timeoutMs: timeoutMs + GRACE_MS,
-      maxBytes: ANSWER_BYTES,
-      beginMark,
-      endMark,
-    });
+    const maxBytes = ANSWER_BYTES;
+    const limits = { timeoutMs: timeoutMs + GRACE_MS, maxBytes, beginMark, endMark };
+    const { stdout, again } =
+      how === 'once'
+        ? await this.#connection.run(script(nonce), limits)
+        : await this.#connection.runRepeatable(script(nonce), limits);
     const text = stdout.toString('utf8');
     const answer = text.slice(text.indexOf(beginMark), text.lastIndexOf(endMark));
-    return answer
+    const lines = answer
       .split('\n')
       .filter((line) => line.startsWith('|'))
       .map((line) => line.slice(1));
+    return { lines, again };
   }
+}
+
+interface ScriptAnswer {
+  /** What the script said, line by line. */
+  readonly lines: readonly string[];
+  readonly again: boolean;
 }
 
 function killOutcome(line: string): KillOutcome {

@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { endWithThisProcess } from '../../drill/end-with-this-process.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import { stripControl } from '../../output/untrusted.ts';
-import { sshFailure } from './ssh-failure.ts';
+import { ConnectionFailure, sshFailure } from './ssh-failure.ts';
 
 /** Where to log in; what is unset is left to the user's ssh configuration. */
 export interface SshTarget {
@@ -26,6 +27,8 @@ export interface SshOptions {
   readonly connectTimeoutMs: number;
   /** Whether ssh may ask for a password or a host key: a person is there, for this host alone. */
   readonly mayAsk: boolean;
+  /** How long a connection that once stood is made anew after it was lost, ms; at once given up where unset. */
+  readonly patienceMs?: number;
   /** The ssh to run, `ssh` by default. */
   readonly program?: string;
 }
@@ -33,7 +36,8 @@ export interface SshOptions {
 /** What a script wrote. */
 export interface ScriptOutput {
   readonly stdout: Buffer;
-  readonly exitCode: number | null;
+  /** True where an earlier run of the same script was lost, which may have done its work. */
+  readonly again: boolean;
 }
 
 export interface ScriptLimits {
@@ -48,6 +52,11 @@ export interface ScriptLimits {
 /** How long the shared connection stays when this process dies without closing it, s. */
 const PERSIST_SECONDS = 60;
 const KEPT_STDERR = 16_384;
+/** A link that is dead without a word is noticed after three of these, s. */
+const ALIVE_SECONDS = 5;
+/** Between two attempts to be there again, ms; each is twice the one before. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 8_000;
 /** Room in sun_path (unix(7)) for ssh's own temporary suffix. */
 const MAX_SOCKET_PATH = 80;
 /** sh itself must come out as it went in, whatever the login shell: both words mean the same in all. */
@@ -83,6 +92,8 @@ export class SshConnection {
   readonly #options: SshOptions;
   readonly #program: string;
   #shared: Promise<Shared> | null = null;
+  /** A script has run there: a failure from now on is a loss and no refusal. */
+  #stood = false;
 
   constructor(target: SshTarget, options: SshOptions) {
     this.#target = { ...target, destination: checkDestination(target.destination) };
@@ -92,8 +103,30 @@ export class SshConnection {
   }
 
   /**
+   * As {@link run}, for a script that may run twice without harm: where the connection is lost it
+   * is made anew and the script sent again, as long as `patienceMs` lasts.
+   * @throws ConnectionFailure the last one
+   */
+  async runRepeatable(script: string, limits: ScriptLimits): Promise<ScriptOutput> {
+    const deadline = performance.now() + (this.#options.patienceMs ?? 0);
+    let again = false;
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(LONGEST_PAUSE_MS, 2 * pause)) {
+      try {
+        return { ...(await this.run(script, limits)), again };
+      } catch (error) {
+        const lost = error instanceof ConnectionFailure && this.#stood;
+        if (!lost || performance.now() + pause > deadline) throw error;
+      }
+      again = true;
+      await this.close();
+      await delay(pause);
+    }
+  }
+
+  /**
    * Runs a script in `sh` there, given on its standard input so that no login shell reads it.
-   * @throws TriageError `unknown` where it did not run to its end, with the reason told apart
+   * @throws ConnectionFailure where it may not have run to its end, with the reason told apart
+   * @throws TriageError `unknown` for an answer beyond `maxBytes`
    */
   async run(script: string, limits: ScriptLimits): Promise<ScriptOutput> {
     const shell = this.#target.sudo ? SUDO_SHELL : SHELL;
@@ -114,8 +147,9 @@ export class SshConnection {
         child.stderr?.destroy();
         settle();
       };
-      const done = (exitCode: number | null): void => {
-        finish(() => resolve({ stdout: Buffer.concat(chunks), exitCode }));
+      const done = (): void => {
+        this.#stood = true;
+        finish(() => resolve({ stdout: Buffer.concat(chunks), again: false }));
       };
       const fail = (error: TriageError): void => finish(() => reject(error));
       const timer = setTimeout(() => {
@@ -137,7 +171,7 @@ export class SshConnection {
         chunks.push(chunk);
         tail = (tail + chunk.toString('latin1')).slice(-(chunk.length + 200));
         begun ||= tail.includes(limits.beginMark);
-        if (tail.includes(limits.endMark)) done(0);
+        if (tail.includes(limits.endMark)) done();
       });
       child.stderr?.on('data', (chunk: Buffer) => {
         stderr = (stderr + chunk.toString('utf8')).slice(-KEPT_STDERR);
@@ -162,7 +196,7 @@ export class SshConnection {
     return new ForwardedConnection(this.#spawn(['-v', '-W', to], []));
   }
 
-  /** Ends the shared connection, if it is ours. Never rejects. */
+  /** Ends the shared connection, if it is ours; the next script makes a new one. Never rejects. */
   async close(): Promise<void> {
     const shared = await this.#shared?.catch(() => null);
     this.#shared = null;
@@ -211,6 +245,9 @@ export class SshConnection {
     const control = [
       ...['-o', 'ControlMaster=auto', '-o', `ControlPath=${join(directory, 'ssh')}`],
       ...['-o', `ControlPersist=${PERSIST_SECONDS}`],
+      ...(/^serveraliveinterval [1-9]/m.test(config)
+        ? []
+        : ['-o', `ServerAliveInterval=${ALIVE_SECONDS}`]),
     ];
     return { arguments: [...control, ...withoutCommand], directory };
   }
@@ -226,11 +263,10 @@ export class SshConnection {
     });
   }
 
-  #tooLong(what: string, ms: number): TriageError {
-    return new TriageError(
+  #tooLong(what: string, ms: number): ConnectionFailure {
+    return new ConnectionFailure(
       `${this.name}: ${what} within ${Math.round(ms / 1000)} s`,
       'Is it overloaded? --timeout gives it longer.',
-      ExitCode.unknown,
     );
   }
 }

@@ -69,14 +69,25 @@ const REASONS: readonly (readonly [pattern: RegExp, what: string, advice: string
   ],
 ];
 
-/** The error for an operator; exit code 3, as nothing is known of that host. */
-export function sshFailure(name: string, end: SshEnd): TriageError {
+/**
+ * The host could not be reached, or was lost on the way. Exit code 3, as nothing is known of it:
+ * a script that was under way may have run there or not.
+ */
+export class ConnectionFailure extends TriageError {
+  constructor(message: string, advice: string, options?: ErrorOptions) {
+    super(message, advice, ExitCode.unknown, options);
+    this.name = 'ConnectionFailure';
+  }
+}
+
+/** The error for an operator. */
+export function sshFailure(name: string, end: SshEnd): ConnectionFailure {
   const said = lastWords(end.stderr);
   const known = REASONS.find(([pattern]) => pattern.test(end.stderr));
   if (!end.begun && known !== undefined) return failure(name, known[1], known[2], said);
   if (end.begun) {
     const what = 'the connection was lost midway';
-    return failure(name, what, 'Look again; nothing was changed there.', said);
+    return failure(name, what, 'Look again: salt-triage diagnose shows what stands there.', said);
   }
   if (end.exitCode === COMMAND_NOT_FOUND) {
     return failure(name, 'there is no sh to run', 'It needs a POSIX sh on its PATH.', said);
@@ -88,9 +99,9 @@ export function sshFailure(name: string, end: SshEnd): TriageError {
   return failure(name, what, 'Use a login with an ordinary shell, or `salt-triage probe`.', said);
 }
 
-function failure(name: string, what: string, advice: string, said: string): TriageError {
+function failure(name: string, what: string, advice: string, said: string): ConnectionFailure {
   const quoted = said === '' ? '' : ` (${said})`;
-  return new TriageError(`${name}: ${what}${quoted}`, advice, ExitCode.unknown);
+  return new ConnectionFailure(`${name}: ${what}${quoted}`, advice);
 }
 
 /** The last line, which is where ssh says it. */

@@ -77,7 +77,7 @@ export class SshHost implements Host {
             pidFiles: told.pidFiles.join('\n'),
           }),
     });
-    const { stdout } = await this.#connection.run(script, {
+    const { stdout } = await this.#connection.runRepeatable(script, {
       timeoutMs: this.#connectTimeoutMs + LATE_PARTS * request.lookTimeoutMs,
       maxBytes: MAX_EVIDENCE_BYTES,
       beginMark: `@@${nonce} begin `,
