@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type AnswerRequest, probeAnswer } from '../../src/host/local/answer.ts';
+import { readPortSockets } from '../../src/host/local/sockets.ts';
 
 let directory: string;
 let certificate: { key: Buffer; cert: Buffer };
@@ -53,6 +54,18 @@ async function serve<S extends Server>(server: S, address = '127.0.0.1'): Promis
   server.listen(0, address);
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
+}
+
+/** Listens and accepts nothing: its process is stopped. */
+async function stoppedServer(): Promise<number> {
+  const script =
+    "require('net').createServer().listen({port: 0, host: '127.0.0.1', backlog: 1}," +
+    'function () { console.log(this.address().port) })';
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.add(child);
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  child.kill('SIGSTOP');
+  return Number(line);
 }
 
 function probe(port: number, request: Partial<AnswerRequest> = {}) {
@@ -193,7 +206,7 @@ describe('no reply', () => {
     const port = await serve(
       createServer((socket) => {
         first.push(once(socket, 'data').then(([chunk]) => chunk as Buffer));
-        closed.push(once(socket, 'close'));
+        closed.push(new Promise((resolve) => socket.once('close', resolve)));
       }),
     );
     const answer = await probe(port, { tls: true, timeoutMs: 300 });
@@ -214,18 +227,29 @@ describe('no reply', () => {
   });
 });
 
+describe('a probe that got no answer', () => {
+  for (const tls of [true, false]) {
+    it(`leaves no CLOSE_WAIT with a server that hangs, ${tls ? 'TLS' : 'plain'}`, async () => {
+      const accepts = await serve(createServer({ allowHalfOpen: true }, () => {}));
+      await probe(accepts, { tls, timeoutMs: 200 });
+      const stopped = await stoppedServer();
+      await probe(stopped, { tls, timeoutMs: 200 });
+      for (const port of [accepts, stopped]) {
+        const { facts } = await readPortSockets(port);
+        assert.ok(facts.seen);
+        const left = facts.value.peers.filter(({ state }) => state === 'CLOSE_WAIT');
+        assert.deepEqual(left, [], `port ${port}`);
+      }
+    });
+  }
+});
+
 describe('no connection', () => {
   it('is what a stopped server with a full accept queue gives, after no-reply', async () => {
-    const script =
-      "require('net').createServer().listen({port: 0, host: '127.0.0.1', backlog: 1}," +
-      'function () { console.log(this.address().port) })';
-    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-    children.add(child);
-    const [line] = (await once(child.stdout, 'data')) as [Buffer];
-    child.kill('SIGSTOP');
+    const port = await stoppedServer();
     const kinds: string[] = [];
     while (kinds.at(-1) !== 'no-connection' && kinds.length < 10) {
-      kinds.push((await probe(Number(line), { timeoutMs: 250 })).kind);
+      kinds.push((await probe(port, { timeoutMs: 250 })).kind);
     }
     assert.equal(kinds[0], 'no-reply');
     assert.equal(kinds.at(-1), 'no-connection', kinds.join());

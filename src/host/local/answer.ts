@@ -28,7 +28,8 @@ const MAX_STATUS_LINE = 8_192;
  *
  * On a TLS port the handshake starts as soon as the connection stands and the socket is destroyed
  * in the end, whatever happens: a silent connection there stalls every accept for up to 10 s
- * (salt-facts §5, cp#1086). Never rejects.
+ * (salt-facts §5, cp#1086). One without an answer is reset, so that the next look does not count
+ * it among the CLOSE_WAIT sockets. Never rejects.
  */
 export async function probeAnswer(request: AnswerRequest): Promise<AnswerFacts> {
   const startedAt = performance.now();
@@ -73,6 +74,9 @@ async function attempt(
 
     const settle = (answer: AnswerFacts, perhaps: Attempt['perhaps'] = 'as-tried'): void => {
       clearTimeout(timer);
+      // A FIN would leave one more CLOSE_WAIT with a server that answers nothing; a RST leaves none.
+      const unanswered = connected && answer.kind !== 'answered';
+      if (unanswered && transport instanceof net.Socket) transport.resetAndDestroy();
       socket.destroy();
       transport.destroy();
       resolve({ answer, perhaps });
