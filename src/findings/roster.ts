@@ -119,6 +119,14 @@ export function isDead(facts: ProcessFacts): boolean {
   return facts.state === 'Z' || facts.state === 'X' || facts.state === 'x';
 }
 
+/**
+ * True for a salt-api process that has no thread pool: a job that a server forked, such as
+ * `wheel_async` or the ssh client, holds what the server held (salt-facts §1.1).
+ */
+export function mayBeForkedJob(facts: ProcessFacts): boolean {
+  return facts.threads < POOL_THREADS;
+}
+
 function castAs(
   role: Role,
   facts: ProcessFacts,
@@ -250,7 +258,7 @@ function isManager(
 ): boolean {
   if (isNetapiChildTitle(argv.title)) return false;
   if (named.pids.has(facts.pid)) return true;
-  return line.hasChildren(facts) && !servesPort(facts) && facts.threads < POOL_THREADS;
+  return line.hasChildren(facts) && !servesPort(facts) && mayBeForkedJob(facts);
 }
 
 function servesPort(facts: ProcessFacts): boolean {
@@ -296,7 +304,7 @@ function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext):
   const elder = beside
     .filter((other) => line.parent(other) === null)
     .find((other) => isElder(other, facts));
-  if (elder !== undefined && server === undefined && facts.threads < POOL_THREADS) {
+  if (elder !== undefined && server === undefined && mayBeForkedJob(facts)) {
     const reason = `shares the listening socket with ${elder.pid}, which is older`;
     return castAs('fork', facts, argv, [reason, ...jobSigns(facts)], elder.pid);
   }
@@ -354,8 +362,10 @@ function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootConte
       proofs.push(`in the cgroup of ${unit.unit}, whose main process is not there`);
     } else if (!inside && proofs.length > 0) proofs.push(`outside the cgroup of ${unit.unit}`);
   }
-  if ((proofs.length > 0 || settled) && facts.threads >= POOL_THREADS) {
-    proofs.push(`${facts.threads} threads, as a server has`);
+  if (!mayBeForkedJob(facts)) {
+    if (proofs.length > 0 || settled) proofs.push(`${facts.threads} threads, as a server has`);
+  } else if (facts.listens.length > 0) {
+    proofs.push(`${facts.threads} threads: a forked job, or a server without its pool`);
   }
   return proofs;
 }

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { type DiagnosisObserver, diagnoseHost } from '../../diagnose.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { Policy } from '../../evidence/evidence.ts';
@@ -152,7 +152,14 @@ async function readInput(path: string): Promise<Buffer> {
 async function save(path: string, { evidence }: Diagnosis): Promise<void> {
   const { writeEvidence } = await import('../../evidence/evidence-file.ts');
   try {
-    await writeFile(path, writeEvidence(evidence), { mode: 0o600 });
+    const file = await open(path, 'w', 0o600);
+    try {
+      // The mode above is for a new file; one that was there keeps its own.
+      if ((await file.stat()).isFile()) await file.chmod(0o600);
+      await file.writeFile(writeEvidence(evidence));
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     throw new TriageError(
       `can't save the evidence to ${path}: ${(error as Error).message}`,
