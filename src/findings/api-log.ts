@@ -1,4 +1,4 @@
-import type { ApiLogFacts, Evidence, LogSource } from '../evidence/evidence.ts';
+import type { ApiLogFacts, Evidence, HostFacts, LogSource } from '../evidence/evidence.ts';
 import { redactSecrets, stripControl } from '../output/untrusted.ts';
 import type { Check, Finding, StepStatus } from './finding.ts';
 import { castRoster, type Roster } from './roster.ts';
@@ -33,8 +33,10 @@ export interface ApiLogEvidence {
 
 type Needs = 'host' | 'instance' | 'port' | 'processes' | 'service' | 'sockets' | 'apiLog';
 
-/** A loop that has been silent for longer than this no longer turns: 10 s poll + 5 s start, twice. */
+/** A loop that has been silent for longer than this no longer turns: 10 s poll + 5 s start, thrice. */
 const LOOP_SILENCE_MS = 45_000;
+/** The same where no daemon is seen to turn it, though systemd may be about to start one, ms. */
+const LOOP_SILENCE_WITHOUT_DAEMON_MS = 15_000;
 
 /** Step 4: whether the API log says that the port could not be bound. */
 export const apiLog: Check<'api-log', Needs, ApiLogEvidence> = {
@@ -68,14 +70,19 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<ApiLogEvidence> {
     };
   }
   const log = look.value;
-  const since = currentStart(evidence);
+  const roster = castRoster(evidence);
+  const since = currentStart(roster, host);
   const eventsSinceDaemon = since === null ? null : log.times.filter((at) => at >= since).length;
   const interval = medianInterval(log.times);
   const silence = log.lastAt === null ? null : host.now - log.lastAt;
+  const unturned = evidence.processes.seen && roster.daemon === null;
+  const patience = unturned
+    ? Math.max(LOOP_SILENCE_WITHOUT_DAEMON_MS, interval ?? 0)
+    : Math.max(LOOP_SILENCE_MS, (interval ?? 0) * 3);
   const looping =
     log.events >= 2 &&
     silence !== null &&
-    silence < Math.max(LOOP_SILENCE_MS, (interval ?? 0) * 3) &&
+    silence < patience &&
     (eventsSinceDaemon === null || eventsSinceDaemon > 0);
   const samples = log.samples.map((line) => redactSecrets(stripControl(line)));
   return {
@@ -115,9 +122,7 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<ApiLogEvidence> {
  * From when on a failed start still matters: the start of the server that holds the port now,
  * since what failed before it is history; without one, the start of the daemon.
  */
-function currentStart(evidence: Pick<Evidence, Needs>): number | null {
-  const roster: Roster = castRoster(evidence);
-  const { daemon, cast } = roster;
+function currentStart({ daemon, cast }: Roster, host: HostFacts): number | null {
   if (daemon === null) return null;
   const servers = cast.filter(
     ({ facts, role, under }) =>
@@ -127,7 +132,7 @@ function currentStart(evidence: Pick<Evidence, Needs>): number | null {
   );
   const orphaned = cast.some(({ role, facts }) => role === 'orphan' && facts.listens.length > 0);
   const newest = orphaned ? undefined : servers.at(-1);
-  return startedAt((newest ?? daemon).facts, evidence.host);
+  return startedAt((newest ?? daemon).facts, host);
 }
 
 function statusOf(log: ApiLogFacts, eventsSinceDaemon: number | null): StepStatus {
