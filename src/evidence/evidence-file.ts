@@ -79,6 +79,7 @@ const evidenceSchema = v.strictObject({
   }),
   instance: v.strictObject({
     configDirectory: v.string(),
+    defaultConfigured: v.boolean(),
     origin: v.picklist(['option', 'environment', 'argv', 'default']),
   }),
   port: v.strictObject({
@@ -143,12 +144,15 @@ const evidenceSchema = v.strictObject({
           uid: signed,
           argv: list(v.string()),
           comm: v.string(),
+          environment: v.nullable(v.strictObject({ configDirectory: maybeText })),
           cgroup: maybeText,
           networkNamespace: namespace,
           pidNamespace: namespace,
+          rootDirectory: namespace,
           fds: v.picklist(['read', 'denied', 'skipped']),
           listens: list(whole),
           portConnections: whole,
+          otherPorts: list(portNumber, 1_000),
           waitChannel: maybeText,
         }),
         10_000,

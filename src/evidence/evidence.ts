@@ -142,6 +142,8 @@ export interface ProcessIdentity {
 export interface InstanceFacts {
   /** Salt's configuration directory. */
   readonly configDirectory: string;
+  /** `/etc/salt/master` is there: a salt-api that names no directory has that one. */
+  readonly defaultConfigured: boolean;
   /** `option` and `environment` name it; `argv` is what the running salt-api was started with. */
   readonly origin: 'option' | 'environment' | 'argv' | 'default';
 }
@@ -166,16 +168,22 @@ export interface ProcessFacts {
   /** As the kernel has it: split at NUL only, so a rewritten title is one element. */
   readonly argv: readonly string[];
   readonly comm: string;
+  /** What its environment says of salt-api; null where that was not, or could not be, read. */
+  readonly environment: { readonly configDirectory: string | null } | null;
   /** The last path of `/proc/PID/cgroup`, null where it could not be read. */
   readonly cgroup: string | null;
   readonly networkNamespace: NamespaceRelation;
   readonly pidNamespace: NamespaceRelation;
+  /** Its root directory, for a salt-api process: a container's or a chroot's is another. */
+  readonly rootDirectory: NamespaceRelation;
   /** `read` in full, `denied`, or `skipped` because nothing was to be found in it. */
   readonly fds: 'read' | 'denied' | 'skipped';
   /** Inodes of the port's listening sockets among its fds. */
   readonly listens: readonly number[];
   /** How many of its fds are accepted connections on the port. */
   readonly portConnections: number;
+  /** Other TCP ports that a salt-api process listens on, ascending; empty for all others. */
+  readonly otherPorts: readonly number[];
   /** `/proc/PID/wchan`: what a process in D state waits on; null where unreadable. */
   readonly waitChannel: string | null;
 }
@@ -223,7 +231,7 @@ export interface ServiceFacts {
   readonly pidFiles: readonly PidFileFacts[];
   /** Null where the host does not run systemd, or has no such unit. */
   readonly systemd: Look<SystemdUnitFacts | null>;
-  /** `/etc/init.d/salt-api` exists. */
+  /** The init script of the service, `/etc/init.d/salt-api`, exists. */
   readonly initScript: boolean;
   /** `rc-service` is there (OpenRC). */
   readonly openRc: boolean;

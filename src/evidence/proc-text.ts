@@ -66,6 +66,13 @@ export function parseCommandLine(text: string): string[] {
   return trimmed === '' ? [] : trimmed.split('\0');
 }
 
+/** What `/proc/PID/environ` says of salt-api; the last of several counts, as for a shell. */
+export function parseEnvironment(text: string): { readonly configDirectory: string | null } {
+  const name = 'SALT_CONFIG_DIR=';
+  const found = text.split('\0').findLast((variable) => variable.startsWith(name));
+  return { configDirectory: found?.slice(name.length) || null };
+}
+
 /** Effective uid from `/proc/PID/status`, null where the line is missing. */
 export function parseEffectiveUid(status: string): number | null {
   const match = /^Uid:\s+\d+\s+(\d+)/m.exec(status);

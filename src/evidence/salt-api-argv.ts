@@ -13,14 +13,35 @@ export interface SaltApiArgv {
   readonly pidFile: string | null;
 }
 
+/** Where a salt-api that is told nothing reads its configuration. */
+export const DEFAULT_CONFIG_DIRECTORY = '/etc/salt';
+
 const PYTHON = /^(?:(?:platform-)?python|pypy)\d*(?:\.\d+)*$/;
 /** Interpreter flags without a value, such as SUSE's `-s` and Fedora's `-sP` (python(1)). */
 const PYTHON_FLAGS = /^-(?:[bBdEhiIOPqsSuvVx]+|[WX].+)$/;
 const PYTHON_FLAGS_WITH_VALUE = /^-[WX]$/;
-/** Runs that print and exit: they are no daemon and hold nothing. */
-const INFORMATIONAL = new Set(['--version', '-V', '--versions-report', '--help', '-h']);
 /** What Salt appends to a title: class names, or `RunNetapi(salt.loaded…)`. */
 const TITLE = /^(?:[A-Za-z]*ProcessManager|MainProcess|RunNetapi(?:\(.*)?)$/;
+
+/** salt-api's own options (docs.saltproject.io, ref/cli/salt-api), by whether a value follows. */
+const LONG_OPTIONS: Readonly<Record<string, 'value' | 'flag' | 'informational'>> = {
+  '--config-dir': 'value',
+  '--log-file': 'value',
+  '--log-file-level': 'value',
+  '--log-level': 'value',
+  '--pid-file': 'value',
+  '--daemon': 'flag',
+  '--help': 'informational',
+  '--version': 'informational',
+  '--versions-report': 'informational',
+};
+const SHORT_OPTIONS: Readonly<Record<string, keyof typeof LONG_OPTIONS>> = {
+  c: '--config-dir',
+  l: '--log-level',
+  d: '--daemon',
+  h: '--help',
+  V: '--versions-report',
+};
 
 /**
  * Reads a kernel argv as salt-api's.
@@ -29,40 +50,75 @@ const TITLE = /^(?:[A-Za-z]*ProcessManager|MainProcess|RunNetapi(?:\(.*)?)$/;
  * so that a blank in a later argument can't forge a position.
  *
  * @param argv elements of `/proc/PID/cmdline`, split at NUL
- * @returns null for anything that is not a salt-api daemon or one of its children
+ * @returns null for anything that is not a salt-api daemon or one of its children: other programs,
+ *   runs that print and exit, and words that are no option, which the daemon takes none of
  */
 export function readSaltApiArgv(argv: readonly string[]): SaltApiArgv | null {
-  const tokens = tokenize(argv);
-  const options = afterProgram(tokens);
-  if (options === null || options.some((token) => INFORMATIONAL.has(token))) return null;
+  const rewritten = /\s/.test(argv[0] ?? '');
+  const words = afterProgram(tokenize(argv));
+  if (words === null) return null;
+  const values = new Map<string, string>();
   const title: string[] = [];
-  let configDirectory: string | null = null;
-  let logFile: string | null = null;
-  let pidFile: string | null = null;
-  for (let index = 0; index < options.length; index += 1) {
-    const token = options[index] ?? '';
-    const [name, inline] = splitOption(token);
-    const value = () => {
-      if (inline !== null) return inline;
-      index += 1;
-      return options[index] ?? null;
-    };
-    if (name === '-c' || name === '--config-dir') configDirectory = value();
-    else if (name === '--log-file') logFile = value();
-    else if (name === '--pid-file') pidFile = value();
-    else if (TITLE.test(token)) title.push(token);
+  let unknownBefore = false;
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index] ?? '';
+    const options = readOption(word);
+    for (const { name, inline } of options) {
+      const kind = LONG_OPTIONS[name];
+      if (kind === 'informational') return null;
+      if (kind !== 'value') continue;
+      const value = inline ?? words[index + 1];
+      if (inline === null) index += 1;
+      if (value !== undefined) values.set(name, value);
+    }
+    if (TITLE.test(word)) title.push(word);
+    else if (!word.startsWith('-') && !rewritten && !unknownBefore) return null;
+    unknownBefore = word.startsWith('-') && options.length === 0;
   }
-  return { title: title.join(' '), configDirectory, logFile, pidFile };
+  return {
+    title: title.join(' '),
+    configDirectory: values.get('--config-dir') ?? null,
+    logFile: values.get('--log-file') ?? null,
+    pidFile: values.get('--pid-file') ?? null,
+  };
+}
+
+/**
+ * The same with what the process's environment says where its argv is silent: SALT_CONFIG_DIR is
+ * the default of `-c` (salt/utils/parsers.py, ConfigDirMixIn).
+ *
+ * @param environment null where it could not be read
+ */
+export function withEnvironment(
+  argv: SaltApiArgv,
+  environment: { readonly configDirectory: string | null } | null,
+): SaltApiArgv {
+  return argv.configDirectory === null && environment?.configDirectory
+    ? { ...argv, configDirectory: environment.configDirectory }
+    : argv;
+}
+
+/**
+ * Whether a directory that a salt-api names is a given one. A relative name is of a directory that
+ * can't be told, as a daemon has left it (`chdir /`, salt-facts §1.2), so its end must fit.
+ *
+ * @param named as argv or environment has it
+ * @param directory absolute
+ */
+export function namesDirectory(named: string, directory: string): boolean {
+  const [theirs, ours] = [tidy(named), tidy(directory)];
+  return theirs.startsWith('/')
+    ? theirs === ours
+    : ours.endsWith(`/${theirs.replace(/^(?:\.\/)+/, '')}`);
+}
+
+function tidy(directory: string): string {
+  return directory.replace(/\/+/g, '/').replace(/(?<=.)\/$/, '');
 }
 
 /** True for a title that only a restarted or 3005+ netapi child carries (salt-facts §1.3). */
 export function isNetapiChildTitle(title: string): boolean {
   return title.includes('RunNetapi');
-}
-
-/** True for a title that says "manager" without proving it: restarted children inherit it. */
-export function isManagerTitle(title: string): boolean {
-  return /ProcessManager|MainProcess/.test(title) && !isNetapiChildTitle(title);
 }
 
 /** A drill's configuration lies in a directory of that name, and nothing else's does. */
@@ -94,13 +150,35 @@ function afterProgram(tokens: readonly string[]): readonly string[] | null {
   return baseName(script) === 'salt-api' && !/\s/.test(script) ? tokens.slice(index + 1) : null;
 }
 
-function splitOption(token: string): [name: string, inline: string | null] {
-  const equals = token.indexOf('=');
-  if (token.startsWith('--') && equals > 0) {
-    return [token.slice(0, equals), token.slice(equals + 1)];
+/**
+ * The options of one word as Python's optparse takes them: a long name may be cut short as long as
+ * it is one option's alone, and short ones may be bundled, `-dc DIR`.
+ */
+function readOption(word: string): { name: string; inline: string | null }[] {
+  if (word.startsWith('--')) {
+    const equals = word.indexOf('=');
+    const given = equals === -1 ? word : word.slice(0, equals);
+    const name = completeName(given);
+    return name === null ? [] : [{ name, inline: equals === -1 ? null : word.slice(equals + 1) }];
   }
-  if (/^-c./.test(token)) return ['-c', token.slice(2)];
-  return [token, null];
+  const options: { name: string; inline: string | null }[] = [];
+  if (!word.startsWith('-')) return options;
+  for (let at = 1; at < word.length; at += 1) {
+    const name = SHORT_OPTIONS[word.charAt(at)];
+    if (name === undefined) return options;
+    if (LONG_OPTIONS[name] === 'value') {
+      options.push({ name, inline: at + 1 < word.length ? word.slice(at + 1) : null });
+      return options;
+    }
+    options.push({ name, inline: null });
+  }
+  return options;
+}
+
+function completeName(given: string): string | null {
+  if (LONG_OPTIONS[given] !== undefined) return given;
+  const [only, another] = Object.keys(LONG_OPTIONS).filter((name) => name.startsWith(given));
+  return given.length > 2 && only !== undefined && another === undefined ? only : null;
 }
 
 function baseName(path: string): string {

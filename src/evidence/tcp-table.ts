@@ -17,6 +17,8 @@ const STATES: readonly (TcpState | undefined)[] = [
   'NEW_SYN_RECV',
 ];
 
+/** The `st` column of a socket that listens. */
+const LISTENS = ' 0A ';
 /** Peer addresses kept one by one; the rest is summed by state. */
 const MAX_PEERS = 2_000;
 
@@ -36,6 +38,7 @@ export class TcpTableReader {
   readonly #inodes = new Set<number>();
   readonly #seen = new Set<string>();
   readonly #addresses = new Map<string, string>();
+  readonly #otherListeners = new Map<number, number>();
   #ipv6 = false;
   #malformed = 0;
 
@@ -46,6 +49,11 @@ export class TcpTableReader {
   /** Inodes of every socket on the port: the fds to look for in `/proc/PID/fd`. */
   get inodes(): ReadonlySet<number> {
     return this.#inodes;
+  }
+
+  /** Inode → port of every socket that listens on another port: what a salt-api serves instead. */
+  get otherListeners(): ReadonlyMap<number, number> {
+    return this.#otherListeners;
   }
 
   /** Rows that are no rows: a table with any must not be trusted. */
@@ -69,6 +77,19 @@ export class TcpTableReader {
       this.#row(text.slice(start, end), family);
       at = end;
     }
+    for (let at = text.indexOf(LISTENS); at !== -1; at = text.indexOf(LISTENS, at + 1)) {
+      const start = text.lastIndexOf('\n', at) + 1;
+      const end = text.indexOf('\n', at);
+      this.#otherListener(text.slice(start, end === -1 ? text.length : end));
+    }
+  }
+
+  /** One that can't be read says nothing of our port, so it is passed over. */
+  #otherListener(line: string): void {
+    const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/ +/);
+    const port = Number.parseInt(local.slice(local.indexOf(':') + 1), 16);
+    if (state !== '0A' || local.endsWith(`:${this.#portHex}`) || !(port > 0)) return;
+    if (/^[1-9]\d*$/.test(inode)) this.#otherListeners.set(Number(inode), port);
   }
 
   /**

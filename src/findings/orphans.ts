@@ -14,13 +14,13 @@ export interface OrphansEvidence {
   readonly zombies: number;
 }
 
-type Needs = 'host' | 'instance' | 'processes' | 'service';
+type Needs = 'host' | 'instance' | 'port' | 'processes' | 'service';
 
 /** Step 2: salt-api processes whose salt-api parent has died. */
 export const orphans: Check<'orphans', Needs, OrphansEvidence> = {
   id: 'orphans',
   title: 'orphans',
-  needs: ['host', 'instance', 'processes', 'service'],
+  needs: ['host', 'instance', 'port', 'processes', 'service'],
   judge,
 };
 

@@ -9,10 +9,13 @@ import type {
   SystemdUnitFacts,
 } from '../evidence/evidence.ts';
 import {
+  DEFAULT_CONFIG_DIRECTORY,
   isDrillDirectory,
   isNetapiChildTitle,
+  namesDirectory,
   readSaltApiArgv,
   type SaltApiArgv,
+  withEnvironment,
 } from '../evidence/salt-api-argv.ts';
 import { stripControl } from '../output/untrusted.ts';
 import { describeDuration, startedAt } from './wording.ts';
@@ -33,25 +36,27 @@ export interface CastProcess {
   readonly reasons: readonly string[];
   /** The manager at the top of its line, or the orphan; null for roots of neither kind. */
   readonly under: number | null;
+  /** Ports that its line listens on where none of the line has anything of the examined one. */
+  readonly servesInstead: readonly number[];
+  /** Its parent is dead, and it was given to pid 1 or to a sub-reaper (prctl(2)). */
+  readonly reparented: boolean;
 }
 
 /** Every salt-api process, cast. */
 export interface Roster {
   readonly cast: readonly CastProcess[];
-  /** The daemon that the pid file or systemd names, else the youngest live manager. */
+  /** The daemon that the pid file or systemd names, else the one that serves, else the youngest. */
   readonly daemon: CastProcess | null;
 }
 
-type RosterEvidence = Pick<Evidence, 'host' | 'instance' | 'processes' | 'service'>;
+type RosterEvidence = Pick<Evidence, 'host' | 'instance' | 'port' | 'processes' | 'service'>;
 
 /** A pid file's time and a process's start are compared through two clocks (btime is whole seconds). */
 const CLOCK_SLACK_MS = 3_000;
+/** How long a salt-api may take to be known as a daemon, by a child or by its pid file, ms. */
+export const STARTING_MS = 20_000;
 /** A server with its pool has dozens of threads; managers and job forks have a few. */
 const POOL_THREADS = 10;
-/** A salt-api on its way up has no child and no pid file of its own yet, so weak signs wait. */
-const STARTING_MS = 20_000;
-/** Where a salt-api without `-c` reads its configuration. */
-const DEFAULT_CONFIG_DIRECTORY = '/etc/salt';
 
 /**
  * Casts the salt-api processes.
@@ -61,15 +66,14 @@ const DEFAULT_CONFIG_DIRECTORY = '/etc/salt';
 export function castRoster(evidence: RosterEvidence): Roster {
   const table = evidence.processes.seen ? evidence.processes.value.processes : [];
   const candidates: { facts: ProcessFacts; argv: SaltApiArgv }[] = [];
-  const aside: CastProcess[] = [];
+  const aside: PartOf[] = [];
   const pids = new Set<number>();
-  const ours = normalize(evidence.instance.configDirectory);
   const saysOurs = table.some((facts) => {
-    const named = readSaltApiArgv(facts.argv)?.configDirectory ?? null;
-    return named !== null && normalize(named) === ours;
+    const named = readProcessArgv(facts)?.configDirectory ?? null;
+    return named !== null && namesDirectory(named, evidence.instance.configDirectory);
   });
   for (const facts of [...table].sort((a, b) => a.startTicks - b.startTicks || a.pid - b.pid)) {
-    const argv = readSaltApiArgv(facts.argv);
+    const argv = readProcessArgv(facts);
     if (argv === null || isDead(facts) || pids.has(facts.pid)) continue;
     pids.add(facts.pid);
     const where = elsewhere(facts, argv, evidence, saysOurs);
@@ -81,23 +85,29 @@ export function castRoster(evidence: RosterEvidence): Roster {
     table,
   );
   const named = namedDaemons(evidence, line);
+  const servesInstead = portsInstead(
+    candidates.map(({ facts }) => facts),
+    line,
+  );
   const roots = candidates.filter(({ facts }) => line.parent(facts) === null);
   const managers = roots.filter(({ facts, argv }) => isManager(facts, argv, named, line));
   const daemonFacts = chooseDaemon(
     managers.map(({ facts }) => facts),
     named,
+    new Set(
+      candidates.filter(({ facts }) => servesPort(facts)).map(({ facts }) => line.top(facts)),
+    ),
   );
-  const cast: CastProcess[] = [];
+  const cast: PartOf[] = [];
+  const context = { evidence, line, named, daemon: daemonFacts, managers, servesInstead };
   for (const { facts, argv } of candidates) {
-    const top = line.top(facts);
-    if (top === facts) {
-      const isOne = managers.some((manager) => manager.facts === facts);
-      cast.push(
-        isOne
-          ? castAs('manager', facts, argv, managerReasons(facts, named, line), null)
-          : castRoot(facts, argv, { evidence, line, named, daemon: daemonFacts, managers }),
-      );
-    }
+    if (line.top(facts) !== facts) continue;
+    const isOne = managers.some((manager) => manager.facts === facts);
+    cast.push(
+      isOne
+        ? castAs('manager', facts, argv, managerReasons(facts, named, line), null)
+        : castRoot(facts, argv, context),
+    );
   }
   for (const { facts, argv } of candidates) {
     const parent = line.parent(facts);
@@ -107,7 +117,13 @@ export function castRoster(evidence: RosterEvidence): Roster {
     const reason = child ? `child of the manager ${top.pid}` : `forked by ${parent.pid}`;
     cast.push(castAs(child ? 'child' : 'fork', facts, argv, [reason], top.pid));
   }
-  const all = [...cast, ...aside].sort((a, b) => a.facts.startTicks - b.facts.startTicks);
+  const all = [...cast, ...aside]
+    .map((member): CastProcess => {
+      const { facts } = member;
+      const reparented = isReparented(facts, table) && line.parent(facts) === null;
+      return { ...member, servesInstead: servesInstead.get(facts) ?? [], reparented };
+    })
+    .sort((a, b) => a.facts.startTicks - b.facts.startTicks);
   return {
     cast: all,
     daemon: all.find((member) => member.facts === daemonFacts) ?? null,
@@ -127,19 +143,21 @@ export function mayBeForkedJob(facts: ProcessFacts): boolean {
   return facts.threads < POOL_THREADS;
 }
 
+/** A part, before what follows from the whole is known. */
+type PartOf = Omit<CastProcess, 'servesInstead' | 'reparented'>;
+
 function castAs(
   role: Role,
   facts: ProcessFacts,
   argv: SaltApiArgv,
   reasons: readonly string[],
   under: number | null,
-): CastProcess {
+): PartOf {
   return { facts, argv, role, reasons, under };
 }
 
 /**
  * Why a salt-api process is none of this instance's business, or null.
- * One without `-c` may still be ours through SALT_CONFIG_DIR, unless others name our directory.
  *
  * @param saysOurs whether some process names our directory in its argv
  */
@@ -151,20 +169,59 @@ function elsewhere(
 ): string | null {
   if (facts.pidNamespace === 'other') return 'lives in another PID namespace (a container)';
   if (facts.networkNamespace === 'other') return 'lives in another network namespace';
-  const ours = normalize(instance.configDirectory);
-  const theirs = argv.configDirectory === null ? null : normalize(argv.configDirectory);
-  if (theirs === ours) return null;
+  if (facts.rootDirectory === 'other') return 'lives in another root directory (a container)';
+  const { configDirectory: ours, defaultConfigured } = instance;
+  const theirs = argv.configDirectory;
+  if (theirs !== null && namesDirectory(theirs, ours)) return null;
   if (isDrillDirectory(ours)) return 'is no part of the drill';
-  if (theirs !== null && isDrillDirectory(theirs)) return 'belongs to a salt-triage drill';
-  if (theirs?.startsWith('/')) return `runs with another configuration, ${theirs}`;
-  if (theirs === null && saysOurs && ours !== DEFAULT_CONFIG_DIRECTORY) {
+  if (theirs !== null) {
+    return isDrillDirectory(theirs)
+      ? 'belongs to a salt-triage drill'
+      : `runs with another configuration, ${stripControl(theirs)}`;
+  }
+  // Without `-c` and environment it is of /etc/salt, if that is anything to be of.
+  if (ours !== DEFAULT_CONFIG_DIRECTORY && (saysOurs || defaultConfigured)) {
     return `runs with the default configuration, not ${ours}`;
   }
   return null;
 }
 
-function normalize(directory: string): string {
-  return directory.replace(/\/+/g, '/').replace(/(?<=.)\/$/, '');
+function readProcessArgv(facts: ProcessFacts): SaltApiArgv | null {
+  const argv = readSaltApiArgv(facts.argv);
+  return argv === null ? null : withEnvironment(argv, facts.environment);
+}
+
+/**
+ * By process, the ports that its line listens on instead of the examined one: a daemon that serves
+ * another port is not what holds this one down, and must not be mended for it.
+ */
+function portsInstead(
+  processes: readonly ProcessFacts[],
+  line: Lineage,
+): ReadonlyMap<ProcessFacts, readonly number[]> {
+  const byTop = new Map<ProcessFacts, number[]>();
+  for (const facts of processes) {
+    const top = line.top(facts);
+    byTop.set(top, [...(byTop.get(top) ?? []), ...facts.otherPorts]);
+  }
+  for (const facts of processes) if (servesPort(facts)) byTop.delete(line.top(facts));
+  return new Map(
+    processes.map((facts) => {
+      const ports = new Set(byTop.get(line.top(facts)) ?? []);
+      return [facts, [...ports].sort((a, b) => a - b)];
+    }),
+  );
+}
+
+/**
+ * True where the parent is dead. Pid 1 takes orphans, and so does a sub-reaper, which may be any
+ * process (prctl(2), PR_SET_CHILD_SUBREAPER): what tells it from a parent that is alive, such as
+ * the shell in which somebody has started salt-api, is that the session is another.
+ */
+function isReparented(facts: ProcessFacts, table: readonly ProcessFacts[]): boolean {
+  if (facts.ppid <= 1) return true;
+  const parent = table.find(({ pid }) => pid === facts.ppid);
+  return parent === undefined || parent.session !== facts.session;
 }
 
 /** Parent and child among salt-api processes. */
@@ -265,9 +322,18 @@ function servesPort(facts: ProcessFacts): boolean {
   return facts.listens.length > 0 || facts.portConnections > 0;
 }
 
-function chooseDaemon(managers: readonly ProcessFacts[], named: NamedDaemons): ProcessFacts | null {
-  const named1 = managers.filter((facts) => named.pids.has(facts.pid));
-  return (named1.length > 0 ? named1 : managers).at(-1) ?? null;
+/** The one that pid file or systemd names, else the one that serves, else the youngest. */
+function chooseDaemon(
+  managers: readonly ProcessFacts[],
+  named: NamedDaemons,
+  serving: ReadonlySet<ProcessFacts>,
+): ProcessFacts | null {
+  return (
+    managers.findLast((facts) => named.pids.has(facts.pid)) ??
+    managers.findLast((facts) => serving.has(facts)) ??
+    managers.at(-1) ??
+    null
+  );
 }
 
 function managerReasons(facts: ProcessFacts, named: NamedDaemons, line: Lineage): string[] {
@@ -284,11 +350,13 @@ interface RootContext {
   readonly named: NamedDaemons;
   readonly daemon: ProcessFacts | null;
   readonly managers: readonly { readonly facts: ProcessFacts }[];
+  readonly servesInstead: ReadonlyMap<ProcessFacts, readonly number[]>;
 }
 
 /** Casts a salt-api process without a salt-api parent that is no manager. */
-function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): CastProcess {
-  const { line, daemon, managers } = context;
+function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): PartOf {
+  const { line, daemon, managers, evidence } = context;
+  const table = evidence.processes.seen ? evidence.processes.value.processes : [];
   const older = daemon !== null && facts.startTicks < daemon.startTicks;
   const beside = [...line.everyone()].filter(
     (other) => other !== facts && other.listens.some((inode) => facts.listens.includes(inode)),
@@ -308,11 +376,20 @@ function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext):
     const reason = `shares the listening socket with ${elder.pid}, which is older`;
     return castAs('fork', facts, argv, [reason, ...jobSigns(facts)], elder.pid);
   }
-  const proofs = orphanProofs(facts, argv, context);
-  if (proofs.length === 0) {
-    return castAs('unclear', facts, argv, [parentSign(facts, context), 'no other sign'], null);
+  const parent = parentSign(facts, table);
+  const instead = context.servesInstead.get(facts) ?? [];
+  if (instead.length > 0) {
+    const reason = `listens on port ${instead.join(', ')}, not on ${evidence.port.number}`;
+    return castAs('unclear', facts, argv, [parent, reason], null);
   }
-  return castAs('orphan', facts, argv, [parentSign(facts, context), ...proofs], null);
+  const proofs =
+    isReparented(facts, table) && !isUnreadable(facts.ppid, table)
+      ? orphanProofs(facts, argv, context)
+      : [];
+  if (proofs.length === 0) {
+    return castAs('unclear', facts, argv, [parent, 'nothing proves an orphan'], null);
+  }
+  return castAs('orphan', facts, argv, [parent, ...proofs], null);
 }
 
 function isElder(other: ProcessFacts, facts: ProcessFacts): boolean {
@@ -324,50 +401,67 @@ function jobSigns(facts: ProcessFacts): string[] {
   return facts.threads === 1 ? ['single thread: a job fork'] : [];
 }
 
-function parentSign(facts: ProcessFacts, { evidence }: RootContext): string {
-  const table = evidence.processes.seen ? evidence.processes.value.processes : [];
-  const parent = table.find((other) => other.pid === facts.ppid);
-  if (facts.ppid === 1) return 'parent dead, reparented to pid 1';
-  if (parent === undefined) return `parent dead, now under ${facts.ppid}`;
-  return `parent ${facts.ppid} (${stripControl(parent.comm)}) is not salt-api`;
+/** True for a live process whose argv could not be read: it may be the salt-api that is looked for. */
+function isUnreadable(pid: number, table: readonly ProcessFacts[]): boolean {
+  const found = table.find((facts) => facts.pid === pid);
+  return pid > 1 && found !== undefined && found.argv.length === 0 && !isDead(found);
 }
 
+function parentSign(facts: ProcessFacts, table: readonly ProcessFacts[]): string {
+  if (facts.ppid === 1) return 'parent dead, reparented to pid 1';
+  const parent = table.find((other) => other.pid === facts.ppid);
+  const name = parent === undefined ? '' : ` (${stripControl(parent.comm)})`;
+  if (isUnreadable(facts.ppid, table)) return `parent ${facts.ppid}${name} can't be read`;
+  return isReparented(facts, table)
+    ? `parent dead, reparented to ${facts.ppid}${name}`
+    : `started by ${facts.ppid}${name}, which is alive`;
+}
+
+/**
+ * What speaks for an orphan beside a dead parent, the telling signs first: each of these tells a
+ * child from a daemon, the weaker ones once a daemon would have had the time to be known by a child
+ * or a pid file.
+ *
+ * @returns empty where none of the telling ones is there
+ */
 function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): string[] {
   const { daemon, named, evidence } = context;
   const settled = evidence.host.now - startedAt(facts, evidence.host) >= STARTING_MS;
-  const proofs: string[] = [];
+  const telling: string[] = [];
+  const supporting: string[] = [];
   if (facts.listens.length > 0) {
-    proofs.push('holds the listening socket, which a manager never does');
+    telling.push('holds the listening socket, which a manager never does');
   }
   if (facts.portConnections > 0) {
-    proofs.push(`owns ${facts.portConnections} accepted connections on the port`);
+    telling.push(`owns ${facts.portConnections} accepted connections on the port`);
   }
-  if (isNetapiChildTitle(argv.title)) proofs.push(`title says child: ${stripControl(argv.title)}`);
-  if (daemon !== null) {
+  if (isNetapiChildTitle(argv.title)) telling.push(`title says child: ${stripControl(argv.title)}`);
+  if (daemon === null) (settled ? telling : supporting).push(...named.stale);
+  else {
     const before = facts.startTicks < daemon.startTicks;
     if (before) {
-      proofs.push(`started ${gap(facts, daemon, evidence)} before the daemon ${daemon.pid}`);
+      telling.push(`started ${gap(facts, daemon, evidence)} before the daemon ${daemon.pid}`);
     } else if (facts.session === daemon.session) {
-      proofs.push(`in the session of the daemon ${daemon.pid}, but not its child`);
+      telling.push(`in the session of the daemon ${daemon.pid}, but not its child`);
     }
-    if (proofs.length > 0 && facts.session !== daemon.session) {
-      proofs.push(`session ${facts.session}, the daemon's is ${daemon.session}`);
+    if (facts.session !== daemon.session) {
+      supporting.push(`session ${facts.session}, the daemon's is ${daemon.session}`);
     }
-  } else if (settled) proofs.push(...named.stale);
+  }
   const { unit } = named;
   if (unit !== null && unit.controlGroup !== '' && facts.cgroup !== null) {
     const inside =
       facts.cgroup === unit.controlGroup || facts.cgroup.startsWith(`${unit.controlGroup}/`);
     if (inside && unit.mainPid !== facts.pid && daemon === null) {
-      proofs.push(`in the cgroup of ${unit.unit}, whose main process is not there`);
-    } else if (!inside && proofs.length > 0) proofs.push(`outside the cgroup of ${unit.unit}`);
+      telling.push(`in the cgroup of ${unit.unit}, whose main process is not there`);
+    } else if (!inside) supporting.push(`outside the cgroup of ${unit.unit}`);
   }
-  if (!mayBeForkedJob(facts)) {
-    if (proofs.length > 0 || settled) proofs.push(`${facts.threads} threads, as a server has`);
-  } else if (facts.listens.length > 0) {
-    proofs.push(`${facts.threads} threads: a forked job, or a server without its pool`);
+  const pool = `${facts.threads} threads, as a server has and a manager has not`;
+  if (!mayBeForkedJob(facts)) (settled ? telling : supporting).push(pool);
+  else if (facts.listens.length > 0) {
+    supporting.push(`${facts.threads} threads: a forked job, or a server without its pool`);
   }
-  return proofs;
+  return telling.length > 0 ? [...telling, ...supporting] : [];
 }
 
 function gap(facts: ProcessFacts, daemon: ProcessFacts, { host }: RosterEvidence): string {

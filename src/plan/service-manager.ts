@@ -61,8 +61,8 @@ function detect(look: Look<ServiceFacts>): Exclude<ServiceManagerKind, 'commands
   if (systemd.seen && systemd.value !== null) return 'systemd';
   // A systemctl that hangs or fails is still the way to stop what systemd started.
   if (!systemd.seen) return 'systemd';
-  if (openRc) return 'openrc';
-  return initScript ? 'sysv' : null;
+  if (!initScript) return null;
+  return openRc ? 'openrc' : 'sysv';
 }
 
 function commandsOf(

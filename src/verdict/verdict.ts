@@ -1,10 +1,11 @@
 /** From findings to one verdict. Pure: the same evidence gives the same verdict on any machine. */
 import { ExitCode } from '../errors.ts';
-import type { Evidence } from '../evidence/evidence.ts';
+import type { Evidence, ProcessFacts } from '../evidence/evidence.ts';
 import type { Findings } from '../findings/checks.ts';
 import type { StepStatus } from '../findings/finding.ts';
-import { castRoster, type Roster } from '../findings/roster.ts';
+import { castRoster, type Roster, STARTING_MS } from '../findings/roster.ts';
 import { count, describeDuration, startedAt } from '../findings/wording.ts';
+import { nextCommand } from './next-command.ts';
 
 export const VERDICT_CODES = [
   'healthy',
@@ -33,9 +34,6 @@ export interface Verdict {
   readonly nextNote: string;
 }
 
-/** A server that began within this time may still be on its way up. */
-const STARTING_MS = 20_000;
-
 /**
  * Judges.
  * @param evidence what was seen
@@ -48,8 +46,9 @@ export function judgeVerdict(
   flags: readonly string[] = [],
 ): Verdict {
   const roster = castRoster(evidence);
-  const conclusion = conclude({ evidence, findings, roster });
-  return { ...conclusion, ...nextFor(conclusion.code, evidence, findings, flags) };
+  const { portInstead, ...conclusion } = conclude({ evidence, findings, roster });
+  const next = nextCommand(conclusion.code, { evidence, findings, flags, portInstead });
+  return { ...conclusion, ...next };
 }
 
 /** Whether `salt-triage fix` has a plan for a verdict. */
@@ -78,7 +77,10 @@ interface Case {
   readonly roster: Roster;
 }
 
-type Conclusion = Pick<Verdict, 'code' | 'summary' | 'evidence' | 'wouldChange'>;
+type Conclusion = Pick<Verdict, 'code' | 'summary' | 'evidence' | 'wouldChange'> & {
+  /** The port that salt-api listens on, where that is another. */
+  readonly portInstead?: number;
+};
 
 function conclude(facts: Case): Conclusion {
   const { findings, evidence } = facts;
@@ -119,13 +121,23 @@ function conclude(facts: Case): Conclusion {
         evidence: because(findings, 'port-holder', 'api-log', 'orphans'),
         wouldChange: 'a salt-api process of this instance as the holder',
       };
-    case 'other-daemon':
+    case 'other-daemon': {
+      const { looping, eventsSinceDaemon } = findings['api-log'].evidence;
+      const { daemon } = facts.roster;
+      // Of one configuration, so they want one port, unless that could not be told.
+      const alike = daemon?.facts.environment != null && daemon.servesInstead.length === 0;
+      const fights = alike || looping || (eventsSinceDaemon ?? 0) > 0;
       return {
-        code: 'restart-loop',
-        summary: `two salt-api daemons: one has port ${port}, the other can't bind it`,
+        code: fights ? 'restart-loop' : 'unknown',
+        summary: fights
+          ? `two salt-api daemons: one has port ${port}, the other can't bind it`
+          : `two salt-api daemons: one has port ${port}, and nothing says what the other is for`,
         evidence: because(findings, 'port-holder', 'api-log', 'orphans'),
-        wouldChange: 'one daemon alone, with its own child on the port',
+        wouldChange: fights
+          ? 'one daemon alone, with its own child on the port'
+          : 'a failed bind in the log of the other (restart-loop), or one daemon alone',
       };
+    }
     case 'daemon':
       return concludeHeld(facts);
     case 'free':
@@ -188,7 +200,10 @@ function concludeHeld({ evidence, findings, roster }: Case): Conclusion {
   }
   const blind = stepsWith(findings, 'unknown');
   if (blind.length > 0 || configUnread(evidence)) {
-    const what = blind.length > 0 ? blind.map(([, step]) => step.summary).join('; ') : 'the port';
+    const what =
+      blind.length > 0
+        ? blind.map(([id, step]) => `${TITLES[id]} ${step.summary}`).join('; ')
+        : 'the port is a guess';
     return {
       code: 'unknown',
       summary: `not known to be healthy: ${what}`,
@@ -247,6 +262,8 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
   }
   const { daemon } = roster;
   const facts = because(findings, 'port-holder', 'api-log', 'orphans');
+  const doubt = doubtWhoIsMeant({ evidence, findings, roster });
+  if (doubt !== null) return doubt;
   if (daemon === null) {
     const unclear = roster.cast.filter(({ role }) => role === 'unclear');
     const beside =
@@ -271,16 +288,23 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
       wouldChange: 'a child that stays and listens',
     };
   }
-  const [child] = children;
+  const child = children.at(-1);
   if (child !== undefined) {
-    const age = evidence.host.now - startedAt(child.facts, evidence.host);
-    const starting = age < STARTING_MS ? `, started ${describeDuration(age)} ago` : '';
-    return {
-      code: 'hung',
-      summary: `the API child ${child.facts.pid}${starting} runs and does not listen on port ${port}`,
-      evidence: facts,
-      wouldChange: starting === '' ? 'a listener of that child' : 'another look in half a minute',
-    };
+    // The daemon is older than a start takes, so this is not its first child.
+    const age = ageOf(child.facts, evidence);
+    return age < STARTING_MS
+      ? {
+          code: 'restart-loop',
+          summary: `the daemon ${daemon.facts.pid} keeps restarting its child, ${child.facts.pid} ${describeDuration(age)} ago, and none listens on port ${port}`,
+          evidence: facts,
+          wouldChange: 'a child that stays and listens',
+        }
+      : {
+          code: 'hung',
+          summary: `the API child ${child.facts.pid} runs and does not listen on port ${port}`,
+          evidence: facts,
+          wouldChange: 'a listener of that child',
+        };
   }
   return {
     code: 'down',
@@ -288,6 +312,61 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
     evidence: facts,
     wouldChange: 'a child that listens',
   };
+}
+
+/**
+ * Where nobody listens but a salt-api runs: whether it may be meant for another port, or be on its
+ * way up. Then nothing is known to be broken, and nothing must be mended.
+ */
+function doubtWhoIsMeant({ evidence, findings, roster }: Case): Conclusion | null {
+  const port = evidence.port.number;
+  const ours = roster.cast.filter(({ role }) => role !== 'elsewhere');
+  const facts = because(findings, 'port-holder', 'orphans', 'api-log');
+  const { looping } = findings['api-log'].evidence;
+  const named = evidence.apiLog.seen && evidence.apiLog.value.ports.includes(port);
+  const [other] = ours.filter(({ servesInstead }) => servesInstead.length > 0);
+  const [instead] = other?.servesInstead ?? [];
+  if (other !== undefined && instead !== undefined && !(looping && named)) {
+    return {
+      code: 'unknown',
+      summary: `salt-api ${other.facts.pid} listens on port ${instead}, not on ${port}`,
+      evidence: facts,
+      wouldChange: `a look at port ${instead}, or a listener on ${port}`,
+      portInstead: instead,
+    };
+  }
+  if (evidence.port.origin.kind === 'default' && ours.length > 0 && !looping) {
+    return {
+      code: 'unknown',
+      summary: `salt-api ${ours[0]?.facts.pid} runs, and nobody listens on port ${port}, which is a guess`,
+      evidence: facts,
+      wouldChange: 'a port in the salt config, or --port',
+    };
+  }
+  const root = ours.find(({ facts: one, role, under }) => {
+    return under === null && role !== 'orphan' && ageOf(one, evidence) < STARTING_MS;
+  });
+  if (root !== undefined && !looping) {
+    return {
+      code: 'unknown',
+      summary: `salt-api ${root.facts.pid} started ${describeDuration(ageOf(root.facts, evidence))} ago and does not listen on port ${port} yet`,
+      evidence: facts,
+      wouldChange: 'another look in half a minute',
+    };
+  }
+  return null;
+}
+
+/** True where a salt-api was on its way up when it was looked at: a later look may tell more. */
+export function isStartingUp({ evidence, findings }: Pick<Case, 'evidence' | 'findings'>): boolean {
+  if (findings['port-holder'].evidence.state !== 'free') return false;
+  return castRoster(evidence).cast.some(({ facts, role, under }) => {
+    return role !== 'elsewhere' && under === null && ageOf(facts, evidence) < STARTING_MS;
+  });
+}
+
+function ageOf(facts: ProcessFacts, { host }: Pick<Evidence, 'host'>): number {
+  return host.now - startedAt(facts, host);
 }
 
 function strayOrphan(findings: Findings, port: number, served: boolean): Conclusion {
@@ -301,10 +380,14 @@ function strayOrphan(findings: Findings, port: number, served: boolean): Conclus
   };
 }
 
-/** The port is only a guess where the config that names it exists and could not be read. */
-function configUnread({ port, config }: Evidence): boolean {
+/**
+ * The port is only a guess where the config that names it could not be read, or was named by
+ * somebody and is not there.
+ */
+function configUnread({ port, config, instance }: Evidence): boolean {
   if (port.origin.kind !== 'default') return false;
-  return config.seen ? config.value.problems.length > 0 : config.cause !== 'missing';
+  if (config.seen) return config.value.problems.length > 0;
+  return config.cause !== 'missing' || instance.origin !== 'default';
 }
 
 const TITLES: Record<keyof Findings, string> = {
@@ -328,44 +411,4 @@ function stepsWith(findings: Findings, status: StepStatus) {
   return ids
     .filter((id) => findings[id].status === status)
     .map((id) => [id, findings[id]] as const);
-}
-
-function nextFor(
-  code: VerdictCode,
-  evidence: Evidence,
-  findings: Findings,
-  flags: readonly string[],
-): Pick<Verdict, 'next' | 'nextNote'> {
-  const again = ['salt-triage', 'diagnose', ...flags];
-  switch (code) {
-    case 'healthy':
-      return { next: '', nextNote: '' };
-    case 'degraded':
-      return { next: [...again, '-v'].join(' '), nextNote: 'shows the evidence of each step' };
-    case 'unknown':
-      return evidence.host.uid === 0
-        ? { next: [...again, '-v'].join(' '), nextNote: 'shows what could not be read, and why' }
-        : { next: ['sudo', ...again].join(' '), nextNote: 'root sees every holder and every log' };
-    case 'foreign-holder': {
-      const { holders } = findings['port-holder'].evidence;
-      const pid = holders.find(({ role }) => role === 'foreign' || role === 'elsewhere')?.pid;
-      return {
-        next: `ps -fp ${pid ?? ''}`.trim(),
-        nextNote: 'then stop that program, or give salt-api another port; fix never kills it',
-      };
-    }
-    default:
-      return {
-        next: ['salt-triage', 'fix', ...flags].join(' '),
-        nextNote: fixNote(code, findings),
-      };
-  }
-}
-
-function fixNote(code: VerdictCode, findings: Findings): string {
-  const pids = findings.orphans.evidence.processes.map(({ pid }) => pid).join(' ');
-  if (code === 'orphan-holds-port') return `kill -9 ${pids}, then restart, asking before each step`;
-  if (code === 'orphan-stray') return `kill -9 ${pids}, asking first`;
-  if (code === 'down') return 'start the service, asking first';
-  return 'stop, kill what stays, start, asking before each step';
 }

@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   isDrillDirectory,
-  isManagerTitle,
   isNetapiChildTitle,
   readSaltApiArgv,
 } from '../../src/evidence/salt-api-argv.ts';
@@ -74,6 +73,10 @@ const NOT_SALT_API: readonly (readonly string[])[] = [
   ['salt-triage', 'diagnose', '--unit', 'salt-api'],
   ['/opt/saltstack/salt/run/run', 'minion'],
   ['/usr/local/bin/run', 'api'],
+  // The daemon takes no words but options.
+  ['python3', './salt-api', 'test'],
+  ['/home/dev/go/bin/salt-api', 'serve', '--listen', ':9'],
+  ['/usr/bin/salt-api', '-dV'],
   // A blank in a later argument must not make a position.
   ['tail', '-f /usr/bin/python3 /usr/bin/salt-api'],
   ['python3', '/srv/x.py /usr/bin/salt-api'],
@@ -98,6 +101,9 @@ test('options are read in each of their forms, whole or out of a title', () => {
   for (const options of [
     ['-c', '/srv/salt', '--log-file', '/var/log/a', '--pid-file', '/run/p'],
     ['-c/srv/salt', '--log-file=/var/log/a', '--pid-file=/run/p'],
+    ['--conf', '/srv/salt', '-ldebug', '--log-file=/var/log/a', '--pid=/run/p'],
+    ['-dc', '/srv/salt', '-l', 'debug', '--log-file=/var/log/a', '--pid-file', '/run/p'],
+    ['-dc/srv/salt', '--log-file-level', 'all', '--log-file=/var/log/a', '--pid-file', '/run/p'],
     ['--config-dir=/srv/salt', '-d', '--log-file=/var/log/a', '--pid-file', '/run/p'],
   ]) {
     assert.deepEqual(readSaltApiArgv(['/usr/bin/salt-api', ...options]), expected);
@@ -110,18 +116,13 @@ test('an option without its value is no value', () => {
   assert.equal(readSaltApiArgv(['/usr/bin/salt-api', '-c'])?.configDirectory, null);
 });
 
-test('a title tells a netapi child from 3005 on, and a manager never for sure', () => {
+test('a title tells a netapi child from 3005 on', () => {
   const title = (words: string) =>
     readSaltApiArgv([`/usr/bin/python3 /usr/bin/salt-api -d ${words}`])?.title ?? '';
   assert.ok(isNetapiChildTitle(title('RunNetapi')));
   assert.ok(isNetapiChildTitle(title('RunNetapi(salt.loaded.int.netapi.rest_cherrypy)')));
   assert.ok(isNetapiChildTitle(title('MainProcess RunNetapi')));
   assert.ok(!isNetapiChildTitle(title('MainProcess')));
-  assert.ok(isManagerTitle(title('NetAPIProcessManager')));
-  assert.ok(isManagerTitle(title('ProcessManager')));
-  assert.ok(isManagerTitle(title('MainProcess')));
-  assert.ok(!isManagerTitle(title('RunNetapi')));
-  assert.ok(!isManagerTitle(title('')));
 });
 
 test("only a drill's own directory is one", () => {

@@ -42,6 +42,9 @@ export function saltApi({ age = 3600, ...sketch }: ProcessSketch): ProcessFacts 
     fds: 'read',
     listens: [],
     portConnections: 0,
+    otherPorts: [],
+    environment: { configDirectory: null },
+    rootDirectory: 'ours',
     waitChannel: null,
     ...sketch,
   };
@@ -85,7 +88,7 @@ export function evidenceOf(situation: Situation): Evidence {
       ticksPerSecond: 100,
       uid: 0,
     },
-    instance: { configDirectory: '/etc/salt', origin: 'default' },
+    instance: { configDirectory: '/etc/salt', defaultConfigured: true, origin: 'default' },
     port: {
       number: 443,
       origin: { kind: 'config', file: '/etc/salt/master', key: 'rest_cherrypy.port' },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   chmod,
+  chown,
   mkdir,
   mkdtemp,
   readFile,
@@ -40,11 +41,9 @@ async function program(name: string, script: string): Promise<void> {
 /** A look that sees nothing of the machine that the test runs on. */
 function look(request: Partial<ServiceRequest> = {}) {
   return readService({
-    pidFileFromConfig: null,
-    pidFileFromArgv: [],
+    pidFiles: [],
     unit: 'salt-api',
     timeoutMs: 10_000,
-    pidFileDefaults: [],
     systemdRuntimeDirectory: join(directory, 'systemd'),
     initScript: join(directory, 'init-script'),
     ...request,
@@ -64,7 +63,7 @@ describe('pid files', () => {
     return service.value.pidFiles;
   }
 
-  it('are those of argv, config and default that exist, in this order', async () => {
+  it('are those that exist, in the order they are asked for', async () => {
     const [argv, config, fallback] = ['argv', 'config', 'fallback'].map((n) => join(directory, n));
     assert.ok(argv && config && fallback);
     await writeFile(argv, '11');
@@ -72,9 +71,7 @@ describe('pid files', () => {
     await writeFile(fallback, '13');
     await utimes(config, 1_531_474_389, 1_531_474_389);
     const found = await pidFiles({
-      pidFileFromArgv: [join(directory, 'missing'), argv],
-      pidFileFromConfig: config,
-      pidFileDefaults: [fallback],
+      pidFiles: [join(directory, 'missing'), argv, config, fallback],
     });
     assert.deepEqual(
       found.map(({ path, pid }) => [path, pid]),
@@ -92,10 +89,7 @@ describe('pid files', () => {
     await symlink('run', join(directory, 'var-run'));
     await writeFile(join(directory, 'run/salt-api.pid'), '14');
     const found = await pidFiles({
-      pidFileDefaults: [
-        join(directory, 'var-run/salt-api.pid'),
-        join(directory, 'run/salt-api.pid'),
-      ],
+      pidFiles: [join(directory, 'var-run/salt-api.pid'), join(directory, 'run/salt-api.pid')],
     });
     assert.deepEqual(
       found.map(({ path }) => path),
@@ -107,13 +101,21 @@ describe('pid files', () => {
     for (const content of ['', 'abc', '12 13', '-5', '0', '1'.repeat(100)]) {
       const path = join(directory, 'salt-api.pid');
       await writeFile(path, content);
-      const [file] = await pidFiles({ pidFileFromConfig: path });
+      const [file] = await pidFiles({ pidFiles: [path] });
       assert.equal(file?.pid, null, JSON.stringify(content));
     }
   });
 
+  it('leave out one that another person has written', async (t) => {
+    if (process.getuid?.() !== 0) return t.skip('needs root');
+    const path = join(directory, 'theirs.pid');
+    await writeFile(path, '15');
+    await chown(path, 65_534, 65_534);
+    assert.deepEqual(await pidFiles({ pidFiles: [path] }), []);
+  });
+
   it('leave out a directory and a relative path', async () => {
-    assert.deepEqual(await pidFiles({ pidFileFromArgv: [directory, 'package.json'] }), []);
+    assert.deepEqual(await pidFiles({ pidFiles: [directory, 'package.json'] }), []);
   });
 });
 

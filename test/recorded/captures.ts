@@ -142,6 +142,9 @@ export function incident2018(
         fds: 'read',
         listens: listens ? [inode] : [],
         portConnections: 0,
+        otherPorts: [],
+        environment: { configDirectory: null },
+        rootDirectory: 'ours',
         waitChannel: null,
       };
     });
@@ -191,7 +194,7 @@ function hostEvidence(now: number, bootedAt: number, utcOffsetMinutes: number) {
       ticksPerSecond: 100,
       uid: 0,
     },
-    instance: { configDirectory: '/etc/salt', origin: 'default' },
+    instance: { configDirectory: '/etc/salt', defaultConfigured: true, origin: 'default' },
     port: {
       number: PORT,
       origin: { kind: 'config', file: '/etc/salt/master', key: 'rest_cherrypy.port' },
@@ -260,6 +263,9 @@ function recordedProcess(
     portConnections: links.filter(
       (inode) => inodes.connected.has(inode) && !inodes.listening.has(inode),
     ).length,
+    otherPorts: [],
+    environment: { configDirectory: null },
+    rootDirectory: 'ours',
     waitChannel: null,
   };
 }
@@ -328,6 +334,9 @@ function psProcess(row: PsRow, bootedAt: number): ProcessFacts {
     fds: 'skipped',
     listens: [],
     portConnections: 0,
+    otherPorts: [],
+    environment: { configDirectory: null },
+    rootDirectory: 'ours',
     waitChannel: null,
   };
 }

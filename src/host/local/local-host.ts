@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { hostLocalTime } from '../../evidence/api-log-lines.ts';
 import {
   type AnswerFacts,
@@ -12,9 +13,21 @@ import {
   type SaltConfigFacts,
   type ServiceFacts,
 } from '../../evidence/evidence.ts';
-import { readSaltApiArgv, type SaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import {
+  DEFAULT_CONFIG_DIRECTORY,
+  readSaltApiArgv,
+  type SaltApiArgv,
+  withEnvironment,
+} from '../../evidence/salt-api-argv.ts';
 import { choosePort } from '../../evidence/salt-config.ts';
-import { belongsTo, chooseAddress, chooseInstance, chooseLog } from '../choices.ts';
+import {
+  belongsTo,
+  chooseAddress,
+  chooseInstance,
+  chooseLog,
+  choosePidFiles,
+  mayNameFiles,
+} from '../choices.ts';
 import type { Host, LookInProgress, LookRequest } from '../host.ts';
 import { readHostFacts } from './host-facts.ts';
 import {
@@ -26,8 +39,6 @@ import {
 } from './processes.ts';
 import { readSaltConfig } from './salt-config.ts';
 import { readPortSockets } from './sockets.ts';
-
-const DEFAULT_CONFIG_DIRECTORY = '/etc/salt';
 
 /** The host we run on, read from `/proc` and the file system. */
 export class LocalHost implements Host {
@@ -45,7 +56,7 @@ export class LocalHost implements Host {
   look(request: LookRequest): LookInProgress {
     const host = readHostFacts(this.#proc);
     const scan = this.#scan();
-    const argvs = scan.then((found) => ('failed' in found ? [] : argvsOf(found.saltApi)));
+    const argvs = scan.then((found) => ('failed' in found ? [] : argvsOf(found.saltApi, host.uid)));
     // A port that was asked for may name the instance, so its sockets come first.
     const asked = request.port === undefined ? null : readPortSockets(request.port, this.#proc);
     const instance = Promise.all([scan, argvs, asked]).then(async ([found, all, table]) => {
@@ -55,7 +66,12 @@ export class LocalHost implements Host {
         'failed' in found || table === null || !several
           ? []
           : await holdersAmong(found.saltApi, table, this.#proc);
-      return chooseInstance(request, all, process.env['SALT_CONFIG_DIR'], argvsOf(holding));
+      return chooseInstance(request, {
+        argvs: all,
+        holding: argvsOf(holding, host.uid),
+        environment: process.env['SALT_CONFIG_DIR'],
+        defaultConfigured: existsSync(`${DEFAULT_CONFIG_DIRECTORY}/master`),
+      });
     });
     const config = instance.then((chosen) => this.#config(chosen, request));
     const port = config.then((found) => choosePort(request.port, found));
@@ -116,17 +132,10 @@ export class LocalHost implements Host {
     request: LookRequest,
   ): Promise<Look<ServiceFacts>> {
     const { readService } = await import('./service.ts');
-    const fromConfig = config.seen ? config.value.pidFile : null;
-    const fromArgv = argvs.flatMap(({ pidFile }) => (pidFile === null ? [] : [pidFile]));
-    const named = fromConfig !== null || fromArgv.length > 0;
-    const neighbour = named && instance.configDirectory !== DEFAULT_CONFIG_DIRECTORY;
     const look = readService({
-      pidFileFromConfig: fromConfig,
-      pidFileFromArgv: fromArgv,
+      pidFiles: choosePidFiles(config, argvs, instance),
       unit: this.#unit,
       timeoutMs: request.lookTimeoutMs,
-      // The default pid files are the default instance's: here they would only name strangers.
-      ...(neighbour ? { pidFileDefaults: [] } : {}),
     });
     return within(look, request.lookTimeoutMs + 1000, 'the service');
   }
@@ -173,7 +182,7 @@ export class LocalHost implements Host {
     const { probeAnswer } = await import('./answer.ts');
     const value = await probeAnswer({
       port: port.number,
-      address: chooseAddress(listeners ?? [], configured?.host ?? null),
+      address: chooseAddress(listeners ?? [], configured?.host ?? null, found.holders),
       tls: configured?.tls ?? null,
       timeoutMs: request.probeTimeoutMs,
       path: '/',
@@ -183,12 +192,15 @@ export class LocalHost implements Host {
 }
 
 /** The command lines of our own network namespace, youngest process first. */
-function argvsOf(saltApi: ProcessScan['saltApi']): SaltApiArgv[] {
+function argvsOf(saltApi: ProcessScan['saltApi'], ours: number): SaltApiArgv[] {
   return saltApi
     .filter(({ networkNamespace }) => networkNamespace !== 'other')
+    .filter(({ uid }) => mayNameFiles(uid, ours))
     .toSorted((a, b) => b.stat.startTicks - a.stat.startTicks)
-    .map(({ argv }) => readSaltApiArgv(argv))
-    .filter((argv) => argv !== null);
+    .flatMap(({ argv, environment }) => {
+      const read = readSaltApiArgv(argv);
+      return read === null ? [] : [withEnvironment(read, environment)];
+    });
 }
 
 async function within<T>(look: Promise<Look<T>>, ms: number, what: string): Promise<Look<T>> {

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import {
   blind,
   type Look,
@@ -12,6 +12,7 @@ import {
   parseCommandLine,
   parseControlGroup,
   parseEffectiveUid,
+  parseEnvironment,
   parseProcessStat,
   parseSocketLink,
 } from '../../evidence/proc-text.ts';
@@ -28,16 +29,21 @@ import {
 } from './proc-files.ts';
 import type { PortSockets } from './sockets.ts';
 
-/** How long a command line may take whose read may block, ms. */
+/** How long a file may take whose read may block, ms. */
 const BLOCKED_READ_MS = 500;
 /** Reads left hanging, each with a thread of libuv's four: the API log needs the others. */
 const MAX_HUNG_READS = 2;
+/** Processes with a read left hanging, by pid and start tick: it hangs for as long as we run. */
+const hungReads = new Set<string>();
 /** kthreadd: its children are kernel threads, without argv and fds (kthread(9)). */
 const KERNEL_THREAD_PARENT = 2;
 
+/** A process of the first pass; all but the stat line are of salt-api alone. */
 interface ScannedProcess {
   readonly stat: ProcessStat;
   readonly argv: readonly string[];
+  readonly environment: ProcessFacts['environment'];
+  readonly uid: number;
   readonly networkNamespace: NamespaceRelation;
 }
 
@@ -61,11 +67,15 @@ export interface ProcessScan {
  * @throws the error of readdir(3) where there is no /proc
  */
 export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
+  if (proc === '/proc' && tryReadLink('/proc/self') !== String(process.pid)) {
+    throw Object.assign(new Error('foreign /proc'), {
+      code: 'it belongs to another PID namespace, so its pids mean others here',
+    });
+  }
   const pids = readdirSync(proc)
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
   const breather = new Breather();
-  const commandLines = new CommandLines();
   const saltApi: ScannedProcess[] = [];
   const dead: ScannedProcess[] = [];
   const alive: number[] = [];
@@ -82,15 +92,17 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
       }
       if (stat.ppid === KERNEL_THREAD_PARENT || pid === KERNEL_THREAD_PARENT) continue;
       if (stat.state === 'Z' || stat.state === 'X') {
-        dead.push({ stat, argv: [], networkNamespace: 'unseen' });
+        dead.push({ stat, argv: [], environment: null, uid: -1, networkNamespace: 'unseen' });
         continue;
       }
       alive.push(pid);
-      const argv = await commandLines.read(`${proc}/${pid}/cmdline`, stat);
+      const argv = await readArgv(proc, stat);
       if (argv === null) deniedArgv += 1;
       else if (readSaltApiArgv(argv) !== null) {
+        const environment = await readEnvironment(proc, stat);
+        const uid = parseEffectiveUid(tryReadKernelFile(`${proc}/${pid}/status`) ?? '') ?? -1;
         const networkNamespace = relation(`${proc}/self/ns/net`, `${proc}/${pid}/ns/net`);
-        saltApi.push({ stat, argv, networkNamespace });
+        saltApi.push({ stat, argv, environment, uid, networkNamespace });
       }
     } catch (error) {
       // Whatever it is that could not be read may be salt-api.
@@ -110,27 +122,39 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
 }
 
 /**
- * Reads command lines. The kernel takes the process's memory-map lock for it (fs/proc/base.c,
- * get_mm_cmdline), which a thread in D state may keep for ever, so only the command line of a
- * single thread that is not in D state is read at once.
+ * Reads what lies in the memory of a process: its command line, its environment. The kernel takes
+ * the memory-map lock for it (fs/proc/base.c, get_mm_cmdline), which a thread in D state may keep
+ * for ever, so only that of a single thread that is not in D state is read at once.
+ *
+ * @returns null where it could not be read in time
+ * @throws the error of open(2) or read(2)
  */
-class CommandLines {
-  #hung = 0;
+async function readMemory(path: string, stat: ProcessStat): Promise<string | null> {
+  const { pid, startTicks, state, threads } = stat;
+  if (state !== 'D' && threads === 1) return decoded(readKernelFile(path));
+  const process = `${pid} ${startTicks}`;
+  if (hungReads.has(process) || hungReads.size >= MAX_HUNG_READS) return null;
+  const text = await readBounded(path, BLOCKED_READ_MS);
+  if (text === null) hungReads.add(process);
+  return text === null ? null : decoded(text);
+}
 
-  /**
-   * @returns null where it could not be read in time
-   * @throws the error of open(2) or read(2)
-   */
-  async read(path: string, { state, threads }: ProcessStat): Promise<string[] | null> {
-    const mayBlock = state === 'D' || threads > 1;
-    if (mayBlock && this.#hung >= MAX_HUNG_READS) return null;
-    const text = mayBlock ? await readBounded(path, BLOCKED_READ_MS) : readKernelFile(path);
-    if (text === null) {
-      this.#hung += 1;
-      return null;
-    }
-    return parseCommandLine(Buffer.from(text, 'latin1').toString('utf8'));
-  }
+function decoded(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
+}
+
+async function readArgv(proc: string, stat: ProcessStat): Promise<string[] | null> {
+  const text = await readMemory(`${proc}/${stat.pid}/cmdline`, stat);
+  return text === null ? null : parseCommandLine(text);
+}
+
+/** All of it may be secret but the one word that says which instance this is. */
+async function readEnvironment(
+  proc: string,
+  stat: ProcessStat,
+): Promise<ProcessFacts['environment']> {
+  const text = await readMemory(`${proc}/${stat.pid}/environ`, stat).catch(() => null);
+  return text === null ? null : parseEnvironment(text);
 }
 
 /**
@@ -144,14 +168,13 @@ export async function describeProcesses(
   proc = '/proc',
 ): Promise<Look<ProcessTableFacts>> {
   const breather = new Breather();
-  const commandLines = new CommandLines();
   const known = new Map(scan.saltApi.map((one) => [one.stat.pid, one]));
   const fds = new Map<number, FdTable>();
   let deniedFds = 0;
   const toRead = sockets.listening.size > 0 ? scan.pids : [...known.keys()];
   for (const pid of toRead) {
-    const countConnections = known.has(pid);
-    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, countConnections, breather });
+    const all = known.has(pid);
+    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, all, breather });
     if (table === 'denied') deniedFds += 1;
     else if (table !== 'gone' && (known.has(pid) || table.listens.length > 0)) {
       fds.set(pid, table);
@@ -164,7 +187,6 @@ export async function describeProcesses(
     if (breather.due) await breather.breathe();
     const facts = await readProcess(pid, {
       proc,
-      commandLines,
       known: known.get(pid),
       fds: fds.get(pid),
     });
@@ -192,7 +214,7 @@ export async function holdersAmong(
   const holders: ScannedProcess[] = [];
   for (const one of processes) {
     const directory = `${proc}/${one.stat.pid}/fd`;
-    const table = await readFdTable(directory, { sockets, countConnections: false, breather });
+    const table = await readFdTable(directory, { sockets, all: false, breather });
     if (typeof table === 'object' && table.listens.length > 0) holders.push(one);
   }
   return holders;
@@ -201,18 +223,21 @@ export async function holdersAmong(
 interface FdTable {
   readonly listens: readonly number[];
   readonly portConnections: number;
+  readonly otherPorts: readonly number[];
 }
 
 async function readFdTable(
   directory: string,
   look: {
     readonly sockets: PortSockets;
-    readonly countConnections: boolean;
+    /** Not the listening sockets of the port alone: its connections and other ports as well. */
+    readonly all: boolean;
     readonly breather: Breather;
   },
 ): Promise<FdTable | 'denied' | 'gone'> {
-  const { listening, connected } = look.sockets;
+  const { listening, connected, otherListeners } = look.sockets;
   const listens = new Set<number>();
+  const otherPorts = new Set<number>();
   let portConnections = 0;
   try {
     for (const name of readdirSync(directory)) {
@@ -221,12 +246,20 @@ async function readFdTable(
       const inode = target === null ? null : parseSocketLink(target);
       if (inode === null) continue;
       if (listening.has(inode)) listens.add(inode);
-      else if (look.countConnections && connected.has(inode)) portConnections += 1;
+      else if (look.all && connected.has(inode)) portConnections += 1;
+      else if (look.all) {
+        const port = otherListeners.get(inode);
+        if (port !== undefined) otherPorts.add(port);
+      }
     }
   } catch (error) {
     return isDenied(error) ? 'denied' : 'gone';
   }
-  return { listens: [...listens], portConnections };
+  return {
+    listens: [...listens],
+    portConnections,
+    otherPorts: [...otherPorts].sort((a, b) => a - b),
+  };
 }
 
 /**
@@ -237,7 +270,6 @@ async function readProcess(
   pid: number,
   about: {
     readonly proc: string;
-    readonly commandLines: CommandLines;
     readonly known: ScannedProcess | undefined;
     readonly fds: FdTable | undefined;
   },
@@ -246,10 +278,7 @@ async function readProcess(
   const stat = parseProcessStat(tryReadKernelFile(`${directory}/stat`) ?? '');
   if (stat === null) return null;
   if (about.known !== undefined && about.known.stat.startTicks !== stat.startTicks) return null;
-  const argv =
-    about.known?.argv ??
-    (await about.commandLines.read(`${directory}/cmdline`, stat).catch(() => null)) ??
-    [];
+  const argv = about.known?.argv ?? (await readArgv(about.proc, stat).catch(() => null)) ?? [];
   const status = tryReadKernelFile(`${directory}/status`);
   const cgroup = tryReadKernelFile(`${directory}/cgroup`);
   const waitChannel = tryReadKernelFile(`${directory}/wchan`);
@@ -257,12 +286,15 @@ async function readProcess(
     ...statFacts(stat),
     uid: parseEffectiveUid(status ?? '') ?? -1,
     argv,
+    environment: about.known?.environment ?? null,
     cgroup: cgroup === null ? null : parseControlGroup(cgroup),
     networkNamespace: relation(`${about.proc}/self/ns/net`, `${directory}/ns/net`),
     pidNamespace: relation(`${about.proc}/self/ns/pid`, `${directory}/ns/pid`),
+    rootDirectory: about.known === undefined ? 'unseen' : rootRelation(about.proc, pid),
     fds: fdsOf(about),
     listens: about.fds?.listens ?? [],
     portConnections: about.fds?.portConnections ?? 0,
+    otherPorts: about.fds?.otherPorts ?? [],
     waitChannel: waitChannel === null || waitChannel === '0' ? null : waitChannel,
   };
 }
@@ -277,12 +309,15 @@ function deadProcess(stat: ProcessStat): ProcessFacts {
     ...statFacts(stat),
     uid: -1,
     argv: [],
+    environment: null,
     cgroup: null,
     networkNamespace: 'unseen',
     pidNamespace: 'unseen',
+    rootDirectory: 'unseen',
     fds: 'skipped',
     listens: [],
     portConnections: 0,
+    otherPorts: [],
     waitChannel: null,
   };
 }
@@ -296,4 +331,17 @@ function relation(ours: string, theirs: string): NamespaceRelation {
   const [own, other] = [tryReadLink(ours), tryReadLink(theirs)];
   if (own === null || other === null) return 'unseen';
   return own === other ? 'ours' : 'other';
+}
+
+/**
+ * By device and inode of the root directory: a mount namespace alone proves nothing, as systemd
+ * gives one to many a service (PrivateTmp=, systemd.exec(5)).
+ */
+function rootRelation(proc: string, pid: number): NamespaceRelation {
+  try {
+    const [ours, theirs] = [statSync(`${proc}/self/root/`), statSync(`${proc}/${pid}/root/`)];
+    return ours.dev === theirs.dev && ours.ino === theirs.ino ? 'ours' : 'other';
+  } catch {
+    return 'unseen';
+  }
 }

@@ -11,17 +11,16 @@ import {
 } from '../../evidence/evidence.ts';
 import { parseSystemctlShow, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../output/untrusted.ts';
+import { mayNameFiles } from '../choices.ts';
 import { isOnPath } from './on-path.ts';
 
 /** What is known of the service before it is looked at; the rest is where things normally are. */
 export interface ServiceRequest {
-  readonly pidFileFromConfig: string | null;
-  /** `--pid-file` of the running processes. */
-  readonly pidFileFromArgv: readonly string[];
+  /** In the order of precedence, absolute. */
+  readonly pidFiles: readonly string[];
   readonly unit: string;
   /** Bound on systemctl, in ms. */
   readonly timeoutMs: number;
-  readonly pidFileDefaults?: readonly string[];
   /** A directory where systemd is the init (sd_booted(3)). */
   readonly systemdRuntimeDirectory?: string;
   readonly initScript?: string;
@@ -33,18 +32,14 @@ export interface ServiceRequest {
  * makes `systemd` blind and nothing else.
  */
 export async function readService(request: ServiceRequest): Promise<Look<ServiceFacts>> {
-  const pidFilePaths = [
-    ...request.pidFileFromArgv,
-    ...(request.pidFileFromConfig === null ? [] : [request.pidFileFromConfig]),
-    ...(request.pidFileDefaults ?? ['/var/run/salt-api.pid', '/run/salt-api.pid']),
-  ];
-  const [pidFiles, systemd, initScript, openRc] = await Promise.all([
-    readPidFiles(pidFilePaths),
+  const initScript = request.initScript ?? `/etc/init.d/${request.unit.replace(/\.service$/, '')}`;
+  const [pidFiles, systemd, hasScript, openRc] = await Promise.all([
+    readPidFiles(request.pidFiles),
     readUnit(request),
-    exists(request.initScript ?? '/etc/init.d/salt-api'),
+    exists(initScript),
     isOnPath('rc-service'),
   ]);
-  return seen({ pidFiles, systemd, initScript, openRc });
+  return seen({ pidFiles, systemd, initScript: hasScript, openRc });
 }
 
 async function readUnit(request: ServiceRequest): Promise<Look<SystemdUnitFacts | null>> {
@@ -88,7 +83,10 @@ function patience(milliseconds: number, signal: AbortSignal): Promise<null> {
   });
 }
 
-/** Those that exist, each file once however many names lead to it (/var/run is often /run). */
+/**
+ * Those that exist, each file once however many names lead to it (/var/run is often /run); one that
+ * belongs to somebody else is his word against ours.
+ */
 async function readPidFiles(paths: readonly string[]): Promise<PidFileFacts[]> {
   const found = new Map<string, PidFileFacts>();
   for (const path of paths) {
@@ -97,6 +95,7 @@ async function readPidFiles(paths: readonly string[]): Promise<PidFileFacts[]> {
       const real = await realpath(path);
       const status = await stat(real);
       if (found.has(real) || !status.isFile()) continue;
+      if (!mayNameFiles(status.uid, process.geteuid?.() ?? -1)) continue;
       found.set(real, { path, pid: await readPid(real), modifiedAt: status.mtimeMs });
     } catch {
       // Missing, or in a directory that is closed to us: no fact either way.

@@ -8,6 +8,8 @@ export interface PortSockets {
   readonly facts: Look<SocketFacts>;
   readonly listening: ReadonlySet<number>;
   readonly connected: ReadonlySet<number>;
+  /** Inode → port of the sockets that listen on other ports. */
+  readonly otherListeners: ReadonlyMap<number, number>;
 }
 
 const CHUNK_BYTES = 256 * 1024;
@@ -22,7 +24,11 @@ const HEADER = 'local_address';
  */
 export async function readPortSockets(port: number, proc = '/proc'): Promise<PortSockets> {
   const reader = new TcpTableReader(port);
-  const none = { listening: new Set<number>(), connected: new Set<number>() };
+  const none = {
+    listening: new Set<number>(),
+    connected: new Set<number>(),
+    otherListeners: new Map<number, number>(),
+  };
   for (const [file, family] of [
     ['tcp', 'ipv4'],
     ['tcp6', 'ipv6'],
@@ -46,7 +52,7 @@ export async function readPortSockets(port: number, proc = '/proc'): Promise<Por
   const facts = reader.facts();
   const listening = new Set(facts.listeners.map((listener) => listener.inode));
   const connected = new Set([...reader.inodes].filter((inode) => !listening.has(inode)));
-  return { facts: seen(facts), listening, connected };
+  return { facts: seen(facts), listening, connected, otherListeners: reader.otherListeners };
 }
 
 /** Hands on whole lines; false where the header is not there. */

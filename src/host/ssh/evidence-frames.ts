@@ -31,7 +31,11 @@ import {
   parseEffectiveUid,
   parseProcessStat,
 } from '../../evidence/proc-text.ts';
-import { readSaltApiArgv, type SaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import {
+  readSaltApiArgv,
+  type SaltApiArgv,
+  withEnvironment,
+} from '../../evidence/salt-api-argv.ts';
 import {
   choosePort,
   type SaltConfigFile,
@@ -40,14 +44,13 @@ import {
 import { parseSystemctlShow } from '../../evidence/systemd-unit.ts';
 import { TcpTableReader } from '../../evidence/tcp-table.ts';
 import { stripControl } from '../../output/untrusted.ts';
-import { belongsTo, chooseInstance, chooseLog } from '../choices.ts';
+import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../choices.ts';
 import type { LookRequest } from '../host.ts';
 
 /** Bytes of evidence that are taken from one host. */
 export const MAX_EVIDENCE_BYTES = 32 * 1024 * 1024;
 /** As `hz` everywhere that Salt runs (include/asm-generic/param.h). */
 const TICKS_PER_SECOND = 100;
-const DEFAULT_PID_FILES = ['/var/run/salt-api.pid', '/run/salt-api.pid'];
 
 const PARTS = ['host', 'used', 'config', 'sockets', 'processes', 'service', 'unit', 'log'] as const;
 type PartName = (typeof PARTS)[number];
@@ -177,21 +180,23 @@ export async function readFrames(
   const facts = fields(frames.host.lines);
   const used = usedChoices(frames.used.lines);
   const host = hostFacts(facts);
-  const table = processTable(frames.processes);
-  const near = table.saltApi.filter(({ networkNamespace }) => networkNamespace !== 'other');
+  const table = processTable(frames.processes, facts.get('self') ?? '');
+  const near = table.saltApi
+    .filter(({ networkNamespace }) => networkNamespace !== 'other')
+    .filter(({ uid }) => mayNameFiles(uid, host.uid));
   const argvs = near.map(({ argv }) => argv);
   const holding = used.port === request.port ? near.filter(({ holds }) => holds) : [];
-  const instance = chooseInstance(
-    request,
+  const instance = chooseInstance(request, {
     argvs,
-    utf8(facts.get('environment') ?? '') || undefined,
-    holding.map(({ argv }) => argv),
-  );
+    holding: holding.map(({ argv }) => argv),
+    environment: utf8(facts.get('environment') ?? '') || undefined,
+    defaultConfigured: facts.has('default-config'),
+  });
   const config = await configFacts(frames, instance.configDirectory, used.configDirectory);
   const port = choosePort(request.port, config);
   const ours = argvs.filter((argv) => belongsTo(argv, instance));
   const log = chooseLog(request, { config, argvs: ours });
-  const pidFiles = pidFilePaths(config, ours);
+  const pidFiles = choosePidFiles(config, ours, instance);
   const guessedRight =
     used.configDirectory === instance.configDirectory &&
     used.port === port.number &&
@@ -205,7 +210,7 @@ export async function readFrames(
     port,
     sockets: socketFacts(frames.sockets, used.port),
     processes: table.look,
-    service: serviceFacts(frames, pidFiles, used.unit),
+    service: serviceFacts(frames, pidFiles, { unit: used.unit, uid: host.uid }),
     apiLog: apiLogFacts(frames.log, {
       source: { kind: 'file', ...log },
       unit: used.unit,
@@ -404,21 +409,32 @@ interface ProcessTexts {
   networkNamespace: string | null;
   pidNamespace: string | null;
   fds: { readonly connections: number; readonly listens: readonly number[] } | 'denied' | null;
+  otherPorts: readonly number[];
+  environment: { readonly configDirectory: string | null } | null;
+  root: string | null;
 }
 
 interface ProcessTable {
   readonly look: Look<ProcessTableFacts>;
   /** Youngest first. */
   readonly saltApi: readonly {
+    /** With what its environment says. */
     readonly argv: SaltApiArgv;
+    readonly uid: number;
     readonly networkNamespace: NamespaceRelation;
     /** It has a socket that listens on the port. */
     readonly holds: boolean;
   }[];
 }
 
-function processTable({ lines, late }: Part): ProcessTable {
+/** @param self the pid that /proc knows the shell by, and the one it goes by */
+function processTable({ lines, late }: Part, self: string): ProcessTable {
   if (late) return { look: timedOut('the process table'), saltApi: [] };
+  const [knownAs, goesBy] = self.split(' ');
+  if (knownAs !== goesBy) {
+    const why = '/proc belongs to another PID namespace there, so its pids mean others';
+    return { look: blind('unsupported', why), saltApi: [] };
+  }
   const texts = new Map<number, ProcessTexts>();
   const own: Record<string, string> = {};
   const noArgv = new Set<string>();
@@ -437,6 +453,9 @@ function processTable({ lines, late }: Part): ProcessTable {
       networkNamespace: null,
       pidNamespace: null,
       fds: null,
+      otherPorts: [],
+      environment: null,
+      root: null,
     };
     texts.set(Number(pid), none);
     return none;
@@ -453,6 +472,9 @@ function processTable({ lines, late }: Part): ProcessTable {
     } else if (word === 'fds') {
       const [pid = '', connections, ...listens] = rest.split(' ').filter((part) => part !== '');
       of(pid).fds = { connections: Number(connections), listens: listens.map(Number) };
+    } else if (word === 'listens') {
+      const [pid = '', ...ports] = rest.split(' ').filter((part) => part !== '');
+      of(pid).otherPorts = ports.map((hex) => Number.parseInt(hex, 16)).sort((a, b) => a - b);
     } else if (word === 'file') {
       const file = /^\/proc\/(\d{1,10})\/(stat|status|cgroup|wchan):(.*)$/s.exec(rest);
       if (file === null) continue;
@@ -465,6 +487,13 @@ function processTable({ lines, late }: Part): ProcessTable {
       if (pid === 'self') own[kind] = id;
       else if (kind === 'net') of(pid).networkNamespace = id;
       else of(pid).pidNamespace = id;
+    } else if (word === 'environment') {
+      const [pid, directory] = firstWord(rest);
+      of(pid).environment = { configDirectory: utf8(directory) || null };
+    } else if (word === 'root') {
+      const [pid, root] = firstWord(rest);
+      if (pid === 'self') own['root'] = root;
+      else of(pid).root = root;
     } else if (word === 'argv') {
       const [pid = '', hex = ''] = rest.split(' ');
       of(pid).argv = parseCommandLine(Buffer.from(hex, 'hex').toString('utf8'));
@@ -514,7 +543,12 @@ function processTable({ lines, late }: Part): ProcessTable {
     saltApi: saltApi.map(({ stat, argv }) => {
       const process = facts.get(stat.pid);
       const holds = (process?.listens.length ?? 0) > 0;
-      return { argv, networkNamespace: process?.networkNamespace ?? 'unseen', holds };
+      return {
+        argv: withEnvironment(argv, process?.environment ?? null),
+        uid: process?.uid ?? -1,
+        networkNamespace: process?.networkNamespace ?? 'unseen',
+        holds,
+      };
     }),
   };
 }
@@ -553,31 +587,28 @@ function processFacts(
     cgroup,
     networkNamespace: relation('net', text.networkNamespace),
     pidNamespace: relation('pid', text.pidNamespace),
+    rootDirectory: daemon ? relation('root', text.root) : 'unseen',
+    environment: daemon ? text.environment : null,
     fds: fds !== null ? 'read' : daemon ? 'denied' : 'skipped',
     listens: fds?.listens ?? [],
     portConnections: daemon ? (fds?.connections ?? 0) : 0,
+    otherPorts: daemon ? text.otherPorts : [],
     waitChannel: about.dead || waitChannel === '' || waitChannel === '0' ? null : waitChannel,
   };
-}
-
-/** In the order of precedence; the defaults only where nothing names one. */
-function pidFilePaths(config: Look<SaltConfigFacts>, argvs: readonly SaltApiArgv[]): string[] {
-  const named = argvs.flatMap(({ pidFile }) => (pidFile === null ? [] : [pidFile]));
-  if (config.seen && config.value.pidFile !== null) named.push(config.value.pidFile);
-  return (named.length > 0 ? named : DEFAULT_PID_FILES).filter((path) => posix.isAbsolute(path));
 }
 
 function serviceFacts(
   { service, unit }: ProbeFrames,
   wanted: readonly string[],
-  unitName: string,
+  about: { readonly unit: string; readonly uid: number },
 ): Look<ServiceFacts> {
   if (service.late) return timedOut('the service');
   const found = new Map<string, PidFileFacts & { readonly file: string }>();
   for (const [index, line] of service.lines.entries()) {
-    const about = /^pidfile (\d{1,12}) (\d{1,20}) (.*)$/s.exec(line);
-    if (about === null) continue;
-    const [, modified = '', file = '', path = ''] = about;
+    const listed = /^pidfile (\d{1,12}) (\d{1,20}) (\d{1,10}) (.*)$/s.exec(line);
+    if (listed === null) continue;
+    const [, modified = '', file = '', owner = '', path = ''] = listed;
+    if (!mayNameFiles(Number(owner), about.uid)) continue;
     const pid = /^content\s+([1-9]\d{0,9})\s*$/.exec(service.lines[index + 1] ?? '')?.[1];
     const facts = {
       pid: pid === undefined ? null : Number(pid),
@@ -594,7 +625,7 @@ function serviceFacts(
   }
   return seen({
     pidFiles,
-    systemd: service.lines.includes('systemd') ? unitFacts(unit, unitName) : seen(null),
+    systemd: service.lines.includes('systemd') ? unitFacts(unit, about.unit) : seen(null),
     initScript: service.lines.includes('initscript'),
     openRc: service.lines.includes('openrc'),
   });

@@ -122,6 +122,8 @@ host_facts() {
   echo "boot $(cat /proc/sys/kernel/random/boot_id)"
   grep '^btime ' /proc/stat
   echo "uid $(id -u)"
+  echo "self $known_as $$"
+  [ ! -e /etc/salt/master ] || echo "default-config yes"
   [ -z "$SALT_CONFIG_DIR" ] || echo "environment $SALT_CONFIG_DIR"
   [ -z "$SALT_MASTER_CONFIG" ] || echo "mainfile $SALT_MASTER_CONFIG"
 }
@@ -161,15 +163,21 @@ suspects() {
 # paths NAME PIDS: /proc/PID/NAME of each.
 paths() { printf '%s\n' "$2" | awk -v name="$1" '/^[0-9]+$/ { print "/proc/" $0 "/" name }'; }
 
+# config_environment PID: SALT_CONFIG_DIR of its environment; fails where that can't be read.
+config_environment() {
+  [ -r "/proc/$1/environ" ] || return 1
+  tr '\000' '\n' < "/proc/$1/environ" | sed -n 's/^SALT_CONFIG_DIR=//p' | tail -n 1
+}
+
 # options PIDS: what running salt-apis were started with: "config DIR", "log FILE", "pid FILE".
 options() {
   for pid in $1; do
-    echo "@@$NONCE"
+    echo "@@$NONCE $(config_environment "$pid")"
     tr '\000 ' '\n\n' < "/proc/$pid/cmdline"
     echo
   done | awk -v mark="@@$NONCE" '
     function finish() { if (daemon) print "config " (directory == "" ? "-" : directory) }
-    $0 == mark { finish(); position = 0; daemon = 0; directory = ""; option = ""; next }
+    $1 == mark { finish(); position = 0; daemon = 0; directory = substr($0, length(mark) + 2); option = ""; next }
     $0 == "" { next }
     {
       position++
@@ -351,12 +359,13 @@ socket_table() {
   done
 }
 
-# port_inodes: "listen INODE" and "connected INODE" of the port's sockets.
+# port_inodes: "listen INODE" and "connected INODE" of the port's sockets, and "other INODE PORT"
+# of those that listen on other ports, in hex.
 port_inodes() {
   for table in /proc/net/tcp /proc/net/tcp6; do [ ! -r $table ] || cat $table; done | awk -v port="$port_hex" '
-    substr($2, length($2) - 4) == ":" port && $10 ~ /^[1-9][0-9]*$/ {
-      print ($4 == "0A" ? "listen " : "connected ") $10
-    }'
+    $10 !~ /^[1-9][0-9]*$/ { next }
+    substr($2, length($2) - 4) == ":" port { print ($4 == "0A" ? "listen " : "connected ") $10; next }
+    $4 == "0A" { print "other " $10 " " substr($2, length($2) - 3) }'
 }
 
 # ---- processes, second pass
@@ -378,7 +387,8 @@ holders_of() {
     inode in listening && pid != "" && !(pid in found) { found[pid]; print pid }'
 }
 
-# fd_tables PIDS: "fds PID CONNECTIONS INODE..." of the port's sockets among the fds, or "closed PID".
+# fd_tables PIDS: "fds PID CONNECTIONS INODE..." of the port's sockets among the fds, or "closed PID",
+# and "listens PID PORT..." of the other ports that it listens on, in hex.
 fd_tables() {
   {
     printf '%s\n' "$inodes"
@@ -390,19 +400,36 @@ fd_tables() {
       fi
     done
   } | awk -v mark="@@$NONCE" '
-    function finish() { if (pid != "") print "fds " pid " " connections listens; pid = "" }
-    $1 == mark { finish(); connections = 0; listens = ""; if ($2 == "closed") print "closed " $3; else pid = $2; next }
+    function finish() {
+      if (pid != "") print "fds " pid " " connections listens
+      if (pid != "" && others != "") print "listens " pid others
+      pid = ""
+    }
+    $1 == mark {
+      finish()
+      connections = 0; listens = ""; others = ""
+      if ($2 == "closed") print "closed " $3; else pid = $2
+      next
+    }
     pid == "" && $1 == "listen" { listening[$2] }
+    pid == "" && $1 == "other" { other[$2] = $3; next }
     pid == "" { connected[$2]; next }
     '"$FD_LINES"'
     inode in listening { if (index(listens " ", " " inode " ") == 0) listens = listens " " inode; next }
     inode in connected { connections++ }
+    inode in other && index(others " ", " " other[inode] " ") == 0 { others = others " " other[inode] }
     END { finish() }'
+}
+
+# root_of PID: device and inode of its root directory.
+root_of() {
+  stat -L -c '%d:%i' "/proc/$1/root/" 2>/dev/null || ls -diL "/proc/$1/root/" 2>/dev/null | awk '{ print $1 }'
 }
 
 # process_table: counts, then all about the few processes that matter.
 process_table() {
   lines total "$census" | awk '{ print "total " $0 }'
+  echo "root self $(root_of self)"
   [ -d /proc/1 ] || echo hidden
   for pid in $(lines unread "$census"); do [ ! -e "/proc/$pid/stat" ] || echo "noargv $pid"; done
   for pid in $alive; do
@@ -433,6 +460,11 @@ process_table() {
   grep -sH '^Uid:' $(paths status "$all") | awk '{ print "file " $0 }'
   ls -ln /proc/self/ns/net /proc/self/ns/pid $(paths ns/net "$all") $(paths ns/pid "$all") 2>/dev/null |
     awk '$10 == "->" { print "namespace " $9 " " $11 }'
+  for pid in $(printf '%s\n' "$candidates"); do
+    if word=$(config_environment "$pid"); then echo "environment $pid $word"; fi
+    root=$(root_of "$pid")
+    [ -z "$root" ] || echo "root $pid $root"
+  done
   for pid in $all; do
     [ -r "/proc/$pid/cmdline" ] || continue
     printf 'argv %s ' "$pid"
@@ -443,17 +475,17 @@ process_table() {
 
 # ---- service
 
-# pid_file FILE: "pidfile MODIFIED FILE-ID FILE" and its content.
+# pid_file FILE: "pidfile MODIFIED FILE-ID UID FILE" and its content.
 pid_file() {
   [ -f "$1" ] || return 0
   modified=$(stat -L -c %Y "$1" 2>/dev/null || date -r "$1" +%s 2>/dev/null || echo 0)
-  echo "pidfile $modified $(ls -diL "$1" | awk 'NR == 1 { print $1 }') $1"
+  echo "pidfile $modified $(ls -dinL "$1" | awk 'NR == 1 { print $1 " " $4 }') $1"
   echo "content $(head -c 64 "$1" | tr -d '\000' | tr '\n\r\t' '   ')"
 }
 
 service_facts() {
   for file in $pid_files; do pid_file "$file"; done
-  [ ! -e /etc/init.d/salt-api ] || echo initscript
+  [ ! -e "/etc/init.d/${'$'}{UNIT%.service}" ] || echo initscript
   [ -z "$(command -v rc-service)" ] || echo openrc
   [ ! -d /run/systemd/system ] || echo systemd
 }
@@ -689,6 +721,8 @@ main() {
   printf '\n'
   say 'begin salt-triage-probe 1'
   if [ ! -r /proc/self/stat ]; then say noproc; exit 0; fi
+  # The pid that /proc knows this shell by: another than its own in another PID namespace's /proc.
+  read -r known_as ignored < /proc/self/stat
   part host host_facts
 
   now=$(date +%s)

@@ -88,7 +88,7 @@ export class SshHost implements Host {
 
   async #answer(request: LookRequest, found: ProbeSections): Promise<Look<AnswerFacts>> {
     if (request.probeTimeoutMs === null) return blind('not-asked', 'not asked (--no-probe)');
-    const { sockets, config, port } = found;
+    const { sockets, config, port, processes } = found;
     const listeners = sockets.seen ? sockets.value.listeners : null;
     if (listeners?.length === 0) return seen({ kind: 'refused' });
     const netapi = config.seen ? config.value.netapi : null;
@@ -97,7 +97,7 @@ export class SshHost implements Host {
     const tunnels: ForwardedConnection[] = [];
     const value = await probeAnswer({
       port: port.number,
-      address: chooseAddress(listeners ?? [], configured?.host ?? null),
+      address: chooseAddress(listeners ?? [], configured?.host ?? null, processes),
       tls: configured?.tls ?? null,
       timeoutMs: request.probeTimeoutMs,
       path: '/',
