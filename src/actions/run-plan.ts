@@ -67,6 +67,8 @@ export interface FixObserver {
   stepBegins(step: PlanStep, position: string): void;
   stepEnds(outcome: StepOutcome): void;
   progress(text: string): void;
+  /** What a person should know before the next question. */
+  warn(text: string): void;
 }
 
 export interface FixContext {
@@ -101,6 +103,10 @@ export interface FixResult {
 }
 
 const KILL_WAIT_MS = 5_000;
+/** What a stop has signalled may still be finishing; then it needs no kill -9. */
+const LEFTOVER_GRACE_MS = 5_000;
+/** A supervisor's usual pause before it starts anew, and the time that a daemon takes to show. */
+const RESPAWN_MS = 1_500;
 const LEFTOVER_ROUNDS = 3;
 const POLL_MS = 500;
 /** A log read after a start need not reach back further than the start. */
@@ -130,9 +136,14 @@ class PlanRun {
   #ended: FixResult['ended'] = 'completed';
   #recovered = false;
   #recoveredByItself = false;
+  /** It served again before anything was stopped: then the old process may keep the port. */
+  #neverStopped = false;
   #stopDeclined = false;
   #portStaysHeld = false;
-  #startedAt: number | null = null;
+  /** A holder of the port that the person has said no to. */
+  #keptHolder: number | null = null;
+  /** What ran when the stop command went out; null while none has. */
+  #stopped: ReadonlySet<string> | null = null;
 
   constructor(plan: Extract<Plan, { kind: 'mend' }>, before: Diagnosis, context: FixContext) {
     this.#plan = plan;
@@ -230,14 +241,21 @@ class PlanRun {
 
   /** @param why `left` after a stop: then it goes whatever its part, as long as it is this salt-api */
   async #kill(step: KillStep, why: 'planned' | 'left' = 'planned'): Promise<Settled> {
+    const { actions, trail, consent, interrupted } = this.#context;
+    const { identity } = step.target;
     const declined = await this.#consent(step);
-    if (declined !== null) return declined;
+    if (declined !== null) {
+      if (step.holdsPort) this.#keptHolder = identity.pid;
+      return declined;
+    }
     // The answer may have taken ten minutes: what is judged now is the host as it is now.
     const premise = await this.#stillToKill(step, why);
     if (premise !== null) return premise;
-    const { actions, trail, consent } = this.#context;
-    const { identity } = step.target;
     await trail.saveProcess(identity, await actions.recordProcess(identity.pid));
+    if (interrupted()) {
+      this.#ended = 'interrupted';
+      return { status: 'declined', detail: 'interrupted before the signal' };
+    }
     const action = { action: `kill -9 ${identity.pid}`, identity, answer: consent.label };
     await trail.journal({ phase: 'before', ...action, command: step.shownArgv });
     return this.#journaled(action, async () => {
@@ -316,6 +334,10 @@ class PlanRun {
   }
 
   async #stop(step: Extract<PlanStep, { kind: 'stop' }>): Promise<Settled> {
+    if (this.#keptHolder !== null) {
+      const why = `${this.#keptHolder} was skipped and keeps the port`;
+      this.#context.observer.warn(`${why}: once stopped, the service can't start again`);
+    }
     const declined = await this.#consent(step);
     if (declined !== null) {
       this.#stopDeclined = true;
@@ -328,13 +350,15 @@ class PlanRun {
     });
     if (now.verdict.code === 'healthy' && !killed) {
       this.#recoveredByItself = true;
+      this.#neverStopped = true;
       return { status: 'not-needed', detail: 'the API serves again' };
     }
+    this.#stopped = new Set(leftoversOf(now).map(({ facts }) => identityOf(facts)));
     let outcome = await this.#command(step.command, step.title);
     // Whether it ran is not known; to stop what is stopped already does no harm.
     if (outcome.lost) outcome = await this.#command(step.command, step.title);
     if (outcome.exitCode === 0) {
-      return { status: 'done', detail: `${firstLine(outcome.output) || 'exit 0'}; not trusted` };
+      return { status: 'done', detail: `${lastWords(outcome.output) || 'exit 0'}; not trusted` };
     }
     return describeFailure(outcome, await this.#managerWords());
   }
@@ -344,7 +368,7 @@ class PlanRun {
     const asked = new Set(declined);
     let kills = 0;
     for (let round = 1; round <= LEFTOVER_ROUNDS; round += 1) {
-      const now = await this.#look({ probe: false });
+      const now = await this.#lookForLeftovers();
       if (!now.evidence.processes.seen) {
         return { status: 'failed', detail: `can't look: ${now.evidence.processes.why}` };
       }
@@ -357,28 +381,70 @@ class PlanRun {
         const kill = killStep(member, now);
         this.#context.observer.stepBegins(kill, `left, round ${round}`);
         const began = performance.now();
-        this.#settle(kill, performance.now() - began, await this.#kill(kill, 'left'));
+        const settled = await this.#kill(kill, 'left');
+        this.#settle(kill, performance.now() - began, settled);
         kills += 1;
       }
     }
-    const last = await this.#look({ probe: false });
+    // A supervisor starts anew at once what was killed: then a start of ours would be a second one.
+    if (kills > 0) await this.#context.pause(RESPAWN_MS);
+    const last = await this.#lookForLeftovers();
     const left = this.#leftIn(last);
     if (left.length === 0) {
-      return {
-        status: 'done',
-        detail: kills === 0 ? 'none left' : `none left after ${count(kills, 'kill')}`,
-      };
+      const anew = this.#startedSinceStop(last);
+      const meanwhile = anew === undefined ? '' : `; ${anew}`;
+      const none = kills === 0 ? 'none left' : `none left after ${count(kills, 'kill')}`;
+      return { status: 'done', detail: none + meanwhile };
     }
     const pids = left.map(({ facts }) => facts.pid).join(', ');
     if (left.every(({ facts }) => declined.has(identityOf(facts)))) {
       return { status: 'declined', detail: `skipped before: ${pids}` };
     }
     const anew = left.filter(({ facts }) => !asked.has(identityOf(facts)));
-    return { status: 'failed', detail: `still there: ${pids}${startedAnew(anew, last)}` };
+    const starters = startersOf(anew, last);
+    const again = starters === '' ? '' : `; ${starters} keeps starting it anew`;
+    return { status: 'failed', detail: `still there: ${pids}${again}` };
+  }
+
+  /**
+   * What a stop has signalled may end by itself, such as a server that finishes its requests; and
+   * what somebody starts meanwhile shows itself as a daemon. So what is left gets some time.
+   */
+  async #lookForLeftovers(): Promise<Diagnosis> {
+    const deadline = performance.now() + LEFTOVER_GRACE_MS;
+    for (;;) {
+      const now = await this.#look({ probe: false });
+      const left = this.#leftIn(now);
+      const over = performance.now() > deadline || this.#context.interrupted();
+      if (left.length === 0 || this.#stopped === null || over) return now;
+      const pids = left.map(({ facts }) => facts.pid).join(', ');
+      this.#context.observer.progress(`waiting for ${pids} to end`);
+      await this.#context.pause(POLL_MS);
+    }
   }
 
   #leftIn(now: Diagnosis): CastProcess[] {
-    return leftoversOf(now).filter(({ role }) => !this.#stopDeclined || role === 'orphan');
+    return leftoversOf(now)
+      .filter(({ role }) => !this.#stopDeclined || role === 'orphan')
+      .filter((member) => !this.#isOfNewDaemon(member));
+  }
+
+  /** A daemon that was not there when the stop went out is somebody's start, and did not stay. */
+  #isOfNewDaemon({ facts, role, under }: CastProcess): boolean {
+    const stopped = this.#stopped;
+    if (stopped === null || stopped.has(identityOf(facts))) return false;
+    if (role === 'manager') return true;
+    return under !== null && ![...stopped].some((identity) => identity.startsWith(`${under} `));
+  }
+
+  /** A daemon that somebody else started after our stop, and who, in words. */
+  #startedSinceStop(now: Diagnosis): string | undefined {
+    const manager = leftoversOf(now).find((member) => {
+      return member.role === 'manager' && this.#isOfNewDaemon(member);
+    });
+    if (manager === undefined) return undefined;
+    const by = startersOf([manager], now);
+    return `salt-api ${manager.facts.pid} was started meanwhile${by === '' ? '' : ` by ${by}`}`;
   }
 
   /** A person who has said no to a kill is not asked again. */
@@ -395,13 +461,14 @@ class PlanRun {
     for (;;) {
       const now = await this.#look({ probe: false });
       const { state } = now.findings['port-holder'].evidence;
-      if (state === 'free') return { status: 'done', detail: `port ${port} is free` };
+      if (this.#isFree(now)) return { status: 'done', detail: `port ${port} is free` };
       const { summary } = now.findings['port-holder'];
       // A supervisor of its own may have started it again: then the port is in the right hands.
       if (state === 'daemon' && (this.#stopDeclined || !this.#isHeldAsBefore(now))) {
         return { status: 'not-needed', detail: summary };
       }
-      if (performance.now() > deadline || this.#context.interrupted() || state === 'foreign') {
+      const inVain = state === 'foreign' || this.#keptHolder !== null;
+      if (performance.now() > deadline || this.#context.interrupted() || inVain) {
         this.#portStaysHeld = true;
         return { status: 'failed', detail: summary };
       }
@@ -421,10 +488,11 @@ class PlanRun {
     if (state === 'daemon') {
       return { status: 'not-needed', detail: now.findings['port-holder'].summary };
     }
-    if (state !== 'free') {
+    if (!this.#isFree(now)) {
       return { status: 'refused', detail: now.findings['port-holder'].summary };
     }
-    this.#startedAt = now.evidence.host.now;
+    const anew = this.#startedSinceStop(now);
+    if (anew !== undefined) return { status: 'not-needed', detail: anew };
     if (step.before !== null) await this.#command(step.before, 'prepare the start');
     let outcome = await this.#command(step.command, step.title);
     if (outcome.lost) {
@@ -436,7 +504,7 @@ class PlanRun {
       outcome = await this.#command(step.command, step.title);
     }
     if (outcome.exitCode === 0) {
-      return { status: 'done', detail: firstLine(outcome.output) || 'exit 0' };
+      return { status: 'done', detail: lastWords(outcome.output) || 'exit 0' };
     }
     return describeFailure(outcome, await this.#managerWords());
   }
@@ -482,7 +550,7 @@ class PlanRun {
     if (goal === 'no-orphans') return missing;
     const { state } = findings['port-holder'].evidence;
     if (state !== 'daemon') missing.unshift(findings['port-holder'].summary);
-    else if (this.#isHeldAsBefore(now)) {
+    else if (!this.#neverStopped && this.#isHeldAsBefore(now)) {
       missing.unshift('the old process still holds the port');
     }
     const answer = findings['api-answers'];
@@ -495,12 +563,25 @@ class PlanRun {
     ) {
       missing.push(`CLOSE_WAIT: ${closeWait.summary}`);
     }
-    const log = evidence.apiLog;
-    const since = this.#startedAt;
-    if (since !== null && log.seen && log.value.times.some((at) => at > since)) {
-      missing.push(`API log: ${findings['api-log'].summary}`);
-    }
+    const log = findings['api-log'];
+    if ((log.evidence.eventsSinceDaemon ?? 0) > 0) missing.push(`API log: ${log.summary}`);
     return missing;
+  }
+
+  /**
+   * Nobody has the port, or nobody but who had another address of it beside our server: what did
+   * not hinder that one does not hinder the next.
+   */
+  #isFree(now: Diagnosis): boolean {
+    const { state, listeners } = now.findings['port-holder'].evidence;
+    if (state === 'free') return true;
+    const before = this.#before.findings['port-holder'].evidence;
+    const beside = before.listeners.filter(({ pids }) => {
+      return before.holders.every(({ pid, role }) => !pids.includes(pid) || role === 'foreign');
+    });
+    const inodes = new Set(beside.map(({ inode }) => inode));
+    const stood = before.listeners.length > beside.length;
+    return state === 'foreign' && stood && listeners.every(({ inode }) => inodes.has(inode));
   }
 
   #isHeldAsBefore(now: Diagnosis): boolean {
@@ -558,13 +639,13 @@ function identityOf({ pid, startTicks }: Pick<ProcessIdentity, 'pid' | 'startTic
   return `${pid} ${startTicks}`;
 }
 
-/** Who starts what comes back after every kill: a supervisor, or a manager that stays. */
-function startedAnew(anew: readonly CastProcess[], { evidence }: Diagnosis): string {
+/** Who has started what is there anew: a supervisor, or a manager that stays. Empty where unknown. */
+function startersOf(anew: readonly CastProcess[], { evidence }: Diagnosis): string {
   const table = evidence.processes.seen ? evidence.processes.value.processes : [];
   const pids = new Set(anew.map(({ facts }) => facts.pid));
   const starters = anew
     // Nobody starts an orphan: it is what a manager had forked before its end.
-    .filter(({ role, facts }) => role !== 'orphan' && !(role === 'unclear' && facts.ppid === 1))
+    .filter(({ role, facts }) => role !== 'orphan' && facts.ppid > 1)
     .filter(({ facts }) => !pids.has(facts.ppid))
     .map(({ facts }) => {
       const parent = table.find(({ pid }) => pid === facts.ppid);
@@ -572,8 +653,7 @@ function startedAnew(anew: readonly CastProcess[], { evidence }: Diagnosis): str
         ? `${facts.ppid}`
         : `${parent.pid} (${stripControl(parent.comm)})`;
     });
-  if (starters.length === 0) return '';
-  return `; ${[...new Set(starters)].join(', ')} keeps starting it anew`;
+  return [...new Set(starters)].join(', ');
 }
 
 function alreadyServing(): Settled {
@@ -630,7 +710,8 @@ function describeFailure(outcome: CommandOutcome, words: string): Settled {
   return { status: 'failed', detail: lines.join('\n') };
 }
 
-function firstLine(text: string): string {
+/** What a command said last, which is mostly what came of it. */
+function lastWords(text: string): string {
   return text.trim().split('\n').at(-1)?.trim().slice(0, 120) ?? '';
 }
 

@@ -27,6 +27,8 @@ export interface LookOptions {
   readonly request: LookRequest;
   readonly policy: Policy;
   readonly unit: string;
+  /** Whether somebody named it, on the command line or in the settings. */
+  readonly unitNamed: boolean;
   /** Options that the next command must repeat to mean the same salt-api. */
   readonly repeated: readonly string[];
   readonly settings: Settings;
@@ -67,6 +69,7 @@ export async function resolveLookOptions(flags: LookFlags): Promise<LookOptions>
     request: lookRequest(flags, settings),
     policy: { closeWaitWarn, closeWaitFail },
     unit: unitOption(flags.unit) ?? settings.unit ?? DEFAULTS.unit,
+    unitNamed: (flags.unit ?? settings.unit) !== undefined,
     repeated: repeatedOptions(flags),
     settings,
   };

@@ -95,9 +95,9 @@ function entry({ facts, role, reasons }: CastProcess): ProcessEntry {
 function summarize(found: readonly CastProcess[], host: HostFacts): string {
   const [first] = found;
   if (first === undefined) return 'none';
-  const { facts } = first;
+  const { facts, reparented } = first;
   const parts = [
-    `parent dead, started ${describeRecent(startedAt(facts, host), host)}`,
+    `${reparented ? 'parent dead' : `parent ${facts.ppid} is not salt-api`}, started ${describeRecent(startedAt(facts, host), host)}`,
     `${describeCpuTime(facts.cpuTicks, host)} CPU`,
   ];
   const percent = averageCpuPercent(facts, host);

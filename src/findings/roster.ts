@@ -382,10 +382,7 @@ function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext):
     const reason = `listens on port ${instead.join(', ')}, not on ${evidence.port.number}`;
     return castAs('unclear', facts, argv, [parent, reason], null);
   }
-  const proofs =
-    isReparented(facts, table) && !isUnreadable(facts.ppid, table)
-      ? orphanProofs(facts, argv, context)
-      : [];
+  const proofs = isUnreadable(facts.ppid, table) ? [] : orphanProofs(facts, argv, context);
   if (proofs.length === 0) {
     return castAs('unclear', facts, argv, [parent, 'nothing proves an orphan'], null);
   }
@@ -414,19 +411,23 @@ function parentSign(facts: ProcessFacts, table: readonly ProcessFacts[]): string
   if (isUnreadable(facts.ppid, table)) return `parent ${facts.ppid}${name} can't be read`;
   return isReparented(facts, table)
     ? `parent dead, reparented to ${facts.ppid}${name}`
-    : `started by ${facts.ppid}${name}, which is alive`;
+    : `parent ${facts.ppid}${name} is not salt-api`;
 }
 
 /**
- * What speaks for an orphan beside a dead parent, the telling signs first: each of these tells a
- * child from a daemon, the weaker ones once a daemon would have had the time to be known by a child
- * or a pid file.
+ * What speaks for an orphan beside a parent that is no salt-api, the telling signs first: each of
+ * these tells a child from a daemon. What doesn't show on the port counts only where the parent is
+ * dead for sure, and the weakest once a daemon would have had the time to be known by a child or a
+ * pid file.
  *
  * @returns empty where none of the telling ones is there
  */
 function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): string[] {
   const { daemon, named, evidence } = context;
-  const settled = evidence.host.now - startedAt(facts, evidence.host) >= STARTING_MS;
+  const table = evidence.processes.seen ? evidence.processes.value.processes : [];
+  const reparented = isReparented(facts, table);
+  const age = evidence.host.now - startedAt(facts, evidence.host);
+  const settled = reparented && age >= STARTING_MS;
   const telling: string[] = [];
   const supporting: string[] = [];
   if (facts.listens.length > 0) {
@@ -436,13 +437,15 @@ function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootConte
     telling.push(`owns ${facts.portConnections} accepted connections on the port`);
   }
   if (isNetapiChildTitle(argv.title)) telling.push(`title says child: ${stripControl(argv.title)}`);
+  // Under a parent that lives it may be a second manager between two of its children.
+  const ofItself = reparented ? telling : supporting;
   if (daemon === null) (settled ? telling : supporting).push(...named.stale);
   else {
     const before = facts.startTicks < daemon.startTicks;
     if (before) {
-      telling.push(`started ${gap(facts, daemon, evidence)} before the daemon ${daemon.pid}`);
+      ofItself.push(`started ${gap(facts, daemon, evidence)} before the daemon ${daemon.pid}`);
     } else if (facts.session === daemon.session) {
-      telling.push(`in the session of the daemon ${daemon.pid}, but not its child`);
+      ofItself.push(`in the session of the daemon ${daemon.pid}, but not its child`);
     }
     if (facts.session !== daemon.session) {
       supporting.push(`session ${facts.session}, the daemon's is ${daemon.session}`);
@@ -453,7 +456,7 @@ function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootConte
     const inside =
       facts.cgroup === unit.controlGroup || facts.cgroup.startsWith(`${unit.controlGroup}/`);
     if (inside && unit.mainPid !== facts.pid && daemon === null) {
-      telling.push(`in the cgroup of ${unit.unit}, whose main process is not there`);
+      ofItself.push(`in the cgroup of ${unit.unit}, whose main process is not there`);
     } else if (!inside) supporting.push(`outside the cgroup of ${unit.unit}`);
   }
   const pool = `${facts.threads} threads, as a server has and a manager has not`;

@@ -83,6 +83,9 @@ export function fixReport(
         screen.write(`${' '.repeat(INDENT)}${chalk.dim(wrap(line, columns, INDENT + 2))}\n`);
       }
     },
+    warn(text) {
+      screen.write(`    ${chalk.yellow(`! ${wrap(stripControl(text), columns, INDENT)}`)}\n`);
+    },
     progress(text) {
       if (!screen.interactive) return;
       clear();

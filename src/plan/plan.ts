@@ -1,5 +1,6 @@
 /** From a diagnosis to the steps that mend it. Pure: a dry run, the prompts and --yes share it. */
 import type { ProcessFacts } from '../evidence/evidence.ts';
+import { DEFAULT_CONFIG_DIRECTORY } from '../evidence/salt-api-argv.ts';
 import { type CastProcess, castRoster, mayBeForkedJob } from '../findings/roster.ts';
 import {
   averageCpuPercent,
@@ -25,6 +26,8 @@ export interface KillStep {
   readonly title: string;
   /** Start, CPU, what it holds. */
   readonly facts: readonly string[];
+  /** Without its end the port does not become free. */
+  readonly holdsPort: boolean;
   /** What its end takes along, or null. */
   readonly loss: string | null;
   /** Masked, for the screen. */
@@ -123,6 +126,8 @@ function planMend(
   const forks = cast.filter(
     ({ role, under }) => role === 'fork' && under !== null && pids.has(under),
   );
+  const stranger = strangersService(diagnosis, manager, cast);
+  if (stranger !== null && only !== 'kill') return { kind: 'refused', verdict, ...stranger };
   const served = diagnosis.findings['port-holder'].evidence.state === 'daemon';
   const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served && only === undefined);
   if (restarts && manager === null) {
@@ -150,15 +155,18 @@ function planMend(
       });
     }
     const nothingRuns = verdict === 'down' && daemon === null;
-    if (manager.stop !== null && (!nothingRuns || manager.believesRunning)) {
+    const stops = !nothingRuns || manager.believesRunning;
+    if (stops && manager.stop !== null) {
       steps.push({ kind: 'stop', title: 'stop the service', command: manager.stop });
     }
-    if (only !== 'restart') {
+    // What nobody has stopped can't have stayed.
+    if (stops && only !== 'restart') {
       // Without a stop command kill -9 is the stop: then each process is named beforehand.
       const doomed = manager.stop === null ? leftoversOf(diagnosis) : [];
       const named = new Set(steps.flatMap((step) => pidOf(step)));
       for (const member of doomed) {
-        if (!named.has(member.facts.pid)) steps.push(killStep(member, diagnosis));
+        if (named.has(member.facts.pid) || member.role === 'unclear') continue;
+        steps.push(killStep(member, diagnosis));
       }
       steps.push({
         kind: 'kill-leftovers',
@@ -179,12 +187,46 @@ function planMend(
   const title = restarts ? 'verify that the API serves again' : 'verify that the orphans are gone';
   steps.push({ kind: 'verify', title, goal });
   const remarks = [...(restarts ? (manager?.remarks ?? []) : [])];
-  if (recovers && restarts && restart === 'always') {
+  const jobs = cast.filter(({ role, under }) => {
+    return role === 'job' || (role === 'fork' && (under === null || !pids.has(under)));
+  });
+  if (jobs.length > 0 && steps.some(({ kind }) => kind === 'kill-leftovers')) {
+    const which = jobs.map(({ facts }) => facts.pid).join(', ');
+    remarks.push(`the restart ends ${count(jobs.length, 'running job')} unfinished: ${which}`);
+  }
+  if (recovers && restarts && restart === 'always' && only === undefined) {
     remarks.push(
       `with the port free the daemon ${daemon.facts.pid} may recover by itself; --restart if-needed waits for that`,
     );
   }
   return { kind: 'mend', verdict, steps, remarks };
+}
+
+/**
+ * Why the service is not this instance's: with configuration directories of their own two salt-apis
+ * can run on a host, and a stop of the wrong one would end the one that is well.
+ */
+function strangersService(
+  { evidence }: Diagnosis,
+  manager: ServiceManager | null,
+  cast: readonly CastProcess[],
+): { readonly why: string; readonly advice: string } | null {
+  if (manager === null || manager.named || !evidence.service.seen) return null;
+  const { systemd, pidFiles } = evidence.service.value;
+  const unit = systemd.seen ? systemd.value : null;
+  const named = [unit?.mainPid ?? 0, ...pidFiles.map(({ pid }) => pid ?? 0)].filter(Boolean);
+  const member = (pid: number) => cast.find(({ facts }) => facts.pid === pid);
+  const { configDirectory } = evidence.instance;
+  const others = cast.filter(({ role }) => role === 'elsewhere');
+  const theirs = unit === null ? undefined : member(unit.mainPid);
+  const ours = named.some((pid) => (member(pid)?.role ?? 'elsewhere') !== 'elsewhere');
+  const neighbours = configDirectory !== DEFAULT_CONFIG_DIRECTORY && others.length > 0 && !ours;
+  if (theirs?.role !== 'elsewhere' && !neighbours) return null;
+  const pids = (theirs === undefined ? others : [theirs]).map(({ facts }) => facts.pid).join(', ');
+  return {
+    why: `${manager.label} may be that of another salt-api, ${pids}, and not of ${configDirectory}`,
+    advice: 'Say which service this one is: --unit NAME, or --stop-cmd and --start-cmd.',
+  };
 }
 
 function pidOf(step: PlanStep): number[] {
@@ -209,6 +251,7 @@ export function killStep(member: CastProcess, { evidence }: Pick<Diagnosis, 'evi
       `started ${describeRecent(startedAt(facts, host), host)}, ${cpu}, state ${facts.state}`,
       holds(facts, evidence.port.number),
     ],
+    holdsPort: facts.listens.length > 0,
     loss: lossOf(member),
     shownArgv: redactArgv(facts.argv).map(stripControl),
   };
@@ -234,18 +277,8 @@ function lossOf({ role, facts }: CastProcess): string | null {
 /** Processes that a stop should have ended, managers first so that they can't fork anew. */
 export function leftoversOf({ evidence }: Pick<Diagnosis, 'evidence'>): CastProcess[] {
   const order = ['manager', 'orphan', 'child', 'unclear', 'fork', 'job'];
-  const own = evidence.instance.configDirectory;
-  return (
-    castRoster(evidence)
-      .cast.filter(({ role }) => role !== 'elsewhere')
-      // A neighbour with a configuration of its own is not what the stop was for.
-      .filter(
-        ({ argv }) => argv.configDirectory === null || sameDirectory(argv.configDirectory, own),
-      )
-      .toSorted((a, b) => order.indexOf(a.role) - order.indexOf(b.role))
-  );
-}
-
-function sameDirectory(a: string, b: string): boolean {
-  return a.replace(/\/+$/, '') === b.replace(/\/+$/, '');
+  return castRoster(evidence)
+    .cast.filter(({ role, servesInstead }) => role !== 'elsewhere' && servesInstead.length === 0)
+    .filter(({ role, reparented }) => role !== 'unclear' || reparented)
+    .toSorted((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
 }

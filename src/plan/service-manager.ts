@@ -8,6 +8,8 @@ export interface ServiceManager {
   readonly kind: ServiceManagerKind;
   /** As shown to the operator. */
   readonly label: string;
+  /** Somebody said that it is this one, by a unit, a kind of service or commands. */
+  readonly named: boolean;
   /** Null where `--start-cmd` came without `--stop-cmd`: there is nothing to stop with. */
   readonly stop: readonly string[] | null;
   /** Run before the start, its failure not being one: `systemctl reset-failed`. */
@@ -24,6 +26,8 @@ export interface ServiceManager {
 export interface ServiceOptions {
   readonly service: 'auto' | 'systemd' | 'sysv' | 'openrc';
   readonly unit: string;
+  /** The unit was asked for, and is not only what it is usually called. */
+  readonly unitNamed: boolean;
   readonly stopCommand: readonly string[] | undefined;
   readonly startCommand: readonly string[] | undefined;
 }
@@ -41,6 +45,7 @@ export function chooseServiceManager(
     return {
       kind: 'commands',
       label: 'commands of --stop-cmd and --start-cmd',
+      named: true,
       stop: options.stopCommand ?? null,
       beforeStart: null,
       start: options.startCommand,
@@ -50,7 +55,9 @@ export function chooseServiceManager(
     };
   }
   const found = options.service === 'auto' ? detect(look) : options.service;
-  const manager = found === null ? null : commandsOf(found, options.unit, look);
+  const named =
+    options.unitNamed || options.service !== 'auto' || options.stopCommand !== undefined;
+  const manager = found === null ? null : { ...commandsOf(found, options.unit, look), named };
   if (manager === null || options.stopCommand === undefined) return manager;
   return { ...manager, stop: options.stopCommand };
 }
@@ -69,7 +76,7 @@ function commandsOf(
   kind: Exclude<ServiceManagerKind, 'commands'>,
   unit: string,
   look: Look<ServiceFacts>,
-): ServiceManager {
+): Omit<ServiceManager, 'named'> {
   if (kind === 'systemd') return systemdManager(unit, look);
   const words = kind === 'sysv' ? ['service', unit] : ['rc-service', unit];
   return {
@@ -87,7 +94,7 @@ function commandsOf(
   };
 }
 
-function systemdManager(unit: string, look: Look<ServiceFacts>): ServiceManager {
+function systemdManager(unit: string, look: Look<ServiceFacts>): Omit<ServiceManager, 'named'> {
   const facts = look.seen && look.value.systemd.seen ? look.value.systemd.value : null;
   const remarks: string[] = [];
   if (facts !== null && facts.stopsAlso.length > 0) {

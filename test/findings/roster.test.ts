@@ -284,13 +284,24 @@ const CASES: readonly Case[] = [
     verdict: 'unknown',
   },
   {
-    name: 'started by a shell that is alive: no parent has died',
+    name: 'a holder is a child whatever its parent is now: a manager holds no port',
     processes: [
       saltApi({ pid: 700, ppid: 1, argv: ['-bash'], comm: 'bash' }),
       server({ pid: 37, ppid: 700 }),
     ],
-    roles: { 37: 'unclear' },
-    verdict: 'unknown',
+    roles: { 37: 'orphan' },
+    verdict: 'orphan-holds-port',
+  },
+  {
+    name: 'one without a socket whose parent is a shell that is alive may be a daemon by hand',
+    processes: [
+      manager(),
+      child(),
+      saltApi({ pid: 700, ppid: 1, session: 700, argv: ['-bash'], comm: 'bash' }),
+      saltApi({ pid: 37, ppid: 700, session: 700, threads: 103 }),
+    ],
+    roles: { 37: 'unclear', 100: 'manager', 101: 'child' },
+    verdict: 'degraded',
   },
   {
     name: 'a parent whose argv could not be read may be the manager',

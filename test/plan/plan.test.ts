@@ -34,7 +34,12 @@ const silent = {
 } as const;
 
 function commands(stop: readonly string[] | undefined): ServiceManager {
-  const options = { service: 'auto', unit: 'salt-api', stopCommand: stop } as const;
+  const options = {
+    service: 'auto',
+    unit: 'salt-api',
+    unitNamed: false,
+    stopCommand: stop,
+  } as const;
   const manager = chooseServiceManager(evidenceOf({ processes: [] }).service, {
     ...options,
     startCommand: ['start'],
@@ -75,7 +80,8 @@ describe('the plan for a verdict', () => {
     // A daemon that serves is left alone.
     ['orphan-stray', { processes: [stray, daemon, child], pidFile: 100 }, ['kill 37', 'verify']],
     ['orphan-stray', { processes: [stray] }, ['kill 37', ...RESTART]],
-    ['down', { processes: [] }, ['kill-leftovers', 'wait-port-free', 'start', 'verify']],
+    // What nobody has stopped can't have stayed.
+    ['down', { processes: [] }, ['wait-port-free', 'start', 'verify']],
   ];
   for (const [code, situation, expected] of cases) {
     const pids = situation.processes.map(({ pid }) => pid).join(', ') || 'nothing';
@@ -128,7 +134,9 @@ describe('options of a plan', () => {
   });
 
   it('without a stop command each process that runs is named beforehand', () => {
-    const made = steps(plan({ processes: [orphan, daemon] }, {}, commands(undefined)));
+    const made = steps(
+      plan({ processes: [orphan, daemon], pidFile: 100 }, {}, commands(undefined)),
+    );
     assert.deepEqual(made.slice(0, 3), ['save-evidence', 'kill 37', 'kill 100']);
   });
 

@@ -117,7 +117,8 @@ async function mendHost(
   const report = textReport(shown, 'normal');
   const before = already ?? (await diagnoseHost(host, request, policy, repeated, report));
   await claim(before.evidence.port.number);
-  const manager = chooseServiceManager(before.evidence.service, { ...options, unit: look.unit });
+  const { unit, unitNamed } = look;
+  const manager = chooseServiceManager(before.evidence.service, { ...options, unit, unitNamed });
   const plan = planFix(before, manager, options);
   const finish = (exitCode: ExitCode, result: FixResult | null, trail: string | null) => {
     if (talk.json) {
