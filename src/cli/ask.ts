@@ -102,6 +102,7 @@ function gone(signal: AbortSignal): { promise: Promise<Answer>; forget: () => vo
     forget() {
       process.off('beforeExit', onEnd);
       process.stdin.off('end', onEnd);
+      process.stdin.off('error', onEnd);
       signal.removeEventListener('abort', onAbort);
     },
   };

@@ -55,11 +55,18 @@ export async function resolveSshHosts(flags: SshFlags, patienceMs = 0): Promise<
     }),
     concurrency: wholeOption(flags.concurrency, '--concurrency', 1, 1_000) ?? DEFAULT_CONCURRENCY,
     connectTimeoutMs,
-    repeated: (name) =>
-      roster.some(({ label }) => label === name)
-        ? ['--roster', quoteForShell(flags.roster ?? '')]
-        : ['--host', quoteForShell(name), ...(sudo ? ['--sudo'] : [])],
+    repeated: (name) => {
+      const target = targets.get(name);
+      const named = target === undefined ? name : asDestination(target);
+      return ['--host', quoteForShell(named), ...(target?.sudo ? ['--sudo'] : [])];
+    },
   };
+}
+
+/** One host of a roster as `--host` takes it: the whole roster would be every host. */
+function asDestination({ destination, user, port }: SshTarget): string {
+  if (user === undefined && port === undefined) return destination;
+  return `ssh://${user === undefined ? '' : `${user}@`}${destination}${port === undefined ? '' : `:${port}`}`;
 }
 
 /** One host a line; blank lines and what follows a `#` don't count. */

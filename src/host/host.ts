@@ -99,6 +99,8 @@ export interface HostActions {
    * @param timeoutMs how long to wait for its end
    */
   kill(target: KillTarget, timeoutMs: number): Promise<KillOutcome>;
+  /** Whether a command's program can be found and run. */
+  hasProgram(program: string): Promise<boolean>;
   /** Runs a command without a shell, bounded in time, its standard input closed. */
   run(argv: readonly string[], timeoutMs: number): Promise<CommandOutcome>;
   /**

@@ -46,9 +46,11 @@ function afterUnknown({ evidence, flags, portInstead }: Reasons): Next {
       nextNote: 'looks at the port that salt-api listens on',
     };
   }
-  return evidence.host.uid === 0
-    ? { next: [...again, '-v'].join(' '), nextNote: 'shows what could not be read, and why' }
-    : { next: ['sudo', ...again].join(' '), nextNote: 'root sees every holder and every log' };
+  if (evidence.host.uid === 0) {
+    return { next: [...again, '-v'].join(' '), nextNote: 'shows what could not be read, and why' };
+  }
+  const asRoot = flags.includes('--host') ? [...again, '--sudo'] : ['sudo', ...again];
+  return { next: asRoot.join(' '), nextNote: 'root sees every holder and every log' };
 }
 
 function afterForeignHolder({ findings, flags }: Reasons): Next {

@@ -142,7 +142,8 @@ async function mendHost(
     shown.write('Dry run: nothing was changed, and nothing recorded.\n');
     return finish(ExitCode.ok, null, null);
   }
-  await requireRights(actions, plan, manager, before);
+  await requirePrograms(actions, plan);
+  await requireRights({ actions, elsewhere }, plan, manager, before);
   const { openTrail } = await import('../../actions/trail.ts');
   const trail = await openTrail({
     stateDirectory: options.stateDirectory,
@@ -191,9 +192,30 @@ function contextOf(parts: {
   };
 }
 
+/**
+ * A start command that is not there would be found out once the service is stopped.
+ * @throws TriageError (usage) before anything was changed
+ */
+async function requirePrograms(
+  actions: HostActions,
+  { steps }: Extract<Plan, { kind: 'mend' }>,
+): Promise<void> {
+  const commands = steps.flatMap((step) =>
+    step.kind === 'stop' || step.kind === 'start' ? [step.command] : [],
+  );
+  for (const [program = '', ...rest] of commands) {
+    if (await actions.hasProgram(program)) continue;
+    throw new TriageError(
+      stripControl(`${program} can't be run, which is needed to ${rest.at(-1) ?? 'restart'}`),
+      'Correct --stop-cmd, --start-cmd or --service; nothing was done.',
+      ExitCode.usage,
+    );
+  }
+}
+
 /** @throws TriageError (not permitted) before anything was changed */
 async function requireRights(
-  actions: HostActions,
+  { actions, elsewhere }: { actions: HostActions; elsewhere: string | undefined },
   plan: Extract<Plan, { kind: 'mend' }>,
   manager: ServiceManager | null,
   before: Diagnosis,
@@ -211,9 +233,10 @@ async function requireRights(
       ? `${manager.label} takes its orders from root`
       : null);
   if (why === null) return;
+  const again = ['salt-triage', ...process.argv.slice(2)];
   throw new TriageError(
     `not permitted to mend ${before.evidence.host.name}: ${why}; nothing was done`,
-    commandLine(['sudo', 'salt-triage', ...process.argv.slice(2)]),
+    commandLine(elsewhere === undefined ? ['sudo', ...again] : [...again, '--sudo']),
     ExitCode.notPermitted,
   );
 }

@@ -4,6 +4,7 @@ import type { NamespaceRelation } from '../../evidence/evidence.ts';
 import { type ProcessStat, parseCommandLine, parseProcessStat } from '../../evidence/proc-text.ts';
 import { redactArgv, stripControl } from '../../output/untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
+import { isOnPath } from './on-path.ts';
 import {
   errorCode,
   readKernelFile,
@@ -37,6 +38,10 @@ export class LocalActions implements HostActions {
     if (blocked !== null) return blocked;
     const outcome = signal(target);
     return outcome ?? becomeOf(target, timeoutMs);
+  }
+
+  hasProgram(program: string): Promise<boolean> {
+    return isOnPath(program);
   }
 
   run(argv: readonly string[], timeoutMs: number): Promise<CommandOutcome> {

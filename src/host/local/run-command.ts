@@ -11,7 +11,8 @@ const TERM_MS = 3_000;
 const DRAIN_MS = 100;
 
 /**
- * Runs a service command without a shell, environment and directory as ours.
+ * Runs a service command without a shell, environment and directory as ours; `service` and the like
+ * are found where a login over ssh has no PATH to.
  *
  * Unlike execa it settles when the command itself has ended, not when its output has: a daemon
  * that it started may keep that open for years. The command has a session of its own, so a Ctrl-C
@@ -31,7 +32,11 @@ export async function runCommand(
   const end = await new Promise<End>((resolve) => {
     let child: ChildProcess;
     try {
-      child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+      const env = {
+        ...process.env,
+        PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`,
+      };
+      child = spawn(program, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] });
     } catch (error) {
       // An empty name, a NUL in an argument: refused before anything was started.
       resolve({ exitCode: null, timedOut: false, failed: errorCode(error) || String(error) });

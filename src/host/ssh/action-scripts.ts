@@ -23,10 +23,11 @@ export function killScript(target: KillTarget, nonce: string, waitSeconds: numbe
     nonce,
     `
 p=${pid}
-# Fields 3 and on of /proc/PID/stat; the name before them may hold anything.
-fields() { tr '\\n' ' ' < "/proc/$1/stat" 2>/dev/null | sed 's/^.*) //'; }
 boot=$(cat /proc/sys/kernel/random/boot_id)
 [ "$boot" = ${quoteRemoteWord(bootId)} ] || { say "refused the host has booted since the plan was made"; return; }
+# In the /proc of another PID namespace a pid means another process than to kill.
+read -r known_as ignored < /proc/self/stat
+[ "$known_as" = $$ ] || { say "refused /proc belongs to another PID namespace there"; return; }
 # Our own line of parents is never a target.
 a=$$
 while [ "$a" -gt 1 ] 2>/dev/null; do
@@ -37,11 +38,12 @@ ours=$(ls -l /proc/self/ns/pid 2>/dev/null | sed 's/.*-> //')
 theirs=$(ls -l "/proc/$p/ns/pid" 2>/dev/null | sed 's/.*-> //')
 # A title rewritten by setproctitle may be padded with NULs.
 expected=${Buffer.from(target.argv.join('\0')).toString('hex')}
+states "$p" | grep -q '[^ZX]' && living=yes || living=
 now=$(od -An -v -tx1 "/proc/$p/cmdline" 2>/dev/null | tr -d ' \\n' | sed 's/\\(00\\)*$//')
 set -- $(fields "$p")
 [ $# -ge 20 ] || { say gone-before; return; }
 [ "\${20}" = ${startTicks} ] || { say "refused $p is another process now: the pid was given out again"; return; }
-case $1 in Z|X) say "zombie $2"; return;; esac
+[ -n "$living" ] || { say "zombie $2"; return; }
 [ -n "$ours" ] && [ "$ours" = "$theirs" ] || { say "refused the PID namespace of $p is not ours"; return; }
 [ "$now" = "$expected" ] || { say "refused $p runs another command line than when the plan was made"; return; }
 if ! kill -9 "$p" 2>/dev/null; then
@@ -53,12 +55,11 @@ turn=0
 while :; do
   set -- $(fields "$p")
   if [ $# -lt 20 ] || [ "\${20}" != ${startTicks} ]; then say gone; return; fi
-  [ $turn -lt 40 ] || case $1 in Z|X) say "zombie $2"; return;; esac
+  if [ $turn -ge 40 ] && ! states "$p" | grep -q '[^ZX]'; then say "zombie $2"; return; fi
   if [ $turn -ge ${40 + waitSeconds} ]; then
-    case $1 in
-      D) say "uninterruptible $(cat "/proc/$p/wchan" 2>/dev/null)";;
-      *) say "still-there $1";;
-    esac
+    if states "$p" | grep -q D; then say "uninterruptible $(cat "/proc/$p/wchan" 2>/dev/null)"
+    else say "still-there $1"
+    fi
     return
   fi
   turn=$((turn + 1))
@@ -67,9 +68,9 @@ done`,
   );
 }
 
-/** How the two scripts about one command find its output; it is gone when the command has ended. */
-function outputFile(token: string): string {
-  return `t=\${TMPDIR:-/tmp}/salt-triage.${token}`;
+/** Where the two scripts about one command keep its output; it is gone when the command has ended. */
+function ownDirectory(token: string): string {
+  return `d=\${TMPDIR:-/tmp}/salt-triage.${token}`;
 }
 
 /**
@@ -89,35 +90,30 @@ export function commandScript(
     nonce,
     `
 command -v ${program} >/dev/null 2>&1 || { say "failed ENOENT"; return; }
-${outputFile(token)}
-umask 077
-set -C
-{ : > "$t"; } 2>/dev/null || { say "failed no temporary file"; return; }
-set +C
-umask 022
-${[program, ...rest].join(' ')} < /dev/null >> "$t" 2>&1 &
-c=$!
+${ownDirectory(token)}
+mkdir -m 700 "$d" 2>/dev/null || { say "failed no temporary directory"; return; }
 (
   left=${seconds}
-  while [ $left -gt 0 ]; do
-    kill -0 $c 2>/dev/null || exit 0
-    sleep 1
-    left=$((left - 1))
-  done
-  trap '' TERM
-  kill $c 2>/dev/null || exit 0
+  while [ $left -gt 0 ] && [ -e "$d" ]; do sleep 1; left=$((left - 1)); done
+  c=$(cat "$d/pid" 2>/dev/null)
+  [ -n "$c" ] && [ -e "$d" ] || exit 0
+  set -- $(fields "$c"); started=\${20}
+  : > "$d/late"
+  kill "$c" 2>/dev/null
   sleep 2
-  kill -9 $c 2>/dev/null
-  exit 7
-) > /dev/null 2>&1 &
-w=$!
-wait $c
+  # The pid may have been given out again since.
+  set -- $(fields "$c"); [ -n "$started" ] && [ "\${20}" = "$started" ] && kill -9 "$c" 2>/dev/null
+) > /dev/null 2>&1 < /dev/null &
+# As whoever logs in there would run it: not in our locale, deaf to no signal, in no background.
+(
+  trap - HUP PIPE
+  if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi
+  exec sh -c 'echo $$ > "$0"; exec "$@"' "$d/pid" ${[program, ...rest].join(' ')}
+) < /dev/null > "$d/output" 2>&1
 code=$?
-kill $w 2>/dev/null
-wait $w 2>/dev/null
-[ $? = 7 ] && late=late || late=in-time
-out=$(tail -c 4096 "$t")
-rm -f "$t"
+[ -e "$d/late" ] && late=late || late=in-time
+out=$(tail -c 4096 "$d/output")
+rm -rf "$d"
 printf '%s\\n' "$out" | sed 's/^/|output /'
 say "exit $code $late"`,
   );
@@ -128,14 +124,20 @@ export function commandEndScript(token: string, nonce: string, seconds: number):
   return wrapped(
     nonce,
     `
-${outputFile(token)}
+${ownDirectory(token)}
 left=${seconds}
-while [ -e "$t" ] && [ $left -gt 0 ]; do
+while [ -e "$d" ] && [ $left -gt 0 ]; do
   sleep 1
   left=$((left - 1))
 done
-if [ -e "$t" ]; then say running; else say ended; fi`,
+if [ -e "$d" ]; then say running; else say ended; fi`,
   );
+}
+
+/** Says `there` where a command's program can be found and run. */
+export function programScript(program: string, nonce: string): string {
+  const there = `command -v ${quoteRemoteWord(program)} >/dev/null 2>&1 && say there`;
+  return wrapped(nonce, there);
 }
 
 /** Prints what /proc says of a process, each line behind the name of its file. */
@@ -164,10 +166,15 @@ export function uidScript(nonce: string): string {
 
 function wrapped(nonce: string, body: string): string {
   const { beginMark, endMark } = actionMarks(nonce);
-  return `LC_ALL=C
+  return `locale=$LC_ALL
+LC_ALL=C
 export LC_ALL
 trap '' HUP PIPE
 say() { echo "|$1"; }
+# Fields 3 and on of /proc/PID/stat; the name before them may hold anything.
+fields() { tr '\\n' ' ' < "/proc/$1/stat" 2>/dev/null | sed 's/^.*) //'; }
+# The state of every thread: the first of a process may be dead while others live.
+states() { cat /proc/"$1"/task/*/stat 2>/dev/null | sed -n 's/^.*) \\([A-Za-z]\\) .*/\\1/p'; }
 salt_triage() {
 ${body.trim()}
 }

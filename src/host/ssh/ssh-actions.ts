@@ -7,6 +7,7 @@ import {
   commandEndScript,
   commandScript,
   killScript,
+  programScript,
   recordScript,
   tableScript,
   uidScript,
@@ -43,6 +44,11 @@ export class SshActions implements HostActions {
     const { lines, again } = await this.#repeatable(script, timeoutMs);
     const outcome = killOutcome(lines[0] ?? '');
     return again && outcome.kind === 'gone-before' ? { kind: 'gone' } : outcome;
+  }
+
+  async hasProgram(program: string): Promise<boolean> {
+    const { lines } = await this.#repeatable((nonce) => programScript(program, nonce), 5_000);
+    return lines[0] === 'there';
   }
 
   async run(argv: readonly string[], timeoutMs: number): Promise<CommandOutcome> {

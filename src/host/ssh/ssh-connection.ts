@@ -1,11 +1,11 @@
 /** One host behind the user's own ssh: a connection that is made once and shared by every run. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { endWithThisProcess } from '../../drill/end-with-this-process.ts';
+import { endWithThisProcess } from '../../end-with-this-process.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import { stripControl } from '../../output/untrusted.ts';
 import { ConnectionFailure, sshFailure } from './ssh-failure.ts';
@@ -82,7 +82,7 @@ export function checkDestination(text: string): string {
 interface Shared {
   readonly arguments: readonly string[];
   /** Ours, to be removed; null where the user's own connection is used. */
-  readonly directory: string | null;
+  readonly directory: { readonly remove: () => void } | null;
 }
 
 /** OpenSSH as a child process; nothing of it is rebuilt, and host keys are checked as ever. */
@@ -142,9 +142,9 @@ export class SshConnection {
         child.removeAllListeners();
         child.on('error', () => undefined);
         child.kill('SIGTERM');
-        child.stdin?.destroy();
-        child.stdout?.destroy();
-        child.stderr?.destroy();
+        child.stdin.destroy();
+        child.stdout.destroy();
+        child.stderr.destroy();
         settle();
       };
       const done = (): void => {
@@ -156,7 +156,7 @@ export class SshConnection {
         if (begun) fail(this.#tooLong('its answer was not complete', limits.timeoutMs));
         else fail(this.#tooLong('it did not answer', limits.timeoutMs));
       }, limits.timeoutMs);
-      child.stdout?.on('data', (chunk: Buffer) => {
+      child.stdout.on('data', (chunk: Buffer) => {
         length += chunk.length;
         if (length > limits.maxBytes) {
           fail(
@@ -173,19 +173,19 @@ export class SshConnection {
         begun ||= tail.includes(limits.beginMark);
         if (tail.includes(limits.endMark)) done();
       });
-      child.stderr?.on('data', (chunk: Buffer) => {
+      child.stderr.on('data', (chunk: Buffer) => {
         stderr = (stderr + chunk.toString('utf8')).slice(-KEPT_STDERR);
       });
       child.once('error', (error) => fail(noSsh(error)));
       // Not `close`: an old ssh's shared connection keeps our stderr open.
       child.once('exit', (exitCode) => {
         const settle = () => fail(sshFailure(this.name, { exitCode, stderr, begun }));
-        if (child.stdout?.readableEnded) setTimeout(settle, 20);
-        else child.stdout?.once('end', () => setTimeout(settle, 20));
+        if (child.stdout.readableEnded) setTimeout(settle, 20);
+        else child.stdout.once('end', () => setTimeout(settle, 20));
       });
       // A connection that breaks while the script is sent is told by how ssh ends.
-      child.stdin?.on('error', () => undefined);
-      child.stdin?.end(script);
+      child.stdin.on('error', () => undefined);
+      child.stdin.end(script);
     });
   }
 
@@ -202,10 +202,13 @@ export class SshConnection {
     this.#shared = null;
     if (shared?.directory == null) return;
     await this.#output([...shared.arguments, '-O', 'exit', '--', this.#target.destination], 2_000);
-    rmSync(shared.directory, { recursive: true, force: true });
+    shared.directory.remove();
   }
 
-  async #spawn(options: readonly string[], command: readonly string[]): Promise<ChildProcess> {
+  async #spawn(
+    options: readonly string[],
+    command: readonly string[],
+  ): Promise<ChildProcessWithoutNullStreams> {
     this.#shared ??= this.#share();
     const shared = await this.#shared;
     const { port, user, identityFile } = this.#target;
@@ -222,7 +225,9 @@ export class SshConnection {
     ];
     // The reasons of a failure are told from its words.
     const env = { ...process.env, LC_ALL: 'C' };
-    return spawn(this.#program, argv, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    // Once it need not ask any more, a Ctrl-C in our terminal is not for it.
+    const detached = !this.#options.mayAsk || this.#stood;
+    return spawn(this.#program, argv, { env, detached, stdio: ['pipe', 'pipe', 'pipe'] });
   }
 
   /** The user's own shared connection where one is configured; ours in a private directory else. */
@@ -240,16 +245,22 @@ export class SshConnection {
     if (/^controlpath (?!none$)/m.test(config)) {
       return { arguments: withoutCommand, directory: null };
     }
-    const directory = privateDirectory();
-    removeAtExit(directory);
+    const path = privateDirectory();
+    const removeNow = () => rmSync(path, { recursive: true, force: true });
+    // Whatever ends us, the directory goes; the connection in it ends by itself.
+    const release = endWithThisProcess(removeNow);
+    const remove = () => {
+      release();
+      removeNow();
+    };
     const control = [
-      ...['-o', 'ControlMaster=auto', '-o', `ControlPath=${join(directory, 'ssh')}`],
+      ...['-o', 'ControlMaster=auto', '-o', `ControlPath=${join(path, 'ssh')}`],
       ...['-o', `ControlPersist=${PERSIST_SECONDS}`],
       ...(/^serveraliveinterval [1-9]/m.test(config)
         ? []
         : ['-o', `ServerAliveInterval=${ALIVE_SECONDS}`]),
     ];
-    return { arguments: [...control, ...withoutCommand], directory };
+    return { arguments: [...control, ...withoutCommand], directory: { remove } };
   }
 
   /** What a short run of ssh writes, empty where it fails. */
@@ -280,18 +291,6 @@ function noSsh(error: Error): TriageError {
   );
 }
 
-const directories = new Set<string>();
-
-/** Whatever ends us, the directory goes; the connection in it ends by itself. */
-function removeAtExit(directory: string): void {
-  if (directories.size === 0) {
-    endWithThisProcess(() => {
-      for (const left of directories) rmSync(left, { recursive: true, force: true });
-    });
-  }
-  directories.add(directory);
-}
-
 /** Made with mode 0700 (mkdtemp(3)), at a path short enough for a socket. */
 function privateDirectory(): string {
   const preferred = join(tmpdir(), 'salt-triage-ssh-');
@@ -303,10 +302,10 @@ function privateDirectory(): string {
  * `refused` tells that the other side did not make the connection.
  */
 export class ForwardedConnection extends Duplex {
-  readonly #child: Promise<ChildProcess>;
+  readonly #child: Promise<ChildProcessWithoutNullStreams>;
   refused = false;
 
-  constructor(child: Promise<ChildProcess>) {
+  constructor(child: Promise<ChildProcessWithoutNullStreams>) {
     super({ allowHalfOpen: true });
     this.#child = child;
     child.then(
@@ -315,23 +314,23 @@ export class ForwardedConnection extends Duplex {
     );
   }
 
-  #attach(child: ChildProcess): void {
+  #attach(child: ChildProcessWithoutNullStreams): void {
     let said = '';
     let connected = false;
-    child.stdout?.on('data', (chunk: Buffer) => {
-      if (!this.push(chunk)) child.stdout?.pause();
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) child.stdout.pause();
     });
-    child.stdout?.once('end', () => {
+    child.stdout.once('end', () => {
       if (connected) this.push(null);
     });
-    child.stderr?.on('data', (chunk: Buffer) => {
+    child.stderr.on('data', (chunk: Buffer) => {
       if (connected) return;
       said = (said + chunk.toString('latin1')).slice(-KEPT_STDERR);
       // mux.c and ssh.c, once the channel is confirmed.
       connected = /master session id|Entering interactive session/.test(said);
       if (connected) this.emit('connect');
     });
-    child.stdin?.on('error', () => undefined);
+    child.stdin.on('error', () => undefined);
     child.once('error', (error) => this.destroy(error));
     child.once('exit', () => {
       if (connected || this.destroyed) return;
@@ -341,15 +340,15 @@ export class ForwardedConnection extends Duplex {
   }
 
   override _read(): void {
-    this.#child.then((child) => child.stdout?.resume()).catch(() => undefined);
+    this.#child.then((child) => child.stdout.resume()).catch(() => undefined);
   }
 
   override _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void) {
-    this.#child.then((child) => child.stdin?.write(chunk, encoding, () => done())).catch(done);
+    this.#child.then((child) => child.stdin.write(chunk, encoding, () => done())).catch(done);
   }
 
   override _final(done: (error?: Error | null) => void) {
-    this.#child.then((child) => child.stdin?.end(() => done())).catch(done);
+    this.#child.then((child) => child.stdin.end(() => done())).catch(done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void) {
