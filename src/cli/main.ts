@@ -153,18 +153,21 @@ function report(error: unknown, debug: boolean): ExitCode | number {
   return ExitCode.unknown;
 }
 
-/** A reader that went away (`| head -1`) is no error of ours. */
-function ignoreClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      // EIO is a terminal that is gone: a fix goes on, or ends, by its own rules.
-      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
-    });
-  }
+/**
+ * A reader that went away (`| head -1`), a terminal that is gone and a full disk behind `>> log`
+ * must not end a fix between the stop and the start: what can't be said is lost, and no more.
+ */
+function outliveOutput(): void {
+  process.stderr.on('error', () => undefined);
+  process.stdout.once('error', ({ code }: NodeJS.ErrnoException) => {
+    process.stdout.on('error', () => undefined);
+    if (code === 'EPIPE' || code === 'EIO') return;
+    process.stderr.write(`salt-triage: WARNING: standard output is incomplete: ${code}\n`);
+  });
 }
 
 async function main(): Promise<void> {
-  ignoreClosedPipes();
+  outliveOutput();
   const argv = process.argv.slice(2);
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     process.stdout.write(`${VERSION}\n`);

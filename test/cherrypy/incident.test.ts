@@ -50,7 +50,8 @@ describe('real CherryPy, every thread of it taken', options, () => {
       const own = step(restarted, 'close-wait').evidence.byPeer?.find(
         ({ address }) => address === '127.0.0.1',
       );
-      assert.ok(own !== undefined, 'a failed start leaves connections of its own');
+      // Over TLS the check says nothing and hangs up, and the accept thread sees it through.
+      assert.equal(own !== undefined, era !== '3006', 'connections of the failed start');
     });
   }
 

@@ -10,6 +10,7 @@ import {
 import { diagnoseHost } from '../../diagnose.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import { writeEvidence } from '../../evidence/evidence-file.ts';
+import { STARTING_MS } from '../../findings/roster.ts';
 import type { Host, HostActions } from '../../host/host.ts';
 import { jsonFix } from '../../output/fix-json.ts';
 import { fixReport, planText } from '../../output/fix-text.ts';
@@ -20,11 +21,15 @@ import { stripControl } from '../../output/untrusted.ts';
 import { changesHost, leftoversOf, type Plan, type PlanStep, planFix } from '../../plan/plan.ts';
 import { chooseServiceManager, type ServiceManager } from '../../plan/service-manager.ts';
 import type { Diagnosis } from '../../verdict/diagnosis.ts';
+import { isStartingUp } from '../../verdict/verdict.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
 import { type Interrupts, listenForInterrupts } from '../interrupts.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { namesOtherHosts, type SshFlags } from '../ssh-flags.ts';
+
+/** Between two looks at a salt-api on its way up, ms. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** A host that can be looked at and acted on. */
 export interface FixHost {
@@ -52,6 +57,7 @@ export interface FixTalk {
 export async function fixCommand(flags: LookFlags & FixFlags & SshFlags): Promise<ExitCode> {
   const look = await resolveLookOptions(flags);
   const options = resolveFixOptions(flags, look.settings);
+  requireProbe(look);
   requireConsent(flags, options);
   if (namesOtherHosts(flags)) {
     const { fixOtherHosts } = await import('./fix-hosts.ts');
@@ -61,6 +67,16 @@ export async function fixCommand(flags: LookFlags & FixFlags & SshFlags): Promis
   const { LocalActions } = await import('../../host/local/local-actions.ts');
   const local = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
   return fixHost(local, look, options, flags);
+}
+
+/** @throws TriageError (usage) for a fix that could not tell whether the API serves again */
+function requireProbe({ request }: LookOptions): void {
+  if (request.probeTimeoutMs !== null) return;
+  throw new TriageError(
+    'fix asks the API with GET / whether it serves again, and --no-probe forbids that',
+    'Leave --no-probe out, and `probe: false` out of the settings.',
+    ExitCode.usage,
+  );
 }
 
 /**
@@ -106,18 +122,17 @@ export async function fixHost(
 
 async function mendHost(
   { host, actions, elsewhere }: FixHost,
-  look: LookOptions,
+  lookOptions: LookOptions,
   options: FixOptions,
   talk: FixTalk,
   already: Diagnosis | undefined,
   claim: (port: number) => Promise<void>,
 ): Promise<ExitCode> {
   const shown = talk.screen ?? ownScreen(talk);
-  const { request, policy, repeated } = look;
-  const report = textReport(shown, 'normal');
-  const before = already ?? (await diagnoseHost(host, request, policy, repeated, report));
+  const look = { host, shown, options: lookOptions };
+  const before = await onceUp(look, already ?? (await lookAndShow(look)));
   await claim(before.evidence.port.number);
-  const { unit, unitNamed } = look;
+  const { unit, unitNamed } = lookOptions;
   const manager = chooseServiceManager(before.evidence.service, { ...options, unit, unitNamed });
   const plan = planFix(before, manager, options);
   const finish = (exitCode: ExitCode, result: FixResult | null, trail: string | null) => {
@@ -130,7 +145,9 @@ async function mendHost(
   };
   if (plan.kind === 'nothing-to-do') {
     shown.write(`\n${wrap(`Nothing to do: ${plan.why}`, shown.columns, 2)}\n`);
-    return finish(ExitCode.ok, null, null);
+    const code = before.verdict.code;
+    const well = code === 'healthy' || code === 'degraded';
+    return finish(well ? ExitCode.ok : ExitCode.incident, null, null);
   }
   if (plan.kind === 'refused') {
     const where = elsewhere === undefined ? '' : `${stripControl(elsewhere)}: `;
@@ -158,7 +175,7 @@ async function mendHost(
       ? agreed
       : personAtTerminal(detailsOf(actions, before), interrupts.signal);
     const result = await runPlan(plan, before, {
-      ...contextOf({ host, actions, look, options, manager, consent, trail }),
+      ...contextOf({ host, actions, look: lookOptions, options, manager, consent, trail }),
       observer: fixReport(shown, { brief: options.yes }),
       interrupted: () => interrupts.interrupted,
     });
@@ -294,6 +311,33 @@ function detailsOf(actions: HostActions, before: Diagnosis) {
       step.kind === 'kill' ? await actions.recordProcess(step.target.identity.pid) : new Map();
     return stepDetails(step, before, record);
   };
+}
+
+interface Look {
+  readonly host: Host;
+  readonly shown: Screen;
+  readonly options: LookOptions;
+}
+
+function lookAndShow({ host, shown, options }: Look): Promise<Diagnosis> {
+  const { request, policy, repeated } = options;
+  return diagnoseHost(host, request, policy, repeated, textReport(shown, 'normal'));
+}
+
+/**
+ * What is only on its way up must not be mended: it gets the time that a start takes, and what is
+ * judged is the host after it.
+ */
+async function onceUp(look: Look, first: Diagnosis): Promise<Diagnosis> {
+  const deadline = performance.now() + STARTING_MS;
+  let now = first;
+  while (now.verdict.code === 'unknown' && isStartingUp(now) && performance.now() < deadline) {
+    if (now === first) look.shown.write('\nIt gets some time to come up.\n');
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    const { request, policy, repeated } = look.options;
+    now = await diagnoseHost(look.host, request, policy, repeated);
+  }
+  return now === first ? first : lookAndShow(look);
 }
 
 /** In JSON the document has standard output to itself. */

@@ -722,7 +722,7 @@ main() {
   say 'begin salt-triage-probe 1'
   if [ ! -r /proc/self/stat ]; then say noproc; exit 0; fi
   # The pid that /proc knows this shell by: another than its own in another PID namespace's /proc.
-  read -r known_as ignored < /proc/self/stat
+  IFS=' ' read -r known_as ignored < /proc/self/stat
   part host host_facts
 
   now=$(date +%s)
