@@ -139,6 +139,7 @@ class PlanRun {
   /** It served again before anything was stopped: then the old process may keep the port. */
   #neverStopped = false;
   #stopDeclined = false;
+  #stopFailed = false;
   #portStaysHeld = false;
   /** A holder of the port that the person has said no to. */
   #keptHolder: number | null = null;
@@ -360,6 +361,7 @@ class PlanRun {
     if (outcome.exitCode === 0) {
       return { status: 'done', detail: `${lastWords(outcome.output) || 'exit 0'}; not trusted` };
     }
+    this.#stopFailed = true;
     return describeFailure(outcome, await this.#managerWords());
   }
 
@@ -374,6 +376,10 @@ class PlanRun {
       }
       const fresh = this.#leftIn(now).filter(({ facts }) => !asked.has(identityOf(facts)));
       if (fresh.length === 0) break;
+      if (this.#stopFailed && (await this.#serves())) {
+        this.#recoveredByItself = true;
+        return { status: 'not-needed', detail: 'it could not be stopped, and the API serves' };
+      }
       for (const member of fresh) {
         asked.add(identityOf(member.facts));
         if (this.#context.interrupted()) this.#ended = 'interrupted';
@@ -427,6 +433,11 @@ class PlanRun {
     return leftoversOf(now)
       .filter(({ role }) => !this.#stopDeclined || role === 'orphan')
       .filter((member) => !this.#isOfNewDaemon(member));
+  }
+
+  /** A daemon that could not be stopped may have come to itself by now. */
+  async #serves(): Promise<boolean> {
+    return this.#missing(await this.#look({ probe: true }), 'serving').length === 0;
   }
 
   /** A daemon that was not there when the stop went out is somebody's start, and did not stay. */
@@ -627,11 +638,11 @@ function newcomerIn(now: Diagnosis, before: Diagnosis): number | undefined {
   return leftoversOf(now).find(({ facts }) => !old.has(identityOf(facts)))?.facts.pid;
 }
 
+/** The salt-api processes of this instance that hold the port. */
 function listeningIdentities({ evidence }: Diagnosis): string[] {
-  if (!evidence.processes.seen) return [];
-  return evidence.processes.value.processes
-    .filter(({ listens }) => listens.length > 0)
-    .map(identityOf);
+  return castRoster(evidence)
+    .cast.filter(({ role, facts }) => role !== 'elsewhere' && facts.listens.length > 0)
+    .map(({ facts }) => identityOf(facts));
 }
 
 /** Within one boot. */

@@ -69,7 +69,7 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<PortHolderEvidence> {
       .map((facts) => facts.pid),
   }));
   const roled = holders.map((facts) => roleOfHolder(facts, roster));
-  const state = stateOf(listeners, byListener, roled, roster);
+  const state = stateOf(listeners, roled, roster);
   const summary = summarize(state, evidence, roled, roster);
   return {
     status: STATUS[state],
@@ -131,7 +131,6 @@ function roleOfHolder(facts: ProcessFacts, roster: Roster): Holder {
 
 function stateOf(
   listeners: readonly Listener[],
-  byListener: readonly { readonly pids: readonly number[] }[],
   holders: readonly Holder[],
   roster: Roster,
 ): HolderState {
@@ -148,11 +147,9 @@ function stateOf(
   if (servers.some(right)) return 'daemon';
   if (servers.length > 0) return 'other-daemon';
   if (holders.some(({ role }) => role === 'foreign' || role === 'elsewhere')) return 'foreign';
-  if (holders.some(({ role }) => role === 'fork' && role !== undefined)) {
-    return holders.some(right) ? 'daemon' : 'unproven';
-  }
-  if (holders.length > 0) return 'unproven';
-  return byListener.length > 0 ? 'unseen' : 'free';
+  const forks = holders.filter(({ role }) => role === 'fork');
+  if (forks.some(right)) return 'daemon';
+  return holders.length > 0 ? 'unproven' : 'unseen';
 }
 
 function summarize(
@@ -176,8 +173,12 @@ function summarize(
         : `nobody listens on ${number}, though the daemon ${daemon} runs`;
     case 'daemon': {
       const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
-      const others = holders.length - servers.length;
-      const beside = others > 0 ? `, and ${count(others, 'fork')} of it` : '';
+      const forks = holders.filter(({ role }) => role === 'fork' || role === 'job').length;
+      const strangers = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
+      const beside = [
+        forks > 0 ? `, and ${count(forks, 'fork')} of it` : '',
+        strangers.length > 0 ? `; another address of it by ${who(strangers)}` : '',
+      ].join('');
       return servers.some(({ role }) => role === 'child')
         ? `${number} is held by ${who(servers)}, child of the daemon ${daemon}${beside}`
         : `${number} is held by the daemon ${daemon} itself${beside}`;
@@ -196,8 +197,11 @@ function summarize(
     }
     case 'foreign': {
       const [first] = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
-      const name = first === undefined ? '' : programName(first.facts);
-      return `${number} is held by ${first?.facts.pid} (${name}), which is not this salt-api`;
+      if (first === undefined) return `${number} is held by another program`;
+      const { pid } = first.facts;
+      return first.role === 'elsewhere'
+        ? `${number} is held by salt-api ${pid}, which ${first.reasons[0] ?? 'is another'}`
+        : `${number} is held by ${pid} (${programName(first.facts)}), which is not this salt-api`;
     }
     case 'unproven':
       return `${number} is held by salt-api ${who(holders)}, whose part nothing proves`;

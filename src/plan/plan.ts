@@ -1,6 +1,6 @@
 /** From a diagnosis to the steps that mend it. Pure: a dry run, the prompts and --yes share it. */
 import type { ProcessFacts } from '../evidence/evidence.ts';
-import { DEFAULT_CONFIG_DIRECTORY } from '../evidence/salt-api-argv.ts';
+import { DEFAULT_CONFIG_DIRECTORY, namesDirectory } from '../evidence/salt-api-argv.ts';
 import { type CastProcess, castRoster, mayBeForkedJob } from '../findings/roster.ts';
 import {
   averageCpuPercent,
@@ -212,17 +212,19 @@ function strangersService(
   cast: readonly CastProcess[],
 ): { readonly why: string; readonly advice: string } | null {
   if (manager === null || manager.named || !evidence.service.seen) return null;
-  const { systemd, pidFiles } = evidence.service.value;
+  const { systemd } = evidence.service.value;
   const unit = systemd.seen ? systemd.value : null;
-  const named = [unit?.mainPid ?? 0, ...pidFiles.map(({ pid }) => pid ?? 0)].filter(Boolean);
-  const member = (pid: number) => cast.find(({ facts }) => facts.pid === pid);
+  const main = unit === null ? undefined : cast.find(({ facts }) => facts.pid === unit.mainPid);
   const { configDirectory } = evidence.instance;
-  const others = cast.filter(({ role }) => role === 'elsewhere');
-  const theirs = unit === null ? undefined : member(unit.mainPid);
-  const ours = named.some((pid) => (member(pid)?.role ?? 'elsewhere') !== 'elsewhere');
-  const neighbours = configDirectory !== DEFAULT_CONFIG_DIRECTORY && others.length > 0 && !ours;
-  if (theirs?.role !== 'elsewhere' && !neighbours) return null;
-  const pids = (theirs === undefined ? others : [theirs]).map(({ facts }) => facts.pid).join(', ');
+  // A service that nobody has named is the default instance's, if that runs.
+  const defaults = cast.filter(({ role, argv }) => {
+    const theirs = argv.configDirectory ?? DEFAULT_CONFIG_DIRECTORY;
+    return role === 'elsewhere' && namesDirectory(theirs, DEFAULT_CONFIG_DIRECTORY);
+  });
+  const named = main?.role === 'elsewhere' ? [main] : main === undefined ? defaults : [];
+  const ours = configDirectory === DEFAULT_CONFIG_DIRECTORY && main?.role !== 'elsewhere';
+  if (ours || named.length === 0) return null;
+  const pids = named.map(({ facts }) => facts.pid).join(', ');
   return {
     why: `${manager.label} may be that of another salt-api, ${pids}, and not of ${configDirectory}`,
     advice: 'Say which service this one is: --unit NAME, or --stop-cmd and --start-cmd.',

@@ -252,6 +252,8 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
       wouldChange: 'a look as root',
     };
   }
+  const doubt = doubtWhoIsMeant({ evidence, findings, roster });
+  if (doubt !== null) return doubt;
   if (configUnread(evidence)) {
     return {
       code: 'unknown',
@@ -262,8 +264,6 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
   }
   const { daemon } = roster;
   const facts = because(findings, 'port-holder', 'api-log', 'orphans');
-  const doubt = doubtWhoIsMeant({ evidence, findings, roster });
-  if (doubt !== null) return doubt;
   if (daemon === null) {
     const unclear = roster.cast.filter(({ role }) => role === 'unclear');
     const beside =
@@ -360,9 +360,9 @@ function doubtWhoIsMeant({ evidence, findings, roster }: Case): Conclusion | nul
 /** True where a salt-api was on its way up when it was looked at: a later look may tell more. */
 export function isStartingUp({ evidence, findings }: Pick<Case, 'evidence' | 'findings'>): boolean {
   if (findings['port-holder'].evidence.state !== 'free') return false;
-  return castRoster(evidence).cast.some(({ facts, role, under }) => {
-    return role !== 'elsewhere' && under === null && ageOf(facts, evidence) < STARTING_MS;
-  });
+  const ours = castRoster(evidence).cast.filter(({ role }) => role !== 'elsewhere');
+  if (ours.some(({ servesInstead }) => servesInstead.length > 0)) return false;
+  return ours.some(({ facts, under }) => under === null && ageOf(facts, evidence) < STARTING_MS);
 }
 
 function ageOf(facts: ProcessFacts, { host }: Pick<Evidence, 'host'>): number {
