@@ -6,12 +6,13 @@
  * namespace, which is also that of the port.
  */
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { ExitCode, TriageError } from '../errors.ts';
-import { parseProcessStat } from '../evidence/proc-text.ts';
+import { parseEffectiveUid, parseProcessStat } from '../evidence/proc-text.ts';
 import { isoMoment } from '../findings/wording.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
-import { errorCode, tryReadKernelFile } from '../host/local/proc-files.ts';
+import { errorCode, tryReadKernelFile, tryReadLink } from '../host/local/proc-files.ts';
 import { stripControl } from '../output/untrusted.ts';
 import { describeWho, readWho } from './who.ts';
 
@@ -63,11 +64,18 @@ export async function acquireLock({
       );
       return { release: async () => undefined };
     }
+    const owner = ownerOf(name);
+    if (owner !== null && owner !== 0 && owner !== process.geteuid?.()) {
+      process.stderr.write(
+        `salt-triage: WARNING: uid ${owner} holds the lock of port ${port}, which is no fix of ours: going on without\n`,
+      );
+      return { release: async () => undefined };
+    }
     const holder = await askHolder(name);
     throw new TriageError(
       `another fix of port ${port} is running: ${holder ?? 'it does not answer, so it may be stopped'}`,
       holder === null
-        ? `Find it with: ss -xlp | grep salt-triage-${port}`
+        ? `Find it with: ss -xlp | grep salt-triage-${host}${port}`
         : 'Wait for it, or talk to whoever runs it.',
       ExitCode.busy,
     );
@@ -87,6 +95,41 @@ function listen(server: Server, name: string): Promise<void> {
     server.once('error', reject);
     server.listen(name, resolve);
   });
+}
+
+/**
+ * The uid of whoever has a name of the abstract namespace: any user can take any, and a fix must
+ * not be kept from running by one who can't run it himself. Null where it can't be told.
+ */
+function ownerOf(name: string): number | null {
+  // The kernel shows each NUL of a name as @ (net/unix/af_unix.c, unix_seq_show).
+  const shown = name.replaceAll('\0', '@');
+  const row = readUnixSockets().find((line) => line.split(' ').at(-1) === shown);
+  const inode = / (\d+) @/.exec(row ?? '')?.[1];
+  if (inode === undefined) return null;
+  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    if (!holdsSocket(pid, inode)) continue;
+    return parseEffectiveUid(tryReadKernelFile(`/proc/${pid}/status`) ?? '');
+  }
+  return null;
+}
+
+function readUnixSockets(): string[] {
+  try {
+    return readFileSync('/proc/net/unix', 'latin1').split('\n');
+  } catch {
+    return [];
+  }
+}
+
+function holdsSocket(pid: string, inode: string): boolean {
+  try {
+    const fds = readdirSync(`/proc/${pid}/fd`);
+    return fds.some((fd) => tryReadLink(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`);
+  } catch {
+    // Gone, or not ours to see.
+    return false;
+  }
 }
 
 function describeOurselves(): string {

@@ -225,7 +225,7 @@ class PlanRun {
     const { trail, serialize, actions } = this.#context;
     await trail.saveFile('evidence-before.json', serialize(this.#before));
     for (const [name, text] of await actions.recordHost()) await trail.saveFile(name, text);
-    await trail.saveFile('plan.json', `${JSON.stringify(this.#plan, null, 2)}\n`);
+    await trail.saveFile('plan.json', planFile(this.#plan));
     return { status: 'done', detail: 'evidence and plan' };
   }
 
@@ -630,6 +630,12 @@ class PlanRun {
     const { output } = await this.#context.actions.run(argv, 5_000);
     return output;
   }
+}
+
+/** The plan for the trail: of a target what is shown of it, not its whole argv with its secrets. */
+function planFile(plan: Plan): string {
+  const shown = (key: string, value: unknown) => (key === 'argv' ? undefined : value);
+  return `${JSON.stringify(plan, shown, 2)}\n`;
 }
 
 /** Pid of a salt-api process that was not there before. */

@@ -32,7 +32,8 @@ export async function prepareStateDirectory(path: string): Promise<void> {
   if (status.uid !== 0 && status.uid !== process.geteuid?.()) {
     throw new Error(`it belongs to uid ${status.uid}`);
   }
-  if ((status.mode & 0o002) !== 0) throw new Error('everybody may write to it');
+  const ours = status.gid === 0 || status.gid === process.getegid?.();
+  if ((status.mode & (ours ? 0o002 : 0o022)) !== 0) throw new Error('others may write to it');
 }
 
 /**

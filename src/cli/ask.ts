@@ -1,4 +1,5 @@
 /** Questions to a person, on standard error so that standard output stays data. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, Consent } from '../actions/run-plan.ts';
 import { screenOn, wrap } from '../output/screen.ts';
 import type { PlanStep } from '../plan/plan.ts';
@@ -22,9 +23,12 @@ export function personAtTerminal(
   details: (step: PlanStep) => Promise<readonly string[]>,
   signal: AbortSignal,
 ): Consent {
+  let explained = false;
   return {
     label: 'yes',
     async ask(step) {
+      if (!explained) process.stderr.write('    y yes, s or Enter skip, d details, a abort\n');
+      explained = true;
       for (;;) {
         const answer = await expand(`${step.title}?`, signal);
         if (answer !== 'details') return answer;
@@ -37,9 +41,42 @@ export function personAtTerminal(
   };
 }
 
+/** How long typed-ahead input is waited for, ms: what the terminal has is there at once. */
+const TYPE_AHEAD_MS = 30;
+/** Nobody types so many characters before a question, as `yes | ssh -tt` does. */
+const FLOOD_CHARACTERS = 12;
+
+/**
+ * Throws away what was typed before a question is shown, as it can't be an answer to it.
+ * @returns false where it was so much that no person can be there
+ */
+async function discardTypeAhead(): Promise<boolean> {
+  const { stdin } = process;
+  if (stdin.isTTY !== true) return true;
+  let discarded = 0;
+  const onData = (chunk: Buffer) => {
+    discarded += chunk.length;
+  };
+  try {
+    stdin.setRawMode(true);
+    stdin.on('data', onData);
+    await delay(TYPE_AHEAD_MS);
+  } catch {
+    // A terminal that is gone: the question finds that out.
+  } finally {
+    stdin.off('data', onData);
+    stdin.pause();
+  }
+  if (discarded > 0) {
+    process.stderr.write('    (what was typed before the question does not count)\n');
+  }
+  return discarded < FLOOD_CHARACTERS;
+}
+
 /** A plain yes-or-no, No by default. @returns false for anything but a yes */
 export async function askYesNo(message: string): Promise<boolean> {
   const { createPromptModule } = (await import('inquirer')).default;
+  if (!(await discardTypeAhead())) return false;
   const prompt = createPromptModule({ output: process.stderr });
   const hungUp = gone(new AbortController().signal);
   try {
@@ -56,6 +93,10 @@ export async function askYesNo(message: string): Promise<boolean> {
 
 async function expand(message: string, signal: AbortSignal): Promise<Answer | 'details'> {
   const { createPromptModule } = (await import('inquirer')).default;
+  if (!(await discardTypeAhead())) {
+    process.stderr.write('salt-triage: input that nobody types is no consent: use --yes\n');
+    return 'abort';
+  }
   const prompt = createPromptModule({ output: process.stderr, signal });
   const hungUp = gone(signal);
   try {

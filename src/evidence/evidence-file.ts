@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { ExitCode, TriageError } from '../errors.ts';
-import { stripControl } from '../output/untrusted.ts';
-import { type Evidence, MAX_EVENT_TIMES } from './evidence.ts';
+import { redactArgv, stripControl } from '../output/untrusted.ts';
+import { type Evidence, MAX_EVENT_TIMES, seen } from './evidence.ts';
 
 const FORMAT = 'salt-triage-evidence';
 const SCHEMA_VERSION = 1;
@@ -241,10 +241,11 @@ type FileEvidence = Frozen<v.InferOutput<typeof evidenceSchema>>;
 
 /**
  * The text of an evidence file: one line of JSON with a digest of the evidence in it.
- * It holds what the host showed, argv and log lines included: write it with mode 0600.
+ * It holds what the host showed, argv and log lines included, secrets in them masked, since it is
+ * made to be carried elsewhere: write it with mode 0600.
  */
 export function writeEvidence(evidence: Evidence): string {
-  const body = canonicalJson(evidence satisfies FileEvidence);
+  const body = canonicalJson(withoutSecrets(evidence) satisfies FileEvidence);
   const head = JSON.stringify({
     format: FORMAT,
     schemaVersion: SCHEMA_VERSION,
@@ -273,6 +274,15 @@ export function parseEvidence(text: string): Evidence {
     throw damaged('its digest does not match its content');
   }
   return result.output;
+}
+
+/** Masked words keep their positions, so that the verdict is the same. */
+function withoutSecrets(evidence: Evidence): Evidence {
+  if (!evidence.processes.seen) return evidence;
+  const processes = evidence.processes.value.processes.map((facts) => {
+    return { ...facts, argv: redactArgv(facts.argv) };
+  });
+  return { ...evidence, processes: seen({ ...evidence.processes.value, processes }) };
 }
 
 interface Envelope {

@@ -23,8 +23,11 @@ export interface SaltConfigLocation {
 /** How the files of a host are reached. Neither function rejects for what the host is like. */
 export interface SaltConfigSource {
   read(path: string): Promise<SaltConfigFile>;
-  /** Every file that an absolute glob names, and an entry for every directory that hides some. */
-  readMatching(glob: string): Promise<readonly SaltConfigFile[]>;
+  /**
+   * Every file that an absolute glob names, and an entry for every directory that hides some, at
+   * most as many as are asked for.
+   */
+  readMatching(glob: string, most: number): Promise<readonly SaltConfigFile[]>;
 }
 
 /** Far more than any master has; bounds an `include:` that matches half a disk. */
@@ -206,7 +209,9 @@ async function readIncluded(
   const merged: Settings = new Map();
   for (const glob of globs) {
     const expanded = glob.startsWith('~/') ? posix.join(reading.home, glob.slice(2)) : glob;
-    const files = await reading.source.readMatching(posix.resolve('/', directory, expanded));
+    const most = MAX_FILES + 1 - reading.files.length;
+    const absolute = posix.resolve('/', directory, expanded);
+    const files = await reading.source.readMatching(absolute, most);
     for (const file of files) {
       if (trail.includes(file.path)) {
         reading.problems.push(`${file.path} includes itself`);

@@ -93,6 +93,27 @@ describe('the lock', () => {
     await (await acquireLock({ port: PORT })).release();
   });
 
+  it('is not taken from root by a user who can run no fix', {
+    skip: process.getuid?.() === 0 ? false : 'needs root to be somebody else',
+  }, async (t) => {
+    const squat = `import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(('\\0salt-triage-${PORT}').ljust(108, '\\0'))
+s.listen()
+print('held', flush=True)
+sys.stdin.read()`;
+    const squatter = spawn('/usr/bin/python3', ['-c', squat], {
+      uid: 65_534,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    children.push(squatter);
+    assert.equal(await lineOf(squatter), 'held');
+    const warnings = t.mock.method(process.stderr, 'write', () => true);
+    const lock = await acquireLock({ port: PORT });
+    assert.match(String(warnings.mock.calls[0]?.arguments[0]), /uid 65534 holds the lock/);
+    await lock.release();
+  });
+
   it('does not keep its holder alive', async () => {
     const first = hold();
     assert.equal(await lineOf(first), 'held');

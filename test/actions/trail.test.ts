@@ -191,7 +191,7 @@ describe('a trail that cannot be kept on the disk', () => {
   it('is not kept where everybody may write', async () => {
     mkdirSync(stateDirectory);
     chmodSync(stateDirectory, 0o1777);
-    await goesToStderr({}, /everybody may write/);
+    await goesToStderr({}, /others may write/);
   });
 
   it("is not kept in another user's directory", { skip: !isRoot && 'needs root' }, async () => {

@@ -191,17 +191,17 @@ export async function readApiLog(options: ReadApiLogOptions): Promise<Look<ApiLo
     const stats = await stat(path);
     if (!stats.isFile()) return blind('unsupported', `${shown} is ${fileType(stats)}, not a file`);
     const live = await openLog(path);
-    let handles = [live];
+    const rotated: OpenLog[] = [];
     try {
       reading.goOn();
-      const rotated = await rotatedInWindow(live, reading);
-      handles = [...rotated.toReversed(), live];
+      await openRotatedInWindow(live, rotated, reading);
       let dated = false;
-      for (const log of handles) dated = (await scanLog(log, reading)) || dated;
+      for (const log of [...rotated.toReversed(), live])
+        dated = (await scanLog(log, reading)) || dated;
       if (!(await isStillAt(live))) reading.notes.push(`${shown} was rotated while it was read`);
       return seen(reading.facts({ kind: 'file', path, origin }, dated));
     } finally {
-      await Promise.allSettled(handles.map((log) => log.handle.close()));
+      await Promise.allSettled([live, ...rotated].map((log) => log.handle.close()));
     }
   });
 }
@@ -238,8 +238,15 @@ async function isStillAt(log: OpenLog): Promise<boolean> {
   }
 }
 
-/** Opens the rotated siblings (logrotate(8): `.1`, `-YYYYMMDD`, `.gz`), newest first. */
-async function rotatedInWindow(live: OpenLog, reading: Reading): Promise<OpenLog[]> {
+/**
+ * Opens the rotated siblings (logrotate(8): `.1`, `-YYYYMMDD`, `.gz`), newest first.
+ * @param opened takes them one by one, so that whoever closes them has all, whatever happens here
+ */
+async function openRotatedInWindow(
+  live: OpenLog,
+  opened: OpenLog[],
+  reading: Reading,
+): Promise<void> {
   const { windowFrom } = reading.limits;
   const directory = dirname(live.path);
   const base = basename(live.path);
@@ -248,7 +255,7 @@ async function rotatedInWindow(live: OpenLog, reading: Reading): Promise<OpenLog
     names = await readdir(directory);
   } catch (error) {
     reading.notes.push(`rotated logs could not be listed: ${errorCode(error)}`);
-    return [];
+    return;
   }
   const rotatedName = /^(?:\.\d{1,4}|[-.]\d{8}(?:[-.]?\d{1,10})?)(?:\.(gz|xz|bz2|zst))?$/;
   const found: { path: string; stats: Stats; compression: string | undefined }[] = [];
@@ -270,7 +277,6 @@ async function rotatedInWindow(live: OpenLog, reading: Reading): Promise<OpenLog
   }
   found.sort((a, b) => b.stats.mtimeMs - a.stats.mtimeMs || (a.path < b.path ? -1 : 1));
 
-  const opened: OpenLog[] = [];
   let newer = live;
   for (const { path, compression } of found) {
     reading.goOn();
@@ -296,7 +302,6 @@ async function rotatedInWindow(live: OpenLog, reading: Reading): Promise<OpenLog
       reading.notes.push(`${stripControl(path)} could not be opened: ${errorCode(error)}`);
     }
   }
-  return opened;
 }
 
 async function beginsBefore(log: OpenLog, time: number, reading: Reading): Promise<boolean> {

@@ -620,7 +620,8 @@ one_log() {
   case $1 in
     *.gz)
       echo "log $(file_size "$1") $1"
-      { gzip -dc "$1" || zcat "$1"; } 2>/dev/null | head -c 2147483648 | reduce_log
+      if [ -n "$(command -v gzip)" ]; then unpack='gzip -dc'; else unpack=zcat; fi
+      (IFS=' '; $unpack "$1") 2>/dev/null | head -c 2147483648 | reduce_log
       ;;
     *)
       size=$(file_size "$1")
