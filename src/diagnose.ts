@@ -2,7 +2,8 @@
 import type { Evidence, Policy } from './evidence/evidence.ts';
 import { CHECKS, type Step } from './findings/checks.ts';
 import type { Section } from './findings/finding.ts';
-import type { Host, LookInProgress, LookRequest } from './host/host.ts';
+import { collectEvidence } from './host/collect-evidence.ts';
+import type { Host, LookRequest } from './host/host.ts';
 import { type Diagnosis, diagnoseEvidence } from './verdict/diagnosis.ts';
 
 /** Who wants to know as things become known; every output format is one of these. */
@@ -48,23 +49,6 @@ export async function diagnoseHost(
   const diagnosis = diagnoseEvidence(evidence, flags);
   observer.end?.(diagnosis);
   return diagnosis;
-}
-
-/** Waits for a whole look. */
-export async function collectEvidence(look: LookInProgress, policy: Policy): Promise<Evidence> {
-  return {
-    schemaVersion: 1,
-    host: await look.host,
-    instance: await look.instance,
-    port: await look.port,
-    policy,
-    config: await look.config,
-    sockets: await look.sockets,
-    processes: await look.processes,
-    service: await look.service,
-    apiLog: await look.apiLog,
-    answer: await look.answer,
-  };
 }
 
 type Sections = { readonly [S in Section]: Promise<Evidence[S]> };

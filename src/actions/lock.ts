@@ -13,7 +13,7 @@ import { parseEffectiveUid, parseProcessStat } from '../evidence/proc-text.ts';
 import { isoMoment } from '../findings/wording.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
 import { errorCode, tryReadKernelFile, tryReadLink } from '../host/local/proc-files.ts';
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import { describeWho, readWho } from './who.ts';
 
 /**

@@ -2,14 +2,13 @@
  * Carries out a plan one confirmed step at a time. Every step is checked against a fresh look
  * before it acts and against another after it: neither the plan nor an exit code is trusted.
  */
-import { collectEvidence } from '../diagnose.ts';
+
 import { TriageError } from '../errors.ts';
 import type { Policy, ProcessIdentity } from '../evidence/evidence.ts';
 import { type CastProcess, castRoster } from '../findings/roster.ts';
 import { count, describeDuration } from '../findings/wording.ts';
+import { collectEvidence } from '../host/collect-evidence.ts';
 import type { CommandOutcome, Host, HostActions, KillOutcome, LookRequest } from '../host/host.ts';
-import { commandLine } from '../output/shell-words.ts';
-import { stripControl } from '../output/untrusted.ts';
 import {
   changesHost,
   type KillStep,
@@ -19,6 +18,8 @@ import {
   type PlanStep,
 } from '../plan/plan.ts';
 import type { ServiceManager } from '../plan/service-manager.ts';
+import { commandLine } from '../shell-words.ts';
+import { stripControl } from '../untrusted.ts';
 import { type Diagnosis, diagnoseEvidence } from '../verdict/diagnosis.ts';
 
 /** How a step ended. `refused`: a guard said no. `not-started`: the sequence ended before it. */

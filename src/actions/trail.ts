@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import type { HostFacts, ProcessIdentity } from '../evidence/evidence.ts';
 import { isoMoment } from '../findings/wording.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
-import { redactArgv, redactSecrets, stripControl } from '../output/untrusted.ts';
+import { redactArgv, redactSecrets, stripControl } from '../untrusted.ts';
 import { removeOldIncidents } from './retention.ts';
 import type { ActionTrail, JournalEntry } from './run-plan.ts';
 import {

@@ -1,6 +1,6 @@
 /** Work on many hosts: so many at once, none in the way of another. */
 import { ExitCode, TriageError } from '../errors.ts';
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 
 /**
  * Does the work for each, in their order, at most `atOnce` at a time.

@@ -2,7 +2,7 @@
 import { ExitCode, TriageError } from '../errors.ts';
 import type { Policy } from '../evidence/evidence.ts';
 import type { LookRequest } from '../host/host.ts';
-import { quoteForShell } from '../output/shell-words.ts';
+import { quoteForShell } from '../shell-words.ts';
 import { parseDuration, parseTimeout } from './duration.ts';
 import { loadSettings, type Settings } from './settings.ts';
 

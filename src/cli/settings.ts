@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ExitCode, TriageError } from '../errors.ts';
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import { parseDuration, parseTimeout } from './duration.ts';
 
 /** Read where `--config` is not given, if it is there. */

@@ -1,4 +1,4 @@
-import { redactSecrets, stripControl } from '../output/untrusted.ts';
+import { redactSecrets, stripControl } from '../untrusted.ts';
 import {
   type BindFailure,
   isBelowError,

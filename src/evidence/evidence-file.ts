@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { ExitCode, TriageError } from '../errors.ts';
-import { redactArgv, stripControl } from '../output/untrusted.ts';
-import { type Evidence, MAX_EVENT_TIMES, seen } from './evidence.ts';
+import { redactArgv, stripControl } from '../untrusted.ts';
+import { type Evidence, MAX_EVENT_TIMES, seen, TCP_STATES } from './evidence.ts';
 
 const FORMAT = 'salt-triage-evidence';
 const SCHEMA_VERSION = 1;
@@ -39,20 +39,7 @@ function look<T extends v.GenericSchema>(value: T) {
   return v.variant('seen', [v.strictObject({ seen: v.literal(true), value }), blindLook]);
 }
 
-const tcpState = v.picklist([
-  'ESTABLISHED',
-  'SYN_SENT',
-  'SYN_RECV',
-  'FIN_WAIT1',
-  'FIN_WAIT2',
-  'TIME_WAIT',
-  'CLOSE',
-  'CLOSE_WAIT',
-  'LAST_ACK',
-  'LISTEN',
-  'CLOSING',
-  'NEW_SYN_RECV',
-]);
+const tcpState = v.picklist(TCP_STATES);
 
 const peers = list(
   v.strictObject({

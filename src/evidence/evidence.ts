@@ -79,19 +79,23 @@ export interface SaltConfigFacts {
   readonly pidFile: string | null;
 }
 
-export type TcpState =
-  | 'ESTABLISHED'
-  | 'SYN_SENT'
-  | 'SYN_RECV'
-  | 'FIN_WAIT1'
-  | 'FIN_WAIT2'
-  | 'TIME_WAIT'
-  | 'CLOSE'
-  | 'CLOSE_WAIT'
-  | 'LAST_ACK'
-  | 'LISTEN'
-  | 'CLOSING'
-  | 'NEW_SYN_RECV';
+/** In the order of their numbers, from 1 on (include/net/tcp_states.h). */
+export const TCP_STATES = [
+  'ESTABLISHED',
+  'SYN_SENT',
+  'SYN_RECV',
+  'FIN_WAIT1',
+  'FIN_WAIT2',
+  'TIME_WAIT',
+  'CLOSE',
+  'CLOSE_WAIT',
+  'LAST_ACK',
+  'LISTEN',
+  'CLOSING',
+  'NEW_SYN_RECV',
+] as const;
+
+export type TcpState = (typeof TCP_STATES)[number];
 
 /** One listening socket on the port. */
 export interface Listener {
@@ -111,7 +115,10 @@ export interface PeerSockets {
   readonly state: TcpState;
   /** With an inode: accepted, so some process has the fd. */
   readonly accepted: number;
-  /** Inode 0: still in the accept queue, owned by no process (salt-facts §7). */
+  /**
+   * Inode 0: owned by no process. In CLOSE_WAIT and ESTABLISHED that is the accept queue
+   * (salt-facts §7); TIME_WAIT and FIN_WAIT2 have outlived their owner.
+   */
   readonly unaccepted: number;
   /** Sum of `rx_queue`: bytes that arrived and were not read. */
   readonly unreadBytes: number;

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import { blind, type Look, type PortChoice, type SaltConfigFacts, seen } from './evidence.ts';
 
 /**

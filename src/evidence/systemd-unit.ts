@@ -1,4 +1,4 @@
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import { blind, type Look, type SystemdUnitFacts, seen } from './evidence.ts';
 
 /** What `systemctl show` is asked for. */

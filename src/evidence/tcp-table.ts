@@ -1,21 +1,10 @@
-import type { Listener, PeerSockets, SocketFacts, TcpState } from './evidence.ts';
-
-/** States by their number in the `st` column (include/net/tcp_states.h). */
-const STATES: readonly (TcpState | undefined)[] = [
-  undefined,
-  'ESTABLISHED',
-  'SYN_SENT',
-  'SYN_RECV',
-  'FIN_WAIT1',
-  'FIN_WAIT2',
-  'TIME_WAIT',
-  'CLOSE',
-  'CLOSE_WAIT',
-  'LAST_ACK',
-  'LISTEN',
-  'CLOSING',
-  'NEW_SYN_RECV',
-];
+import {
+  type Listener,
+  type PeerSockets,
+  type SocketFacts,
+  TCP_STATES,
+  type TcpState,
+} from './evidence.ts';
 
 /** The `st` column of a socket that listens. */
 const LISTENS = ' 0A ';
@@ -100,7 +89,7 @@ export class TcpTableReader {
     row: { readonly family: 'ipv4' | 'ipv6'; readonly state: string; readonly peer: string },
     counts: Pick<PeerSockets, 'accepted' | 'unaccepted' | 'unreadBytes'>,
   ): void {
-    const state = STATES[Number.parseInt(row.state, 16)];
+    const state = TCP_STATES[Number.parseInt(row.state, 16) - 1];
     const address = parseAddress(row.peer, row.family);
     const sound = Object.values(counts).every((count) => Number.isSafeInteger(count) && count >= 0);
     if (state === undefined || address === null || !sound) this.#malformed += 1;
@@ -123,7 +112,7 @@ export class TcpTableReader {
     const [, local = '', remote = '', stateHex = '', queues = '', , , uidText = ''] = fields;
     const inodeText = fields[9] ?? '';
     if (!local.endsWith(`:${this.#portHex}`)) return;
-    const state = STATES[Number.parseInt(stateHex, 16)];
+    const state = TCP_STATES[Number.parseInt(stateHex, 16) - 1];
     const receive = Number.parseInt(queues.slice(queues.indexOf(':') + 1), 16);
     const inode = Number(inodeText);
     const uid = Number(uidText);

@@ -1,5 +1,5 @@
 import type { AnswerFacts, Evidence } from '../evidence/evidence.ts';
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import type { Check, Finding, StepStatus } from './finding.ts';
 import { describeDuration } from './wording.ts';
 

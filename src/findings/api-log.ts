@@ -1,5 +1,5 @@
 import type { ApiLogFacts, Evidence, HostFacts, LogSource } from '../evidence/evidence.ts';
-import { redactSecrets, stripControl } from '../output/untrusted.ts';
+import { redactSecrets, stripControl } from '../untrusted.ts';
 import type { Check, Finding, StepStatus } from './finding.ts';
 import { castRoster, type Roster } from './roster.ts';
 import {

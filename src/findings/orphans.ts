@@ -1,5 +1,5 @@
 import type { Evidence, HostFacts } from '../evidence/evidence.ts';
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import type { Check, Finding } from './finding.ts';
 import { type ProcessEntry, processEntry } from './process-entry.ts';
 import { type CastProcess, castRoster, isDead } from './roster.ts';

@@ -1,6 +1,6 @@
 import type { Evidence, Listener, ProcessFacts } from '../evidence/evidence.ts';
 import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import type { Check, Finding } from './finding.ts';
 import { type ProcessEntry, processEntry } from './process-entry.ts';
 import { type CastProcess, castRoster, type Roster } from './roster.ts';

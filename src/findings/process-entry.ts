@@ -1,5 +1,5 @@
 import type { ProcessFacts } from '../evidence/evidence.ts';
-import { redactArgv, stripControl } from '../output/untrusted.ts';
+import { redactArgv, stripControl } from '../untrusted.ts';
 
 /** A process as the JSON evidence shows it. */
 export interface ProcessEntry {

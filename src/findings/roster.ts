@@ -17,7 +17,7 @@ import {
   type SaltApiArgv,
   withEnvironment,
 } from '../evidence/salt-api-argv.ts';
-import { stripControl } from '../output/untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import { describeDuration, startedAt } from './wording.ts';
 
 /**

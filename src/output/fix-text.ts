@@ -1,9 +1,9 @@
 import type { FixObserver, StepOutcome } from '../actions/run-plan.ts';
 import type { KillStep, Plan, PlanStep } from '../plan/plan.ts';
 import type { ServiceManager } from '../plan/service-manager.ts';
+import { commandLine } from '../shell-words.ts';
+import { stripControl } from '../untrusted.ts';
 import { type Screen, wrap } from './screen.ts';
-import { commandLine } from './shell-words.ts';
-import { stripControl } from './untrusted.ts';
 
 const INDENT = 6;
 

@@ -1,7 +1,7 @@
 import type { TriageError } from '../errors.ts';
 import { isoMoment } from '../findings/wording.ts';
+import { stripControl } from '../untrusted.ts';
 import type { Diagnosis } from '../verdict/diagnosis.ts';
-import { stripControl } from './untrusted.ts';
 
 /** Raised whenever a field changes its meaning or goes away; new fields don't raise it. */
 export const JSON_SCHEMA_VERSION = 1;

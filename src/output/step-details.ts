@@ -1,7 +1,7 @@
 import type { PlanStep } from '../plan/plan.ts';
+import { redactSecrets, stripControl } from '../untrusted.ts';
 import type { Diagnosis } from '../verdict/diagnosis.ts';
 import { stepFacts } from './fix-text.ts';
-import { redactSecrets, stripControl } from './untrusted.ts';
 
 const MOST_LINES = 60;
 const MOST_ENTRIES = 12;

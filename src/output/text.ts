@@ -3,10 +3,10 @@ import type { Step } from '../findings/checks.ts';
 import type { StepStatus } from '../findings/finding.ts';
 import { describePortOrigin } from '../findings/port-holder.ts';
 import { describeMoment } from '../findings/wording.ts';
+import { stripControl } from '../untrusted.ts';
 import type { Diagnosis } from '../verdict/diagnosis.ts';
 import type { Verdict, VerdictCode } from '../verdict/verdict.ts';
 import { type Screen, wrap } from './screen.ts';
-import { stripControl } from './untrusted.ts';
 
 const INDENT = 16;
 const LABEL = 9;

@@ -10,7 +10,7 @@ import {
   startedAt,
 } from '../findings/wording.ts';
 import type { KillTarget } from '../host/host.ts';
-import { redactArgv, stripControl } from '../output/untrusted.ts';
+import { redactArgv, stripControl } from '../untrusted.ts';
 import type { Diagnosis } from '../verdict/diagnosis.ts';
 import type { VerdictCode } from '../verdict/verdict.ts';
 import type { ServiceManager } from './service-manager.ts';

@@ -2,7 +2,7 @@
 import type { Evidence } from '../evidence/evidence.ts';
 import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
 import type { Findings } from '../findings/checks.ts';
-import { quoteForShell } from '../output/shell-words.ts';
+import { quoteForShell } from '../shell-words.ts';
 import type { Verdict, VerdictCode } from './verdict.ts';
 
 interface Reasons {

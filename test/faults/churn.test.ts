@@ -8,8 +8,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface, type Interface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { collectEvidence } from '../../src/diagnose.ts';
 import type { Evidence } from '../../src/evidence/evidence.ts';
+import { collectEvidence } from '../../src/host/collect-evidence.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
 import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
 import {

@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { collectEvidence } from '../../src/diagnose.ts';
 import type { Evidence } from '../../src/evidence/evidence.ts';
+import { collectEvidence } from '../../src/host/collect-evidence.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
 import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
 import { runCli } from '../cli/run.ts';

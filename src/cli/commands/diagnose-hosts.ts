@@ -5,7 +5,7 @@ import type { SshConnection } from '../../host/ssh/ssh-connection.ts';
 import { SshHost } from '../../host/ssh/ssh-host.ts';
 import { jsonDiagnosis, jsonHostError } from '../../output/json.ts';
 import { type Screen, screenOn } from '../../output/screen.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 import type { Diagnosis } from '../../verdict/diagnosis.ts';
 import { VERDICT_CODES, type VerdictCode, verdictExitCode } from '../../verdict/verdict.ts';
 import { hostError, hostsAtOnce, worstOf } from '../hosts-at-once.ts';

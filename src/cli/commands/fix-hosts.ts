@@ -4,7 +4,7 @@ import type { SshConnection } from '../../host/ssh/ssh-connection.ts';
 import { SshHost } from '../../host/ssh/ssh-host.ts';
 import { jsonHostError } from '../../output/json.ts';
 import { type Screen, screenOn, wrap } from '../../output/screen.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 import type { FixFlags, FixOptions } from '../fix-options.ts';
 import { hostError, hostsAtOnce, worstOf } from '../hosts-at-once.ts';
 import { listenForInterrupts } from '../interrupts.ts';

@@ -10,7 +10,7 @@ import { ExitCode, TriageError } from '../../errors.ts';
 import { describeDuration } from '../../findings/wording.ts';
 import { JSON_SCHEMA_VERSION } from '../../output/json.ts';
 import { type Screen, screenOn, wrap } from '../../output/screen.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 import { loadSettings } from '../settings.ts';
 
 export interface HistoryFlags {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { AnswerFacts } from '../../evidence/evidence.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 
 /** What to ask, and where. */
 export interface AnswerRequest {

@@ -13,7 +13,7 @@ import {
   type Look,
   seen,
 } from '../../evidence/evidence.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
 
 /** Bytes of one read; two buffers of this size make up most of the memory that a scan takes. */

@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
-import { type KillMoment, refuseToKill } from '../../actions/guard.ts';
 import type { NamespaceRelation } from '../../evidence/evidence.ts';
 import { type ProcessStat, parseCommandLine, parseProcessStat } from '../../evidence/proc-text.ts';
-import { redactArgv, stripControl } from '../../output/untrusted.ts';
+import { redactArgv, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
+import { type KillMoment, refuseToKill } from '../kill-guard.ts';
 import { isOnPath } from './on-path.ts';
 import {
   errorCode,
@@ -174,10 +174,12 @@ function readMoment(
  * number where the process is in the namespace of this /proc (proc_pid_status(5)).
  */
 function readPidNamespace(pid: number): NamespaceRelation {
+  // In the /proc of another PID namespace a pid means another process than to kill(2).
+  if (tryReadLink('/proc/self') !== String(process.pid)) return 'unseen';
   const [ours, theirs] = [tryReadLink('/proc/self/ns/pid'), tryReadLink(`/proc/${pid}/ns/pid`)];
   if (ours !== null && theirs !== null) return ours === theirs ? 'ours' : 'other';
   const nested = /^NSpid:((?:\s+\d+)+)$/m.exec(tryReadKernelFile(`/proc/${pid}/status`) ?? '');
-  if (nested === null || tryReadLink('/proc/self') !== String(process.pid)) return 'unseen';
+  if (nested === null) return 'unseen';
   return (nested[1] ?? '').trim().split(/\s+/).length === 1 ? 'ours' : 'other';
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { redactSecrets, stripControl } from '../../output/untrusted.ts';
+import { redactSecrets, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome } from '../host.ts';
 import { errorCode } from './proc-files.ts';
 

@@ -10,7 +10,7 @@ import {
   seen,
 } from '../../evidence/evidence.ts';
 import { parseSystemctlShow, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 import { mayNameFiles } from '../choices.ts';
 import { isOnPath } from './on-path.ts';
 

@@ -43,7 +43,7 @@ import {
 } from '../../evidence/salt-config.ts';
 import { parseSystemctlShow } from '../../evidence/systemd-unit.ts';
 import { TcpTableReader } from '../../evidence/tcp-table.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../choices.ts';
 import type { LookRequest } from '../host.ts';
 

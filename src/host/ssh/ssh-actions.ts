@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { refuseToKill } from '../../actions/guard.ts';
-import { redactSecrets, stripControl } from '../../output/untrusted.ts';
+import { redactSecrets, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
+import { refuseTarget } from '../kill-guard.ts';
 import {
   actionMarks,
   commandEndScript,
@@ -29,14 +29,7 @@ export class SshActions implements HostActions {
 
   async kill(target: KillTarget, timeoutMs: number): Promise<KillOutcome> {
     // What needs no look is refused here; the rest is checked there, right before the signal.
-    const refusal = refuseToKill(target, {
-      startTicks: target.identity.startTicks,
-      bootId: target.identity.bootId,
-      argv: target.argv,
-      pidNamespace: 'ours',
-      self: 0,
-      ancestors: [],
-    });
+    const refusal = refuseTarget(target);
     if (refusal !== null) return { kind: 'refused', why: refusal };
     const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
     const script = (nonce: string) => killScript(target, nonce, seconds);

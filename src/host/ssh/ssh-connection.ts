@@ -7,7 +7,7 @@ import { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endWithThisProcess } from '../../end-with-this-process.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 import { ConnectionFailure, sshFailure } from './ssh-failure.ts';
 
 /** Where to log in; what is unset is left to the user's ssh configuration. */

@@ -1,6 +1,6 @@
 /** Why ssh did not do it, told from what it wrote and the code it ended with (ssh(1)). Pure. */
 import { ExitCode, TriageError } from '../../errors.ts';
-import { stripControl } from '../../output/untrusted.ts';
+import { stripControl } from '../../untrusted.ts';
 
 /** How one run of ssh ended. */
 export interface SshEnd {

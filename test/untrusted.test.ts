@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { redactArgv, redactSecrets, stripControl } from '../../src/output/untrusted.ts';
+import { redactArgv, redactSecrets, stripControl } from '../src/untrusted.ts';
 
 test('secrets are masked, however they are written', () => {
   const table = [

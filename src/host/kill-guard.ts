@@ -1,7 +1,7 @@
 /** The last word before a SIGKILL. Pure, so that every guard can be tested by itself. */
 import type { NamespaceRelation } from '../evidence/evidence.ts';
 import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
-import type { KillTarget } from '../host/host.ts';
+import type { KillTarget } from './host.ts';
 
 /** What the host says of a pid, and of us, in the moment of the signal. */
 export interface KillMoment {
@@ -16,6 +16,14 @@ export interface KillMoment {
   readonly ancestors: readonly number[];
 }
 
+/** Why a target is none, whatever runs now; null where nothing speaks against it. */
+export function refuseTarget({ identity, argv }: KillTarget): string | null {
+  const { pid } = identity;
+  // kill(2): 0 is our own process group, -1 is everything, other negatives are groups.
+  if (!Number.isSafeInteger(pid) || pid <= 1) return `pid ${pid} is never killed`;
+  return readSaltApiArgv(argv) === null ? `${pid} was no salt-api when the plan was made` : null;
+}
+
 /**
  * Why a process must not get SIGKILL, or null where nothing speaks against it.
  * @param target what the plan names
@@ -23,8 +31,8 @@ export interface KillMoment {
  */
 export function refuseToKill(target: KillTarget, now: KillMoment): string | null {
   const { pid, startTicks, bootId } = target.identity;
-  // kill(2): 0 is our own process group, -1 is everything, other negatives are groups.
-  if (!Number.isSafeInteger(pid) || pid <= 1) return `pid ${pid} is never killed`;
+  const why = refuseTarget(target);
+  if (why !== null) return why;
   if (pid === now.self) return `${pid} is salt-triage itself`;
   if (now.ancestors.includes(pid)) return `${pid} is what started salt-triage`;
   if (bootId === '' || now.bootId !== bootId) {

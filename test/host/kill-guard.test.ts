@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type KillMoment, refuseToKill } from '../../src/actions/guard.ts';
 import type { KillTarget } from '../../src/host/host.ts';
+import { type KillMoment, refuseToKill } from '../../src/host/kill-guard.ts';
 
 const target: KillTarget = {
   identity: { pid: 17502, startTicks: 4_711, bootId: 'a-boot' },
