@@ -29,6 +29,10 @@ export function personAtTerminal(
     async ask(step) {
       if (!explained) process.stderr.write('    y yes, s or Enter skip, d details, a abort\n');
       explained = true;
+      if (!(await discardTypeAhead())) {
+        process.stderr.write('salt-triage: input that nobody types is no consent: use --yes\n');
+        return 'abort';
+      }
       for (;;) {
         const answer = await expand(`${step.title}?`, signal);
         if (answer !== 'details') return answer;
@@ -93,10 +97,6 @@ export async function askYesNo(message: string): Promise<boolean> {
 
 async function expand(message: string, signal: AbortSignal): Promise<Answer | 'details'> {
   const { createPromptModule } = (await import('inquirer')).default;
-  if (!(await discardTypeAhead())) {
-    process.stderr.write('salt-triage: input that nobody types is no consent: use --yes\n');
-    return 'abort';
-  }
   const prompt = createPromptModule({ output: process.stderr, signal });
   const hungUp = gone(signal);
   try {

@@ -33,7 +33,7 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     for _ in range(5):
         if os.fork() == 0:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            time.sleep(0.002 * (forks % 50))
+            time.sleep(0.01 * (forks % 50))
             os._exit(0)
         forks += 1
         alive += 1
@@ -43,7 +43,7 @@ while not select.select([sys.stdin], [], [], 0)[0]:
         client.close()
         accepted.close()
         connections += 1
-    while alive > 60:
+    while alive > 120:
         os.wait()
         alive -= 1
 print(forks, connections, flush=True)

@@ -152,13 +152,13 @@ describe('fix through other service managers', () => {
     assert.ok(!isAlive(Number(readFileSync(pidFile, 'utf8'))));
   });
 
-  it('says that a command is not there', async (t) => {
+  it('says that a command is not there before anything is changed', async (t) => {
     const staged = await stage(t, 'orphan');
     const options = ['--start-cmd', '/nonexistent/rc.salt start', '--wait', '500ms'];
-    const { code, document } = await fix([...staged.target, ...options]);
-    assert.equal(code, 1);
-    const failed = document.steps.find(({ kind }) => kind === 'start');
-    assert.match(failed?.detail ?? '', /could not be started: ENOENT/);
+    const ran = await runCli(['fix', '--yes', ...staged.target, ...options]);
+    assert.equal(ran.code, 2);
+    assert.match(ran.stderr, /\/nonexistent\/rc\.salt can't be run.*\n.*nothing was done/);
+    assert.ok(isAlive(staged.orphanPid));
   });
 
   it('kills without a stop command only what the plan has named', async (t) => {

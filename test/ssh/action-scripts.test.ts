@@ -12,7 +12,7 @@ import { commandScript, killScript, programScript } from '../../src/host/ssh/act
 import { isAlive, until } from '../fix/staged.ts';
 
 const SHELLS = [['dash'], ['bash', '--posix'], ['busybox', 'sh']].filter(
-  ([program = '']) => spawnSync(program, ['-c', 'true']).status === 0,
+  ([program = '', ...args]) => spawnSync(program, [...args, '-c', 'true']).status === 0,
 );
 const BOOT = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 
