@@ -102,7 +102,7 @@ function command(text: string | undefined, option: string): readonly string[] | 
   if (words.length > 0 && text.slice(end).trim() === '') return words;
   throw new TriageError(
     `${option} ${JSON.stringify(text)} is no command`,
-    `Example: ${option} 'supervisorctl start salt-api'; it is run without a shell.`,
+    `Example: ${option} 'supervisorctl ${option === '--stop-cmd' ? 'stop' : 'start'} salt-api'; it is run without a shell.`,
     ExitCode.usage,
   );
 }

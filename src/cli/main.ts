@@ -12,9 +12,10 @@ const VERSION = typeof SALT_TRIAGE_VERSION === 'string' ? SALT_TRIAGE_VERSION : 
 
 const EXIT_CODES = `
 Exit codes:
-  0 healthy, degraded, recovered   1 incident, still broken   2 usage or configuration
-  3 could not determine            4 declined or needs --yes  5 refused for safety
-  75 another fix is running        77 not permitted           130 interrupted`;
+   0 healthy, degraded, recovered    4 declined or needs --yes
+   1 incident, still broken          5 refused for safety
+   2 usage or configuration         75 another fix is running
+   3 could not determine            77 not permitted     130 interrupted`;
 
 /** Options that say what to look at, the same for every command that looks. */
 function addLookOptions(command: Command): Command {
@@ -57,6 +58,7 @@ async function program(): Promise<Command> {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text) })
     .showSuggestionAfterError()
+    .showHelpAfterError('  Add --help for what there is.')
     .addHelpText('after', EXIT_CODES);
   addSshOptions(addLookOptions(root.command('diagnose')))
     .description(

@@ -1,5 +1,7 @@
 /** The options that name other hosts; apart from what they need, so that they cost nothing. */
 
+import { ExitCode, TriageError } from '../errors.ts';
+
 /** What commander hands over for the options that name other hosts. */
 export interface SshFlags {
   readonly host?: readonly string[];
@@ -8,6 +10,16 @@ export interface SshFlags {
   readonly concurrency?: string;
   readonly sudo?: boolean;
   readonly connectTimeout?: string;
+}
+
+/** @throws TriageError (usage) for `--sudo` where there is no host to use it on */
+export function refuseLoneSudo({ sudo }: SshFlags): void {
+  if (sudo !== true) return;
+  throw new TriageError(
+    '--sudo is for a host behind ssh, and none is named',
+    'Give --host HOST, or run salt-triage itself with sudo.',
+    ExitCode.usage,
+  );
 }
 
 /** True where the command line means other hosts than this one. */

@@ -9,6 +9,7 @@ import { endWithThisProcess } from '../end-with-this-process.ts';
 import { ExitCode, TriageError } from '../errors.ts';
 import type { SocketFacts } from '../evidence/evidence.ts';
 import { TcpTableReader } from '../evidence/tcp-table.ts';
+import { describeDuration } from '../findings/wording.ts';
 import { SALT_API_SCRIPT, SERVICE_SCRIPT } from './scripts.ts';
 import { endStaged, killStaged, stagedProcess, stagedProcesses } from './staged-processes.ts';
 
@@ -89,7 +90,7 @@ export async function stageIncident(options: StageOptions = {}): Promise<StagedI
   const keepForMs = options.keepForMs ?? DEFAULT_KEEP_MS;
   if (!(keepForMs > 0 && keepForMs <= MAX_KEEP_MS)) {
     throw new TriageError(
-      `a drill can't be kept for ${keepForMs} ms`,
+      `a drill can't be kept for ${describeDuration(keepForMs)}`,
       'give it up to 24 hours',
       ExitCode.usage,
     );
@@ -173,7 +174,7 @@ async function usablePort(wanted: number | undefined): Promise<number> {
         new TriageError(
           `a drill can't use port ${wanted}: ${error.message}`,
           'give another --port, or none for a free one',
-          ExitCode.busy,
+          ExitCode.usage,
           { cause: error },
         ),
       );

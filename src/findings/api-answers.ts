@@ -31,7 +31,10 @@ function describe(answer: AnswerFacts): [StepStatus, string] {
       return [answer.status >= 500 ? 'warn' : 'pass', text];
     }
     case 'no-reply':
-      return ['fail', `connected, no reply within ${describeDuration(answer.afterMs)}`];
+      return [
+        'fail',
+        `connected, no reply within ${describeDuration(answer.afterMs)}${answer.tls ? ' (over TLS)' : ''}`,
+      ];
     case 'no-connection':
       return [
         'fail',

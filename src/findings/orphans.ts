@@ -62,12 +62,13 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<OrphansEvidence> {
     const why = hidden
       ? '/proc is mounted with hidepid'
       : `${count(deniedArgv, 'command line')} could not be read`;
-    const summary = `can't tell: ${why}; run as root`;
+    const summary = `can't tell: ${why}${host.uid === 0 ? '' : '; run as root'}`;
     return { status: 'unknown', summary, details, evidence: entries };
   }
   if (unclear.length > 0) {
     const pids = unclear.map(({ facts }) => facts.pid).join(', ');
-    const summary = `salt-api ${pids} has no salt-api parent, but nothing proves an orphan`;
+    const has = unclear.length === 1 ? 'has' : 'have';
+    const summary = `salt-api ${pids} ${has} no salt-api parent, but nothing proves an orphan`;
     return { status: 'warn', summary, details, evidence: entries };
   }
   const blind = cast.filter(({ facts }) => facts.fds === 'denied');

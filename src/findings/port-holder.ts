@@ -99,7 +99,7 @@ const STATUS = {
 /** Where the port number came from, in words. */
 export function describePortOrigin(port: Evidence['port']): string {
   const { origin } = port;
-  if (origin.kind === 'option') return 'from --port';
+  if (origin.kind === 'option') return 'as asked, by --port or the settings';
   if (origin.kind === 'config') return `${origin.key} in ${stripControl(origin.file)}`;
   return `default: ${stripControl(origin.why)}`;
 }

@@ -14,8 +14,15 @@ const LABEL = 9;
 /** `-q` the verdict line alone, `-v` everything that was seen. */
 export type Verbosity = 'quiet' | 'normal' | 'verbose';
 
-/** A diagnosis as text, printed step by step. */
-export function textReport(screen: Screen, verbosity: Verbosity): DiagnosisObserver {
+/**
+ * A diagnosis as text, printed step by step.
+ * @param recordedIn the file that is judged in place of a host
+ */
+export function textReport(
+  screen: Screen,
+  verbosity: Verbosity,
+  recordedIn?: string,
+): DiagnosisObserver {
   if (verbosity === 'quiet') {
     return { end: ({ verdict }) => screen.write(`${verdict.code}: ${verdict.summary}\n`) };
   }
@@ -32,6 +39,10 @@ export function textReport(screen: Screen, verbosity: Verbosity): DiagnosisObser
       const gap = Math.max(2, screen.columns - left.length - right.length);
       const fits = left.length + right.length + 2 <= screen.columns;
       screen.write(`${chalk.bold(left)}${fits ? ' '.repeat(gap) : '\n'}${chalk.dim(right)}\n`);
+      if (recordedIn !== undefined) {
+        const text = `as recorded in ${stripControl(recordedIn)}: no host was looked at now`;
+        screen.write(`${chalk.yellow(wrap(text, screen.columns, 2))}\n`);
+      }
       if (port.origin.kind !== 'option') {
         screen.write(`${chalk.dim(wrap(`port ${describePortOrigin(port)}`, screen.columns, 2))}\n`);
       }

@@ -10,7 +10,7 @@ import { textReport, type Verbosity } from '../../output/text.ts';
 import type { Diagnosis } from '../../verdict/diagnosis.ts';
 import { isMendable, verdictExitCode } from '../../verdict/verdict.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
-import { namesOtherHosts, type SshFlags } from '../ssh-flags.ts';
+import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
 
 export interface DiagnoseFlags extends LookFlags, SshFlags {
   readonly json?: boolean;
@@ -29,9 +29,13 @@ export interface DiagnoseFlags extends LookFlags, SshFlags {
 export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
   const options = await resolveLookOptions(flags);
   if (namesOtherHosts(flags)) return diagnoseOthers(flags, options);
+  refuseLoneSudo(flags);
   const { host, policy } = await chooseHost(flags, options);
   // A look changes nothing, so there is nothing to finish; by default the code would be a signal.
-  const onInterrupt = () => process.exit(ExitCode.interrupted);
+  const onInterrupt = () => {
+    if (process.stderr.isTTY) process.stderr.write('\n');
+    process.exit(ExitCode.interrupted);
+  };
   process.once('SIGINT', onInterrupt);
   const diagnosis = await diagnoseHost(
     host,
@@ -110,7 +114,8 @@ async function offerFix(
 function chooseReport(flags: DiagnoseFlags): DiagnosisObserver {
   if (flags.json) return {};
   const verbosity: Verbosity = flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal';
-  return textReport(screenOn(process.stdout, flags.color), verbosity);
+  const recordedIn = flags.from === '-' ? 'standard input' : flags.from;
+  return textReport(screenOn(process.stdout, flags.color), verbosity, recordedIn);
 }
 
 async function chooseHost(

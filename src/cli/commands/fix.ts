@@ -26,7 +26,7 @@ import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
 import { type Interrupts, listenForInterrupts } from '../interrupts.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
-import { namesOtherHosts, type SshFlags } from '../ssh-flags.ts';
+import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
 
 /** Between two looks at a salt-api on its way up, ms. */
 const LOOK_AGAIN_MS = 1_000;
@@ -63,6 +63,7 @@ export async function fixCommand(flags: LookFlags & FixFlags & SshFlags): Promis
     const { fixOtherHosts } = await import('./fix-hosts.ts');
     return fixOtherHosts(look, options, flags);
   }
+  refuseLoneSudo(flags);
   const { LocalHost } = await import('../../host/local/local-host.ts');
   const { LocalActions } = await import('../../host/local/local-actions.ts');
   const local = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
@@ -290,7 +291,9 @@ function closing(screen: Screen, result: FixResult, place: string): string {
   );
   const head = result.recovered
     ? chalk.green(orphansOnly ? 'Done: no orphan is left.' : 'Recovered: the API serves again.')
-    : chalk.red(`Not recovered (${result.ended}).`);
+    : chalk.red(
+        result.ended === 'completed' ? 'Not recovered.' : `Not recovered (${result.ended}).`,
+      );
   const lines = ['', head];
   if (!result.recovered) {
     lines.push(wrap(`Done: ${done.join(', ') || 'nothing'}.`, columns, 2));

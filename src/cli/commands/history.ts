@@ -156,7 +156,8 @@ function describeLine(line: IncidentRecord['journal'][number]): string {
   const words = [
     action,
     ...(identity === undefined ? [] : [`start tick ${identity.startTicks}`]),
-    ...(command === undefined ? [] : [`$ ${command.join(' ')}`]),
+    // Of a kill it is the command line of what was killed.
+    ...(command === undefined ? [] : [`${identity ? 'of' : '$'} ${command.join(' ')}`]),
     ...(answer === undefined ? [] : [`answer: ${answer}`]),
     ...(result === undefined ? [] : [result]),
     ...(durationMs === undefined ? [] : [describeDuration(durationMs)]),
