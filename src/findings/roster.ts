@@ -54,7 +54,7 @@ type RosterEvidence = Pick<Evidence, 'host' | 'instance' | 'port' | 'processes' 
 /** A pid file's time and a process's start are compared through two clocks (btime is whole seconds). */
 const CLOCK_SLACK_MS = 3_000;
 /** How long a salt-api may take to be known as a daemon, by a child or by its pid file, ms. */
-export const STARTING_MS = 20_000;
+const STARTING_MS = 20_000;
 /** A server with its pool has dozens of threads; managers and job forks have a few. */
 const POOL_THREADS = 10;
 

@@ -3,7 +3,7 @@ import { ExitCode } from '../errors.ts';
 import type { Evidence, ProcessFacts } from '../evidence/evidence.ts';
 import type { Findings } from '../findings/checks.ts';
 import type { StepStatus } from '../findings/finding.ts';
-import { castRoster, type Roster, STARTING_MS } from '../findings/roster.ts';
+import { castRoster, type Roster } from '../findings/roster.ts';
 import { count, describeDuration, startedAt } from '../findings/wording.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -20,6 +20,9 @@ export const VERDICT_CODES = [
 ] as const;
 
 export type VerdictCode = (typeof VERDICT_CODES)[number];
+
+/** How long a start may take: Salt's imports, and CherryPy's check of the port, 5 s up to 9. */
+export const COMING_UP_MS = 10_000;
 
 export interface Verdict {
   readonly code: VerdictCode;
@@ -292,7 +295,7 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
   if (child !== undefined) {
     // The daemon is older than a start takes, so this is not its first child.
     const age = ageOf(child.facts, evidence);
-    return age < STARTING_MS
+    return age < COMING_UP_MS
       ? {
           code: 'restart-loop',
           summary: `the daemon ${daemon.facts.pid} keeps restarting its child, ${child.facts.pid} ${describeDuration(age)} ago, and none listens on port ${port}`,
@@ -344,9 +347,10 @@ function doubtWhoIsMeant({ evidence, findings, roster }: Case): Conclusion | nul
     };
   }
   const root = ours.find(({ facts: one, role, under }) => {
-    return under === null && role !== 'orphan' && ageOf(one, evidence) < STARTING_MS;
+    return under === null && role !== 'orphan' && ageOf(one, evidence) < COMING_UP_MS;
   });
-  if (root !== undefined && !looping) {
+  // A child that has died already is more than a slow start.
+  if (root !== undefined && !looping && findings.orphans.evidence.zombies === 0) {
     return {
       code: 'unknown',
       summary: `salt-api ${root.facts.pid} started ${describeDuration(ageOf(root.facts, evidence))} ago and does not listen on port ${port} yet`,
@@ -362,7 +366,7 @@ export function isStartingUp({ evidence, findings }: Pick<Case, 'evidence' | 'fi
   if (findings['port-holder'].evidence.state !== 'free') return false;
   const ours = castRoster(evidence).cast.filter(({ role }) => role !== 'elsewhere');
   if (ours.some(({ servesInstead }) => servesInstead.length > 0)) return false;
-  return ours.some(({ facts, under }) => under === null && ageOf(facts, evidence) < STARTING_MS);
+  return ours.some(({ facts, under }) => under === null && ageOf(facts, evidence) < COMING_UP_MS);
 }
 
 function ageOf(facts: ProcessFacts, { host }: Pick<Evidence, 'host'>): number {

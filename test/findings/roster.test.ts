@@ -241,6 +241,15 @@ const CASES: readonly Case[] = [
     verdict: 'unknown',
   },
   {
+    name: 'a daemon seconds old whose first child has died already',
+    processes: [
+      manager({ age: 3 }),
+      saltApi({ pid: 102, ppid: 100, state: 'Z', argv: [], age: 2 }),
+    ],
+    roles: { 100: 'manager' },
+    verdict: 'restart-loop',
+  },
+  {
     name: 'a child seconds old under a daemon of an hour, nobody listening: not its first',
     processes: [manager(), child({ age: 2, listens: [], threads: 1 })],
     roles: { 100: 'manager', 101: 'child' },

@@ -10,7 +10,6 @@ import {
 import { diagnoseHost } from '../../diagnose.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import { writeEvidence } from '../../evidence/evidence-file.ts';
-import { STARTING_MS } from '../../findings/roster.ts';
 import type { Host, HostActions } from '../../host/host.ts';
 import { jsonFix } from '../../output/fix-json.ts';
 import { fixReport, planText } from '../../output/fix-text.ts';
@@ -21,7 +20,7 @@ import { chooseServiceManager, type ServiceManager } from '../../plan/service-ma
 import { commandLine } from '../../shell-words.ts';
 import { stripControl } from '../../untrusted.ts';
 import type { Diagnosis } from '../../verdict/diagnosis.ts';
-import { isStartingUp } from '../../verdict/verdict.ts';
+import { COMING_UP_MS, isStartingUp } from '../../verdict/verdict.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
 import { type Interrupts, listenForInterrupts } from '../interrupts.ts';
@@ -332,7 +331,7 @@ function lookAndShow({ host, shown, options }: Look): Promise<Diagnosis> {
  * judged is the host after it.
  */
 async function onceUp(look: Look, first: Diagnosis): Promise<Diagnosis> {
-  const deadline = performance.now() + STARTING_MS;
+  const deadline = performance.now() + COMING_UP_MS;
   let now = first;
   while (now.verdict.code === 'unknown' && isStartingUp(now) && performance.now() < deadline) {
     if (now === first) look.shown.write('\nIt gets some time to come up.\n');
