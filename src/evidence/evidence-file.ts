@@ -232,7 +232,12 @@ type FileEvidence = Frozen<v.InferOutput<typeof evidenceSchema>>;
  * made to be carried elsewhere: write it with mode 0600.
  */
 export function writeEvidence(evidence: Evidence): string {
-  const body = canonicalJson(withoutSecrets(evidence) satisfies FileEvidence);
+  return sealEvidence(withoutSecrets(evidence));
+}
+
+/** The text of a file with the digest of just this evidence, as it is. */
+export function sealEvidence(evidence: Evidence): string {
+  const body = canonicalJson(evidence satisfies FileEvidence);
   const head = JSON.stringify({
     format: FORMAT,
     schemaVersion: SCHEMA_VERSION,

@@ -19,9 +19,13 @@ export interface KillMoment {
 /** Why a target is none, whatever runs now; null where nothing speaks against it. */
 export function refuseTarget({ identity, argv }: KillTarget): string | null {
   const { pid } = identity;
-  // kill(2): 0 is our own process group, -1 is everything, other negatives are groups.
-  if (!Number.isSafeInteger(pid) || pid <= 1) return `pid ${pid} is never killed`;
+  if (isNobodys(pid)) return `pid ${pid} is never killed`;
   return readSaltApiArgv(argv) === null ? `${pid} was no salt-api when the plan was made` : null;
+}
+
+/** kill(2): 0 is our own process group, -1 is everything, other negatives are groups. */
+function isNobodys(pid: number): boolean {
+  return !Number.isSafeInteger(pid) || pid <= 1;
 }
 
 /**
@@ -31,8 +35,7 @@ export function refuseTarget({ identity, argv }: KillTarget): string | null {
  */
 export function refuseToKill(target: KillTarget, now: KillMoment): string | null {
   const { pid, startTicks, bootId } = target.identity;
-  const why = refuseTarget(target);
-  if (why !== null) return why;
+  if (isNobodys(pid)) return `pid ${pid} is never killed`;
   if (pid === now.self) return `${pid} is salt-triage itself`;
   if (now.ancestors.includes(pid)) return `${pid} is what started salt-triage`;
   if (bootId === '' || now.bootId !== bootId) {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ExitCode, TriageError } from '../../src/errors.ts';
-import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
+import { parseEvidence, sealEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
+import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
+import { evidenceOf, saltApi, UNTITLED } from '../findings/situation.ts';
 import { stageEvidence } from '../recorded/captures.ts';
 
 const evidence = stageEvidence('jammed/restarted');
@@ -24,7 +26,7 @@ function refused(input: string, exitCode: ExitCode, message: RegExp): void {
 function forged(change: (evidence: Record<string, unknown>) => void): string {
   const copy = structuredClone(evidence) as unknown as Record<string, unknown>;
   change(copy);
-  return writeEvidence(copy as unknown as typeof evidence);
+  return sealEvidence(copy as unknown as typeof evidence);
 }
 
 test('what was written is read back', () => {
@@ -101,4 +103,13 @@ test('a key from a stranger reaches no terminal raw', () => {
 test('a file that nests a million deep is refused, not a stack overflow', () => {
   const deep = `{"format":"salt-triage-evidence","schemaVersion":1,"sha256":"","evidence":${'['.repeat(1e6)}${']'.repeat(1e6)}}`;
   assert.throws(() => parseEvidence(deep), TriageError);
+});
+
+test('secrets of command lines are masked in it, and the verdict is the same', () => {
+  const processes = [saltApi({ pid: 37, ppid: 1, argv: [...UNTITLED, '--token', 'hunter2'] })];
+  const secret = evidenceOf({ processes });
+  const file = writeEvidence(secret);
+  assert.ok(!file.includes('hunter2'));
+  const verdict = diagnoseEvidence(parseEvidence(file)).verdict.code;
+  assert.equal(verdict, diagnoseEvidence(secret).verdict.code);
 });

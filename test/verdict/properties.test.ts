@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ExitCode, TriageError } from '../../src/errors.ts';
 import { type BlindCause, blind, type Evidence } from '../../src/evidence/evidence.ts';
-import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
+import { parseEvidence, sealEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
 import { saltApi } from '../findings/situation.ts';
 import { incident2018, STAGES, stageEvidence } from '../recorded/captures.ts';
@@ -205,7 +205,7 @@ for (const { name, evidence } of RECORDINGS) {
       fc.property(mutation, ([path, replacement]) => {
         let forged: Evidence;
         try {
-          forged = parseEvidence(writeEvidence(changed(evidence, path, replacement) as Evidence));
+          forged = parseEvidence(sealEvidence(changed(evidence, path, replacement) as Evidence));
         } catch (error) {
           assert.ok(error instanceof TriageError, String(error));
           return;
