@@ -216,6 +216,17 @@ describe('a fix', () => {
     assert.deepEqual([recovered, host.commands], [false, ['stop']]);
   });
 
+  it('does not start where another program took the port while the question was open', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = (kind) => {
+      if (kind === 'start') host.processes = [{ ...stranger, listens: [INODE] }];
+      return 'yes';
+    };
+    const { status } = await host.fix();
+    assert.equal(status('start')?.status, 'refused');
+    assert.deepEqual(host.commands, ['stop']);
+  });
+
   it('does start beside a program that had another address of the port before', async () => {
     const host = world([orphan, daemon, stranger]);
     const beside = { address: '127.0.0.2', inode: OTHER_INODE };
