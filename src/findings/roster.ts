@@ -18,7 +18,7 @@ import {
   withEnvironment,
 } from '../evidence/salt-api-argv.ts';
 import { stripControl } from '../untrusted.ts';
-import { describeDuration, startedAt } from './wording.ts';
+import { count, describeDuration, startedAt } from './wording.ts';
 
 /**
  * `manager`: a live daemon. `child`: its netapi child. `fork`: forked by a server (job forks,
@@ -53,6 +53,8 @@ type RosterEvidence = Pick<Evidence, 'host' | 'instance' | 'port' | 'processes' 
 
 /** A pid file's time and a process's start are compared through two clocks (btime is whole seconds). */
 const CLOCK_SLACK_MS = 3_000;
+/** A `wheel_async` job of a real 3006 has four. */
+const JOB_THREADS = 5;
 /** How long a salt-api may take to be known as a daemon, by a child or by its pid file, ms. */
 const STARTING_MS = 20_000;
 /** A server with its pool has dozens of threads; managers and job forks have a few. */
@@ -136,11 +138,15 @@ export function isDead(facts: ProcessFacts): boolean {
 }
 
 /**
- * True for a salt-api process that has no thread pool: a job that a server forked, such as
- * `wheel_async` or the ssh client, holds what the server held (salt-facts §1.1).
+ * True for a process that was probably forked by a server for a job, such as `wheel_async` or the
+ * ssh client: it holds what the server held, with a few threads of its own (salt-facts §1.1).
  */
-export function mayBeForkedJob(facts: ProcessFacts): boolean {
-  return facts.threads < POOL_THREADS;
+export function looksLikeForkedJob(facts: ProcessFacts): boolean {
+  return facts.listens.length > 0 && facts.threads <= JOB_THREADS;
+}
+
+function hasPool(facts: ProcessFacts): boolean {
+  return facts.threads >= POOL_THREADS;
 }
 
 /** A part, before what follows from the whole is known. */
@@ -315,7 +321,7 @@ function isManager(
 ): boolean {
   if (isNetapiChildTitle(argv.title)) return false;
   if (named.pids.has(facts.pid)) return true;
-  return line.hasChildren(facts) && !servesPort(facts) && mayBeForkedJob(facts);
+  return line.hasChildren(facts) && !servesPort(facts) && !hasPool(facts);
 }
 
 function servesPort(facts: ProcessFacts): boolean {
@@ -372,7 +378,7 @@ function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext):
   const elder = beside
     .filter((other) => line.parent(other) === null)
     .find((other) => isElder(other, facts));
-  if (elder !== undefined && server === undefined && mayBeForkedJob(facts)) {
+  if (elder !== undefined && server === undefined && !hasPool(facts)) {
     const reason = `shares the listening socket with ${elder.pid}, which is older`;
     return castAs('fork', facts, argv, [reason, ...jobSigns(facts)], elder.pid);
   }
@@ -460,9 +466,9 @@ function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootConte
     } else if (!inside) supporting.push(`outside the cgroup of ${unit.unit}`);
   }
   const pool = `${facts.threads} threads, as a server has and a manager has not`;
-  if (!mayBeForkedJob(facts)) (settled ? telling : supporting).push(pool);
-  else if (facts.listens.length > 0) {
-    supporting.push(`${facts.threads} threads: a forked job, or a server without its pool`);
+  if (hasPool(facts)) (settled ? telling : supporting).push(pool);
+  else if (looksLikeForkedJob(facts)) {
+    supporting.push(`${count(facts.threads, 'thread')}: a forked job rather than a server`);
   }
   return telling.length > 0 ? [...telling, ...supporting] : [];
 }

@@ -1,7 +1,7 @@
 /** From a diagnosis to the steps that mend it. Pure: a dry run, the prompts and --yes share it. */
 import type { ProcessFacts } from '../evidence/evidence.ts';
 import { DEFAULT_CONFIG_DIRECTORY, namesDirectory } from '../evidence/salt-api-argv.ts';
-import { type CastProcess, castRoster, mayBeForkedJob } from '../findings/roster.ts';
+import { type CastProcess, castRoster, looksLikeForkedJob } from '../findings/roster.ts';
 import {
   averageCpuPercent,
   count,
@@ -270,7 +270,7 @@ function holds(facts: ProcessFacts, port: number): string {
 function lossOf({ role, facts }: CastProcess): string | null {
   if (role === 'fork' || role === 'job') return 'the job it runs ends unfinished';
   if (role === 'child') return 'requests in flight are lost';
-  if (role === 'orphan' && facts.listens.length > 0 && mayBeForkedJob(facts)) {
+  if (role === 'orphan' && looksLikeForkedJob(facts)) {
     return 'if it is a forked job (wheel_async, salt-ssh), that ends unfinished';
   }
   return facts.portConnections > 0 ? 'requests it still works on are lost' : null;
