@@ -1,15 +1,12 @@
 import { existsSync } from 'node:fs';
 import { hostLocalTime } from '../../evidence/api-log-lines.ts';
 import {
-  type AnswerFacts,
   type ApiLogFacts,
   blind,
   type HostFacts,
   type InstanceFacts,
-  type Listener,
   type Look,
   type PortChoice,
-  type ProcessTableFacts,
   type SaltConfigFacts,
   type ServiceFacts,
 } from '../../evidence/evidence.ts';
@@ -20,14 +17,8 @@ import {
   withEnvironment,
 } from '../../evidence/salt-api-argv.ts';
 import { choosePort } from '../../evidence/salt-config.ts';
-import {
-  belongsTo,
-  chooseAddress,
-  chooseInstance,
-  chooseLog,
-  choosePidFiles,
-  mayNameFiles,
-} from '../choices.ts';
+import { askApi } from '../ask-api.ts';
+import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../choices.ts';
 import type { Host, LookInProgress, LookRequest } from '../host.ts';
 import { readHostFacts } from './host-facts.ts';
 import {
@@ -90,13 +81,8 @@ export class LocalHost implements Host {
       this.#apiLog(request, { host, config: found, argvs: argv, port: chosen }),
     );
     const answer = Promise.all([sockets, config, port, processes]).then(
-      ([table, found, chosen, holders]) =>
-        this.#answer(request, {
-          listeners: table.facts.seen ? table.facts.value.listeners : null,
-          config: found,
-          port: chosen,
-          holders,
-        }),
+      ([{ facts }, found, chosen, holders]) =>
+        askApi(request, { sockets: facts, config: found, port: chosen, processes: holders }),
     );
     return {
       host: Promise.resolve(host),
@@ -154,7 +140,6 @@ export class LocalHost implements Host {
     const window = {
       windowFrom: request.sinceMs === null ? null : found.host.now - request.sinceMs,
       now: found.host.now,
-      port: found.port.number,
       localTime: hostLocalTime,
       timeoutMs: request.lookTimeoutMs,
     };
@@ -162,32 +147,6 @@ export class LocalHost implements Host {
     if (look.seen || look.cause !== 'missing' || origin === 'option') return look;
     const journal = await readJournal({ unit: this.#unit, ...window });
     return journal.seen ? journal : look;
-  }
-
-  async #answer(
-    request: LookRequest,
-    found: {
-      readonly listeners: readonly Listener[] | null;
-      readonly config: Look<SaltConfigFacts>;
-      readonly port: PortChoice;
-      readonly holders: Look<ProcessTableFacts>;
-    },
-  ): Promise<Look<AnswerFacts>> {
-    if (request.probeTimeoutMs === null) return blind('not-asked', 'not asked (--no-probe)');
-    const { listeners, config, port } = found;
-    const netapi = config.seen ? config.value.netapi : null;
-    const configured = netapi !== null && netapi.port === port.number ? netapi : null;
-    if (listeners !== null && listeners.length === 0)
-      return { seen: true, value: { kind: 'refused' } };
-    const { probeAnswer } = await import('./answer.ts');
-    const value = await probeAnswer({
-      port: port.number,
-      address: chooseAddress(listeners ?? [], configured?.host ?? null, found.holders),
-      tls: configured?.tls ?? null,
-      timeoutMs: request.probeTimeoutMs,
-      path: '/',
-    });
-    return { seen: true, value };
   }
 }
 

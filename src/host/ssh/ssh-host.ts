@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
-import { type AnswerFacts, blind, type Look, seen } from '../../evidence/evidence.ts';
-import { chooseAddress } from '../choices.ts';
+import { type AnswerFacts, blind, type Look } from '../../evidence/evidence.ts';
+import { askApi } from '../ask-api.ts';
 import type { Host, LookInProgress, LookRequest } from '../host.ts';
 import {
   MAX_EVIDENCE_BYTES,
@@ -87,31 +87,17 @@ export class SshHost implements Host {
   }
 
   async #answer(request: LookRequest, found: ProbeSections): Promise<Look<AnswerFacts>> {
-    if (request.probeTimeoutMs === null) return blind('not-asked', 'not asked (--no-probe)');
-    const { sockets, config, port, processes } = found;
-    const listeners = sockets.seen ? sockets.value.listeners : null;
-    if (listeners?.length === 0) return seen({ kind: 'refused' });
-    const netapi = config.seen ? config.value.netapi : null;
-    const configured = netapi !== null && netapi.port === port.number ? netapi : null;
-    const { probeAnswer } = await import('../local/answer.ts');
     const tunnels: ForwardedConnection[] = [];
-    const value = await probeAnswer({
-      port: port.number,
-      address: chooseAddress(listeners ?? [], configured?.host ?? null, processes),
-      tls: configured?.tls ?? null,
-      timeoutMs: request.probeTimeoutMs,
-      path: '/',
-      connect: (address) => {
-        const tunnel = this.#connection.forward(address);
-        tunnels.push(tunnel);
-        return tunnel;
-      },
+    const answer = await askApi(request, found, (address) => {
+      const tunnel = this.#connection.forward(address);
+      tunnels.push(tunnel);
+      return tunnel;
     });
     if (tunnels.some(({ refused }) => refused)) {
       const why = 'ssh was not let through to the port there (AllowTcpForwarding in sshd_config?)';
       return blind('unsupported', why);
     }
-    return seen(value);
+    return answer;
   }
 }
 
