@@ -12,7 +12,7 @@ import { ExitCode, TriageError } from '../errors.ts';
 import { parseEffectiveUid, parseProcessStat } from '../evidence/proc-text.ts';
 import { isoMoment } from '../findings/wording.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
-import { errorCode, tryReadKernelFile, tryReadLink } from '../host/local/proc-files.ts';
+import { codeOrText, errorCode, tryReadKernelFile, tryReadLink } from '../host/local/proc-files.ts';
 import { stripControl } from '../untrusted.ts';
 import { describeWho, readWho } from './who.ts';
 
@@ -59,17 +59,13 @@ export async function acquireLock({
     await listen(server, name);
   } catch (error) {
     if (errorCode(error) !== 'EADDRINUSE') {
-      process.stderr.write(
-        `salt-triage: WARNING: no lock (${errorCode(error) || String(error)}): make sure that no other fix runs\n`,
-      );
-      return { release: async () => undefined };
+      return goOnWithout(`no lock (${codeOrText(error)}): make sure that no other fix runs`);
     }
     const owner = ownerOf(name);
     if (owner !== null && owner !== 0 && owner !== process.geteuid?.()) {
-      process.stderr.write(
-        `salt-triage: WARNING: uid ${owner} holds the lock of port ${port}, which is no fix of ours: going on without\n`,
+      return goOnWithout(
+        `uid ${owner} holds the lock of port ${port}, which is no fix of ours: going on without`,
       );
-      return { release: async () => undefined };
     }
     const holder = await askHolder(name);
     throw new TriageError(
@@ -88,6 +84,11 @@ export async function acquireLock({
       server.close();
     },
   };
+}
+
+function goOnWithout(warning: string): Lock {
+  process.stderr.write(`salt-triage: WARNING: ${warning}\n`);
+  return { release: async () => undefined };
 }
 
 function listen(server: Server, name: string): Promise<void> {

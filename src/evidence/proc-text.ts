@@ -57,6 +57,22 @@ export function parseProcessStat(text: string): ProcessStat | null {
   };
 }
 
+/**
+ * True for the state of what has ended: a zombie, or dead, which is `x` from Linux 2.6.33 to 3.13
+ * (proc_pid_stat(5), field 3).
+ */
+export function isDeadState(state: string): boolean {
+  return state === 'Z' || state === 'X' || state === 'x';
+}
+
+/** `USER_HZ`: 100 on every architecture that Salt runs on (include/asm-generic/param.h). */
+export const TICKS_PER_SECOND = 100;
+
+/** What was read as Latin-1, so that no byte is lost, as the text that it mostly is. */
+export function utf8OfLatin1(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
+}
+
 /** Splits `/proc/PID/cmdline` at its NULs; the padding that setproctitle leaves is dropped. */
 export function parseCommandLine(text: string): string[] {
   // By hand: /\0*$/ takes quadratic time on the run of NULs that empty arguments make.

@@ -8,6 +8,7 @@ import type {
   ProcessFacts,
   SystemdUnitFacts,
 } from '../evidence/evidence.ts';
+import { isDeadState } from '../evidence/proc-text.ts';
 import {
   DEFAULT_CONFIG_DIRECTORY,
   isDrillDirectory,
@@ -101,7 +102,7 @@ export function castRoster(evidence: RosterEvidence): Roster {
     ),
   );
   const cast: PartOf[] = [];
-  const context = { evidence, line, named, daemon: daemonFacts, managers, servesInstead };
+  const context = { evidence, table, line, named, daemon: daemonFacts, managers, servesInstead };
   for (const { facts, argv } of candidates) {
     if (line.top(facts) !== facts) continue;
     const isOne = managers.some((manager) => manager.facts === facts);
@@ -134,7 +135,7 @@ export function castRoster(evidence: RosterEvidence): Roster {
 
 /** True for a process that holds nothing and can't be killed any further. */
 export function isDead(facts: ProcessFacts): boolean {
-  return facts.state === 'Z' || facts.state === 'X' || facts.state === 'x';
+  return isDeadState(facts.state);
 }
 
 /**
@@ -352,6 +353,7 @@ function managerReasons(facts: ProcessFacts, named: NamedDaemons, line: Lineage)
 
 interface RootContext {
   readonly evidence: RosterEvidence;
+  readonly table: readonly ProcessFacts[];
   readonly line: Lineage;
   readonly named: NamedDaemons;
   readonly daemon: ProcessFacts | null;
@@ -361,8 +363,7 @@ interface RootContext {
 
 /** Casts a salt-api process without a salt-api parent that is no manager. */
 function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): PartOf {
-  const { line, daemon, managers, evidence } = context;
-  const table = evidence.processes.seen ? evidence.processes.value.processes : [];
+  const { line, daemon, managers, evidence, table } = context;
   const older = daemon !== null && facts.startTicks < daemon.startTicks;
   const beside = [...line.everyone()].filter(
     (other) => other !== facts && other.listens.some((inode) => facts.listens.includes(inode)),
@@ -429,8 +430,7 @@ function parentSign(facts: ProcessFacts, table: readonly ProcessFacts[]): string
  * @returns empty where none of the telling ones is there
  */
 function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): string[] {
-  const { daemon, named, evidence } = context;
-  const table = evidence.processes.seen ? evidence.processes.value.processes : [];
+  const { daemon, named, evidence, table } = context;
   const reparented = isReparented(facts, table);
   const age = evidence.host.now - startedAt(facts, evidence.host);
   const settled = reparented && age >= STARTING_MS;

@@ -15,6 +15,7 @@ import {
 } from '../../evidence/evidence.ts';
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
+import { codeOrText } from './proc-files.ts';
 
 /** Bytes of one read; two buffers of this size make up most of the memory that a scan takes. */
 const READ_SIZE = 4 * 1024 * 1024;
@@ -145,12 +146,8 @@ function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void 
   return { promise, resolve };
 }
 
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
-}
-
 function blindFrom(error: unknown, what: string): Look<never> {
-  const code = errorCode(error);
+  const code = codeOrText(error);
   switch (code) {
     case 'EACCES':
     case 'EPERM':
@@ -254,7 +251,7 @@ async function openRotatedInWindow(
   try {
     names = await readdir(directory);
   } catch (error) {
-    reading.notes.push(`rotated logs could not be listed: ${errorCode(error)}`);
+    reading.notes.push(`rotated logs could not be listed: ${codeOrText(error)}`);
     return;
   }
   const rotatedName = /^(?:\.\d{1,4}|[-.]\d{8}(?:[-.]?\d{1,10})?)(?:\.(gz|xz|bz2|zst))?$/;
@@ -272,7 +269,7 @@ async function openRotatedInWindow(
       if (windowFrom !== null && stats.mtimeMs < windowFrom - SLACK) continue;
       found.push({ path, stats, compression: suffix[1] });
     } catch (error) {
-      reading.notes.push(`${stripControl(path)} could not be looked at: ${errorCode(error)}`);
+      reading.notes.push(`${stripControl(path)} could not be looked at: ${codeOrText(error)}`);
     }
   }
   found.sort((a, b) => b.stats.mtimeMs - a.stats.mtimeMs || (a.path < b.path ? -1 : 1));
@@ -299,7 +296,7 @@ async function openRotatedInWindow(
       if (plain !== -1) await opened.splice(plain, 1)[0]?.handle.close();
       opened.push(newer);
     } catch (error) {
-      reading.notes.push(`${stripControl(path)} could not be opened: ${errorCode(error)}`);
+      reading.notes.push(`${stripControl(path)} could not be opened: ${codeOrText(error)}`);
     }
   }
 }
@@ -405,7 +402,7 @@ async function scanGzipped(log: OpenLog, reading: Reading): Promise<void> {
     }
   } catch (error) {
     if (error instanceof Stopped) throw error;
-    reading.notes.push(`${stripControl(log.path)} is damaged gzip: ${errorCode(error)}`);
+    reading.notes.push(`${stripControl(log.path)} is damaged gzip: ${codeOrText(error)}`);
   } finally {
     source.destroy();
     unpacked.destroy();

@@ -1,10 +1,7 @@
 import { hostname } from 'node:os';
 import type { HostFacts } from '../../evidence/evidence.ts';
-import { parseBootTime } from '../../evidence/proc-text.ts';
+import { parseBootTime, TICKS_PER_SECOND } from '../../evidence/proc-text.ts';
 import { tryReadKernelFile } from './proc-files.ts';
-
-/** `USER_HZ`: 100 on every architecture that Salt runs on (include/asm-generic/param.h). */
-const TICKS_PER_SECOND = 100;
 
 /** Reads the host's name, clock, zone and boot. */
 export function readHostFacts(proc = '/proc'): HostFacts {

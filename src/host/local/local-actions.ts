@@ -1,6 +1,12 @@
 import { readdirSync } from 'node:fs';
 import type { NamespaceRelation } from '../../evidence/evidence.ts';
-import { type ProcessStat, parseCommandLine, parseProcessStat } from '../../evidence/proc-text.ts';
+import {
+  isDeadState,
+  type ProcessStat,
+  parseCommandLine,
+  parseProcessStat,
+  utf8OfLatin1,
+} from '../../evidence/proc-text.ts';
 import { redactArgv, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
 import { type KillMoment, refuseToKill } from '../kill-guard.ts';
@@ -8,14 +14,12 @@ import { isOnPath } from './on-path.ts';
 import {
   errorCode,
   readKernelFile,
-  readWithin,
+  tryReadBounded,
   tryReadKernelFile,
   tryReadLink,
 } from './proc-files.ts';
 import { runCommand } from './run-command.ts';
 
-/** How long a read that a process in D state may block is waited for, ms. */
-const BLOCKED_READ_MS = 500;
 /** A parent that reaps at all does so within this time, ms. */
 const REAP_MS = 250;
 /** Bit of CAP_KILL in CapEff (linux/capability.h). */
@@ -88,10 +92,10 @@ export class LocalActions implements HostActions {
     const fds = listNumbers(`${directory}/fd`).slice(0, MAX_FDS);
     const links = fds.map((fd) => `${fd} ${tryReadLink(`${directory}/fd/${fd}`) ?? '?'}\n`);
     if (links.length > 0) record.set('fds', links.join(''));
-    const argv = await readWithin(`${directory}/cmdline`, BLOCKED_READ_MS);
+    const argv = await tryReadBounded(`${directory}/cmdline`);
     if (argv !== null && argv !== '') {
-      const text = Buffer.from(argv, 'latin1').toString('utf8');
-      record.set('cmdline', `${JSON.stringify(redactArgv(parseCommandLine(text)))}\n`);
+      const words = redactArgv(parseCommandLine(utf8OfLatin1(argv)));
+      record.set('cmdline', `${JSON.stringify(words)}\n`);
     }
     return record;
   }
@@ -125,7 +129,7 @@ function describeUids(uids: readonly number[]): string {
  */
 async function blockedRead(pid: number): Promise<KillOutcome | null> {
   if (!isStuck(pid)) return null;
-  if ((await readWithin(`/proc/${pid}/cmdline`, BLOCKED_READ_MS)) !== null) return null;
+  if ((await tryReadBounded(`/proc/${pid}/cmdline`)) !== null) return null;
   return isStuck(pid) ? { kind: 'uninterruptible', waitChannel: stuckIn(pid) } : null;
 }
 
@@ -158,10 +162,9 @@ function readMoment(
   const bootId = (tryReadKernelFile('/proc/sys/kernel/random/boot_id') ?? '').trim();
   try {
     const pidNamespace = readPidNamespace(pid);
-    const cmdline = Buffer.from(readKernelFile(`/proc/${pid}/cmdline`), 'latin1').toString('utf8');
+    const argv = parseCommandLine(utf8OfLatin1(readKernelFile(`/proc/${pid}/cmdline`)));
     const stat = parseProcessStat(readKernelFile(`/proc/${pid}/stat`));
     if (stat === null) return 'denied';
-    const argv = parseCommandLine(cmdline);
     const { startTicks } = stat;
     return { startTicks, bootId, argv, pidNamespace, self: process.pid, ancestors, stat };
   } catch (error) {
@@ -215,8 +218,7 @@ async function becomeOf({ identity }: KillTarget, timeoutMs: number): Promise<Ki
  * still end, and until the last has, the process's sockets are open.
  */
 function isDead(pid: number, stat: ProcessStat): boolean {
-  if (stat.state !== 'Z' && stat.state !== 'X') return false;
-  return readThreads(pid).every((thread) => thread.stat.state === 'Z' || thread.stat.state === 'X');
+  return isDeadState(stat.state) && readThreads(pid).every((one) => isDeadState(one.stat.state));
 }
 
 /** True where a thread sleeps uninterruptibly (proc_pid_stat(5), field 3). */

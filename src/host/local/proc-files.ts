@@ -2,6 +2,8 @@ import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 const buffer = Buffer.allocUnsafe(256 * 1024);
+/** How long a read that may block is waited for, ms. */
+const BLOCKED_READ_MS = 500;
 
 /**
  * Reads a small file of `/proc` at once. Synchronous on purpose: for thousands of tiny kernel
@@ -40,13 +42,13 @@ export function tryReadKernelFile(path: string): string | null {
  * process's memory-map lock (fs/proc/base.c, get_mm_cmdline). A read that is late goes on hanging
  * in its thread.
  *
- * @returns the text as Latin-1, null where it could not be read within `timeoutMs`
+ * @returns the text as Latin-1, null where it could not be read within half a second
  * @throws the error of open(2) or read(2)
  */
-export async function readBounded(path: string, timeoutMs: number): Promise<string | null> {
+export async function readBounded(path: string): Promise<string | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, null);
+    timer = setTimeout(resolve, BLOCKED_READ_MS, null);
   });
   try {
     return await Promise.race([readFile(path, 'latin1'), late]);
@@ -56,8 +58,8 @@ export async function readBounded(path: string, timeoutMs: number): Promise<stri
 }
 
 /** As {@link readBounded}, null also where it can't be read. */
-export function readWithin(path: string, timeoutMs: number): Promise<string | null> {
-  return readBounded(path, timeoutMs).catch(() => null);
+export function tryReadBounded(path: string): Promise<string | null> {
+  return readBounded(path).catch(() => null);
 }
 
 /** Target of a `/proc` link, null where it can't be read. */
@@ -87,6 +89,11 @@ export function errorCode(error: unknown): string {
     return error.code;
   }
   return '';
+}
+
+/** As {@link errorCode}, for other errors the error as text: something to tell an operator. */
+export function codeOrText(error: unknown): string {
+  return errorCode(error) || String(error);
 }
 
 /** Lets timers and sockets have their turn when `everyMs` have gone by since the last time. */

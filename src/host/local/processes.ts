@@ -8,6 +8,7 @@ import {
   seen,
 } from '../../evidence/evidence.ts';
 import {
+  isDeadState,
   type ProcessStat,
   parseCommandLine,
   parseControlGroup,
@@ -15,11 +16,12 @@ import {
   parseEnvironment,
   parseProcessStat,
   parseSocketLink,
+  utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
 import {
   Breather,
-  errorCode,
+  codeOrText,
   isDenied,
   isGone,
   readBounded,
@@ -29,8 +31,6 @@ import {
 } from './proc-files.ts';
 import type { PortSockets } from './sockets.ts';
 
-/** How long a file may take whose read may block, ms. */
-const BLOCKED_READ_MS = 500;
 /** Reads left hanging, each with a thread of libuv's four: the API log needs the others. */
 const MAX_HUNG_READS = 2;
 /** Processes with a read left hanging, by pid and start tick: it hangs for as long as we run. */
@@ -91,7 +91,7 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
         continue;
       }
       if (stat.ppid === KERNEL_THREAD_PARENT || pid === KERNEL_THREAD_PARENT) continue;
-      if (stat.state === 'Z' || stat.state === 'X') {
+      if (isDeadState(stat.state)) {
         dead.push({ stat, argv: [], environment: null, uid: -1, networkNamespace: 'unseen' });
         continue;
       }
@@ -131,16 +131,12 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
  */
 async function readMemory(path: string, stat: ProcessStat): Promise<string | null> {
   const { pid, startTicks, state, threads } = stat;
-  if (state !== 'D' && threads === 1) return decoded(readKernelFile(path));
+  if (state !== 'D' && threads === 1) return utf8OfLatin1(readKernelFile(path));
   const process = `${pid} ${startTicks}`;
   if (hungReads.has(process) || hungReads.size >= MAX_HUNG_READS) return null;
-  const text = await readBounded(path, BLOCKED_READ_MS);
+  const text = await readBounded(path);
   if (text === null) hungReads.add(process);
-  return text === null ? null : decoded(text);
-}
-
-function decoded(latin1: string): string {
-  return Buffer.from(latin1, 'latin1').toString('utf8');
+  return text === null ? null : utf8OfLatin1(text);
 }
 
 async function readArgv(proc: string, stat: ProcessStat): Promise<string[] | null> {
@@ -201,7 +197,7 @@ export async function describeProcesses(
 /** The blind look for a host whose process table can't even be listed. */
 export function blindProcesses(error: unknown, proc = '/proc'): Look<ProcessTableFacts> {
   const cause = isDenied(error) ? 'permission' : 'missing';
-  return blind(cause, `${proc}: ${errorCode(error) || String(error)}`);
+  return blind(cause, `${proc}: ${codeOrText(error)}`);
 }
 
 /** Which of the given processes hold a listening socket of the port. */

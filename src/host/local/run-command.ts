@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { redactSecrets, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome } from '../host.ts';
-import { errorCode } from './proc-files.ts';
+import { codeOrText, errorCode } from './proc-files.ts';
 
 const OUTPUT_BYTES = 4096;
 /** Between SIGTERM and SIGKILL of a command that was too slow, ms. */
@@ -39,7 +39,7 @@ export async function runCommand(
       child = spawn(program, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] });
     } catch (error) {
       // An empty name, a NUL in an argument: refused before anything was started.
-      resolve({ exitCode: null, timedOut: false, failed: errorCode(error) || String(error) });
+      resolve({ exitCode: null, timedOut: false, failed: codeOrText(error) });
       return;
     }
     const pipes = [child.stdout, child.stderr].filter((pipe) => pipe !== null);

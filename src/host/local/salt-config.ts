@@ -10,6 +10,7 @@ import {
   type SaltConfigSource,
   saltConfigFromSource,
 } from '../../evidence/salt-config.ts';
+import { codeOrText } from './proc-files.ts';
 
 /** A stock master config has 60 KB; beyond this it is something else. */
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
@@ -76,7 +77,7 @@ async function readFile(path: string): Promise<SaltConfigFile> {
       await handle.close();
     }
   } catch (error) {
-    return { path, error: errorCode(error) };
+    return { path, error: codeOrText(error) };
   }
 }
 
@@ -94,7 +95,7 @@ async function expand(glob: string): Promise<{ paths: string[]; hidden: SaltConf
       try {
         entries = await readdir(parent, { withFileTypes: true });
       } catch (error) {
-        const code = errorCode(error);
+        const code = codeOrText(error);
         if (code !== 'ENOENT' && code !== 'ENOTDIR') hidden.push({ path: parent, error: code });
       }
       for (const { name } of entries) {
@@ -112,8 +113,4 @@ async function isFile(path: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }

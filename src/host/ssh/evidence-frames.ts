@@ -24,12 +24,15 @@ import {
   seen,
 } from '../../evidence/evidence.ts';
 import {
+  isDeadState,
   type ProcessStat,
   parseBootTime,
   parseCommandLine,
   parseControlGroup,
   parseEffectiveUid,
   parseProcessStat,
+  TICKS_PER_SECOND,
+  utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
 import {
   readSaltApiArgv,
@@ -49,8 +52,6 @@ import type { LookRequest } from '../host.ts';
 
 /** Bytes of evidence that are taken from one host. */
 export const MAX_EVIDENCE_BYTES = 32 * 1024 * 1024;
-/** As `hz` everywhere that Salt runs (include/asm-generic/param.h). */
-const TICKS_PER_SECOND = 100;
 
 const PARTS = ['host', 'used', 'config', 'sockets', 'processes', 'service', 'unit', 'log'] as const;
 type PartName = (typeof PARTS)[number];
@@ -189,7 +190,7 @@ export async function readFrames(
   const instance = chooseInstance(request, {
     argvs,
     holding: holding.map(({ argv }) => argv),
-    environment: utf8(facts.get('environment') ?? '') || undefined,
+    environment: utf8OfLatin1(facts.get('environment') ?? '') || undefined,
     defaultConfigured: facts.has('default-config'),
   });
   const config = await configFacts(frames, instance.configDirectory, used.configDirectory);
@@ -245,8 +246,9 @@ export async function evidenceOfProbe(
   const { lookAgain, ...sections } = await readFrames(frames, {
     ...request,
     port: request.port ?? (askedPort > 0 && askedPort < 65_536 ? askedPort : undefined),
-    configDirectory: request.configDirectory ?? (utf8(told.get('asked-config') ?? '') || undefined),
-    log: request.log ?? (utf8(told.get('asked-log') ?? '') || undefined),
+    configDirectory:
+      request.configDirectory ?? (utf8OfLatin1(told.get('asked-config') ?? '') || undefined),
+    log: request.log ?? (utf8OfLatin1(told.get('asked-log') ?? '') || undefined),
   });
   const answer = blind('not-asked', 'not asked: the probe script sends nothing to the port');
   const evidence = { schemaVersion: 1, policy, answer, ...sections } as const;
@@ -284,21 +286,16 @@ function firstWord(line: string): [word: string, rest: string] {
   return blank === -1 ? [line, ''] : [line.slice(0, blank), line.slice(blank + 1)];
 }
 
-/** What the script read as bytes, as the text it is. */
-function utf8(latin1: string): string {
-  return Buffer.from(latin1, 'latin1').toString('utf8');
-}
-
 function usedChoices(lines: readonly string[]) {
   const found = fields(lines);
   const since = found.get('since') ?? '';
   return {
     port: Number(found.get('port')),
-    configDirectory: utf8(found.get('config') ?? ''),
-    log: utf8(found.get('log') ?? ''),
+    configDirectory: utf8OfLatin1(found.get('config') ?? ''),
+    log: utf8OfLatin1(found.get('log') ?? ''),
     pidFiles: lines
       .filter((line) => line.startsWith('pidfile '))
-      .map((line) => utf8(line.slice('pidfile '.length))),
+      .map((line) => utf8OfLatin1(line.slice('pidfile '.length))),
     since: /^\d{1,10}$/.test(since) ? Number(since) : null,
     unit: stripControl(found.get('unit') ?? ''),
   };
@@ -318,7 +315,7 @@ function hostFacts(facts: ReadonlyMap<string, string>): HostFacts {
   if (!/^[0-9a-f-]{1,64}$/.test(boot)) throw malformed('that host has no boot id');
   const minutes = Number(zone?.[2] ?? 0) * 60 + Number(zone?.[3] ?? 0);
   return {
-    name: stripControl(utf8(facts.get('name') ?? '')).slice(0, 255),
+    name: stripControl(utf8OfLatin1(facts.get('name') ?? '')).slice(0, 255),
     now,
     utcOffsetMinutes: zone?.[1] === '-' ? -minutes : minutes,
     bootId: boot,
@@ -343,7 +340,9 @@ async function configFacts(
   return saltConfigFromFiles({
     directory,
     files,
-    ...(mainFile === undefined || directory !== usedDirectory ? {} : { mainFile: utf8(mainFile) }),
+    ...(mainFile === undefined || directory !== usedDirectory
+      ? {}
+      : { mainFile: utf8OfLatin1(mainFile) }),
   });
 }
 
@@ -356,7 +355,7 @@ function configFiles(lines: readonly string[]): SaltConfigFile[] {
     if (file !== null && !files.has(file.path)) files.set(file.path, file);
   };
   const closeText = () => {
-    if (path !== '') close({ path, text: utf8(text.join('\n')) });
+    if (path !== '') close({ path, text: utf8OfLatin1(text.join('\n')) });
     path = '';
   };
   let failed = '';
@@ -365,11 +364,11 @@ function configFiles(lines: readonly string[]): SaltConfigFile[] {
     if (line.startsWith('  ')) text.push(line.slice(2));
     else if (word === 'file') {
       closeText();
-      path = posix.normalize(utf8(rest));
+      path = posix.normalize(utf8OfLatin1(rest));
       text = [];
     } else if (word === 'error') {
       closeText();
-      failed = posix.normalize(utf8(rest));
+      failed = posix.normalize(utf8OfLatin1(rest));
     } else if (word === 'why') close({ path: failed, error: stripControl(rest) });
   }
   closeText();
@@ -489,7 +488,7 @@ function processTable({ lines, late }: Part, self: string): ProcessTable {
       else of(pid).pidNamespace = id;
     } else if (word === 'environment') {
       const [pid, directory] = firstWord(rest);
-      of(pid).environment = { configDirectory: utf8(directory) || null };
+      of(pid).environment = { configDirectory: utf8OfLatin1(directory) || null };
     } else if (word === 'root') {
       const [pid, root] = firstWord(rest);
       if (pid === 'self') own['root'] = root;
@@ -509,7 +508,7 @@ function processTable({ lines, late }: Part, self: string): ProcessTable {
     if (parsed?.pid === pid) stats.set(pid, parsed);
   }
   const saltApi = [...stats.values()]
-    .filter(({ state }) => state !== 'Z' && state !== 'X')
+    .filter(({ state }) => !isDeadState(state))
     .flatMap((stat) => {
       const argv = readSaltApiArgv(texts.get(stat.pid)?.argv ?? []);
       return argv === null ? [] : [{ stat, argv }];
@@ -522,7 +521,7 @@ function processTable({ lines, late }: Part, self: string): ProcessTable {
   for (const stat of stats.values()) {
     const text = texts.get(stat.pid);
     if (text === undefined) continue;
-    const dead = stat.state === 'Z' || stat.state === 'X';
+    const dead = isDeadState(stat.state);
     const holds = typeof text.fds === 'object' && (text.fds?.listens.length ?? 0) > 0;
     const matters = dead
       ? daemons.has(stat.ppid)
@@ -614,7 +613,7 @@ function serviceFacts(
       pid: pid === undefined ? null : Number(pid),
       modifiedAt: Number(modified) * 1000,
     };
-    found.set(utf8(path), { path: utf8(path), file, ...facts });
+    found.set(utf8OfLatin1(path), { path: utf8OfLatin1(path), file, ...facts });
   }
   const pidFiles: PidFileFacts[] = [];
   const files = new Set<string>();
@@ -635,11 +634,11 @@ function unitFacts({ lines, late }: Part, unit: string): Look<SystemdUnitFacts |
   if (late) return blind('timeout', `systemctl show ${unit} did not answer in time`);
   const status = lines.at(-1);
   if (status !== 'exit 0') {
-    const said = stripControl(utf8(lines.at(-2) ?? '')) || 'it failed';
+    const said = stripControl(utf8OfLatin1(lines.at(-2) ?? '')) || 'it failed';
     const cause = /denied|not permitted/i.test(said) ? 'permission' : 'unsupported';
     return blind(cause, `systemctl show ${unit}: ${said}`);
   }
-  return parseSystemctlShow(unit, utf8(lines.slice(0, -1).join('\n')));
+  return parseSystemctlShow(unit, utf8OfLatin1(lines.slice(0, -1).join('\n')));
 }
 
 interface LogContext {
@@ -666,7 +665,7 @@ function apiLogFacts({ lines, late }: Part, context: LogContext): Look<ApiLogFac
   const hasLines = lines.some((line) => line.startsWith('line '));
   for (const line of lines) {
     const [word, rest] = firstWord(line);
-    const text = stripControl(utf8(rest));
+    const text = stripControl(utf8OfLatin1(rest));
     if (word === 'line') scanner.push(Buffer.from(`${rest}\n`, 'latin1'));
     else if (word === 'endlog') {
       scanner.endFile();
