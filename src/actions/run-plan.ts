@@ -2,7 +2,6 @@
  * Carries out a plan one confirmed step at a time. Every step is checked against a fresh look
  * before it acts and against another after it: neither the plan nor an exit code is trusted.
  */
-
 import { TriageError } from '../errors.ts';
 import type { Policy, ProcessIdentity } from '../evidence/evidence.ts';
 import { type CastProcess, castRoster } from '../findings/roster.ts';
@@ -145,7 +144,7 @@ class PlanRun {
   /** A holder of the port that the person has said no to. */
   #keptHolder: number | null = null;
   /** What ran when the stop command went out; null while none has. */
-  #stopped: ReadonlySet<string> | null = null;
+  #stopped: ReadonlyMap<string, number> | null = null;
 
   constructor(plan: Extract<Plan, { kind: 'mend' }>, before: Diagnosis, context: FixContext) {
     this.#plan = plan;
@@ -355,7 +354,7 @@ class PlanRun {
       this.#neverStopped = true;
       return { status: 'not-needed', detail: 'the API serves again' };
     }
-    this.#stopped = new Set(leftoversOf(now).map(({ facts }) => identityOf(facts)));
+    this.#stopped = runningIn(now);
     let outcome = await this.#command(step.command, step.title);
     // Whether it ran is not known; to stop what is stopped already does no harm.
     if (outcome.lost) outcome = await this.#command(step.command, step.title);
@@ -446,7 +445,7 @@ class PlanRun {
     const stopped = this.#stopped;
     if (stopped === null || stopped.has(identityOf(facts))) return false;
     if (role === 'manager') return true;
-    return under !== null && ![...stopped].some((identity) => identity.startsWith(`${under} `));
+    return under !== null && ![...stopped.values()].includes(under);
   }
 
   /** A daemon that somebody else started after our stop, and who, in words. */
@@ -641,8 +640,13 @@ function planFile(plan: Plan): string {
 
 /** Pid of a salt-api process that was not there before. */
 function newcomerIn(now: Diagnosis, before: Diagnosis): number | undefined {
-  const old = new Set(leftoversOf(before).map(({ facts }) => identityOf(facts)));
+  const old = runningIn(before);
   return leftoversOf(now).find(({ facts }) => !old.has(identityOf(facts)))?.facts.pid;
+}
+
+/** The salt-api processes that a stop should end, by identity with their pids. */
+function runningIn(now: Diagnosis): ReadonlyMap<string, number> {
+  return new Map(leftoversOf(now).map(({ facts }) => [identityOf(facts), facts.pid]));
 }
 
 /** The salt-api processes of this instance that hold the port. */

@@ -28,7 +28,11 @@ export function jsonDiagnosis({ evidence, steps, verdict }: Diagnosis, exitCode:
  * One of several hosts that could not be judged or mended, in place of its document.
  * @param target as it was named
  */
-export function jsonHostError(target: string, { message, advice, exitCode }: TriageError): object {
+export function jsonHostError(
+  target: string,
+  { message, advice }: TriageError,
+  exitCode: number,
+): object {
   const error = { message: stripControl(message), advice };
   return { target, schemaVersion: JSON_SCHEMA_VERSION, host: target, error, exitCode };
 }

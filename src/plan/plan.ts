@@ -216,19 +216,28 @@ function strangersService(
   const unit = systemd.seen ? systemd.value : null;
   const main = unit === null ? undefined : cast.find(({ facts }) => facts.pid === unit.mainPid);
   const { configDirectory } = evidence.instance;
-  // A service that nobody has named is the default instance's, if that runs.
-  const defaults = cast.filter(({ role, argv }) => {
-    const theirs = argv.configDirectory ?? DEFAULT_CONFIG_DIRECTORY;
-    return role === 'elsewhere' && namesDirectory(theirs, DEFAULT_CONFIG_DIRECTORY);
-  });
-  const named = main?.role === 'elsewhere' ? [main] : main === undefined ? defaults : [];
-  const ours = configDirectory === DEFAULT_CONFIG_DIRECTORY && main?.role !== 'elsewhere';
-  if (ours || named.length === 0) return null;
-  const pids = named.map(({ facts }) => facts.pid).join(', ');
+  const strangers = main === undefined ? defaultNeighbours(configDirectory, cast) : [main];
+  const others = strangers.filter(({ role }) => role === 'elsewhere');
+  if (others.length === 0) return null;
+  const pids = others.map(({ facts }) => facts.pid).join(', ');
   return {
     why: `${manager.label} may be that of another salt-api, ${pids}, and not of ${configDirectory}`,
     advice: 'Say which service this one is: --unit NAME, or --stop-cmd and --start-cmd.',
   };
+}
+
+/** A service that nobody has named is the default instance's, if that runs. */
+function defaultNeighbours(
+  configDirectory: string,
+  cast: readonly CastProcess[],
+): readonly CastProcess[] {
+  if (configDirectory === DEFAULT_CONFIG_DIRECTORY) return [];
+  return cast.filter(({ argv }) => {
+    return namesDirectory(
+      argv.configDirectory ?? DEFAULT_CONFIG_DIRECTORY,
+      DEFAULT_CONFIG_DIRECTORY,
+    );
+  });
 }
 
 function pidOf(step: PlanStep): number[] {

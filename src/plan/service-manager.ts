@@ -65,9 +65,8 @@ export function chooseServiceManager(
 function detect(look: Look<ServiceFacts>): Exclude<ServiceManagerKind, 'commands'> | null {
   if (!look.seen) return null;
   const { systemd, initScript, openRc } = look.value;
-  if (systemd.seen && systemd.value !== null) return 'systemd';
   // A systemctl that hangs or fails is still the way to stop what systemd started.
-  if (!systemd.seen) return 'systemd';
+  if (!systemd.seen || systemd.value !== null) return 'systemd';
   if (!initScript) return null;
   return openRc ? 'openrc' : 'sysv';
 }

@@ -3,7 +3,7 @@ import { ExitCode } from '../errors.ts';
 import type { Evidence, ProcessFacts } from '../evidence/evidence.ts';
 import type { Findings } from '../findings/checks.ts';
 import type { StepStatus } from '../findings/finding.ts';
-import { castRoster, type Roster } from '../findings/roster.ts';
+import { type CastProcess, castRoster, type Roster } from '../findings/roster.ts';
 import { count, describeDuration, startedAt } from '../findings/wording.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -346,9 +346,7 @@ function doubtWhoIsMeant({ evidence, findings, roster }: Case): Conclusion | nul
       wouldChange: 'a port in the salt config, or --port',
     };
   }
-  const root = ours.find(({ facts: one, role, under }) => {
-    return under === null && role !== 'orphan' && ageOf(one, evidence) < COMING_UP_MS;
-  });
+  const root = ours.find((member) => isComingUp(member, evidence) && member.role !== 'orphan');
   // A child that has died already is more than a slow start.
   if (root !== undefined && !looping && findings.orphans.evidence.zombies === 0) {
     return {
@@ -366,7 +364,11 @@ export function isStartingUp({ evidence, findings }: Pick<Case, 'evidence' | 'fi
   if (findings['port-holder'].evidence.state !== 'free') return false;
   const ours = castRoster(evidence).cast.filter(({ role }) => role !== 'elsewhere');
   if (ours.some(({ servesInstead }) => servesInstead.length > 0)) return false;
-  return ours.some(({ facts, under }) => under === null && ageOf(facts, evidence) < COMING_UP_MS);
+  return ours.some((member) => isComingUp(member, evidence));
+}
+
+function isComingUp({ facts, under }: CastProcess, evidence: Evidence): boolean {
+  return under === null && ageOf(facts, evidence) < COMING_UP_MS;
 }
 
 function ageOf(facts: ProcessFacts, { host }: Pick<Evidence, 'host'>): number {

@@ -68,7 +68,7 @@ async function diagnoseOne(
 
 /** The document of a single host, with the name it was given; an error in place of a verdict. */
 function jsonOutcome({ name, result, exitCode }: HostOutcome): object {
-  if (result instanceof TriageError) return jsonHostError(name, result);
+  if (result instanceof TriageError) return jsonHostError(name, result, exitCode);
   return { target: name, ...jsonDiagnosis(result, exitCode) };
 }
 

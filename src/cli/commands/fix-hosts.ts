@@ -91,15 +91,16 @@ async function fixSeveral(
       exitCode = await mend(connection, screen === null ? talk : { ...talk, screen });
     } catch (thrown) {
       const error = hostError(name, thrown);
-      if (flags.json) process.stdout.write(`${JSON.stringify(jsonHostError(name, error))}\n`);
-      process.stderr.write(`salt-triage: ${error.message}\n  ${error.advice}\n`);
       exitCode = error.exitCode;
+      if (flags.json) {
+        process.stdout.write(`${JSON.stringify(jsonHostError(name, error, exitCode))}\n`);
+      }
+      process.stderr.write(`salt-triage: ${error.message}\n  ${error.advice}\n`);
     }
     screen?.flush();
     outcomes.push({ name, exitCode });
     if (exitCode !== ExitCode.ok) failures += 1;
-  });
-  interrupts.stop();
+  }).finally(() => interrupts.stop());
   return outcomes;
 }
 
