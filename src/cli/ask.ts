@@ -1,7 +1,7 @@
 /** Questions to a person, on standard error so that standard output stays data. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answer, Consent } from '../actions/run-plan.ts';
-import { screenOn, wrap } from '../output/screen.ts';
+import type { Answer, Consent } from '../fix/run-plan.ts';
+import { screenOn, wrap } from '../report/screen.ts';
 import type { PlanStep } from '../plan/plan.ts';
 
 /** `--yes`: everything is agreed to beforehand; the guards stay on. */

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { endWithThisProcess } from '../end-with-this-process.ts';
+import { endWithThisProcess } from '../on-exit.ts';
 import { ExitCode, TriageError } from '../errors.ts';
 import type { SocketFacts } from '../evidence/evidence.ts';
 import { TcpTableReader } from '../evidence/tcp-table.ts';
-import { describeDuration } from '../findings/wording.ts';
+import { describeDuration } from '../words.ts';
 import { SALT_API_SCRIPT, SERVICE_SCRIPT } from './scripts.ts';
 import { endStaged, killStaged, stagedProcess, stagedProcesses } from './staged-processes.ts';
 

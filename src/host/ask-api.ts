@@ -8,7 +8,7 @@ import {
   type SocketFacts,
   seen,
 } from '../evidence/evidence.ts';
-import { chooseAddress } from './choices.ts';
+import { chooseAddress } from '../evidence/resolve.ts';
 import type { LookRequest } from './host.ts';
 import type { AnswerRequest } from './local/answer.ts';
 

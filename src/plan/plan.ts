@@ -1,18 +1,18 @@
 /** From a diagnosis to the steps that mend it. Pure: a dry run, the prompts and --yes share it. */
 import type { ProcessFacts } from '../evidence/evidence.ts';
 import { DEFAULT_CONFIG_DIRECTORY, namesDirectory } from '../evidence/salt-api-argv.ts';
-import { type CastProcess, castRoster, looksLikeForkedJob } from '../findings/roster.ts';
+import { type CastProcess, castRoster, looksLikeForkedJob } from '../diagnosis/process-roles.ts';
 import {
   averageCpuPercent,
   count,
   describeCpuTime,
   describeRecent,
   startedAt,
-} from '../findings/wording.ts';
+} from '../words.ts';
 import type { KillTarget } from '../host/host.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
-import type { Diagnosis } from '../verdict/diagnosis.ts';
-import type { VerdictCode } from '../verdict/verdict.ts';
+import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import type { VerdictCode } from '../diagnosis/verdict.ts';
 import type { ServiceManager } from './service-manager.ts';
 
 /** A process to end, with what a person needs to decide. */

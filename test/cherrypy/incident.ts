@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { endWithThisProcess } from '../../src/end-with-this-process.ts';
+import { endWithThisProcess } from '../../src/on-exit.ts';
 import type { SocketFacts } from '../../src/evidence/evidence.ts';
 import { type ProcessStat, parseProcessStat } from '../../src/evidence/proc-text.ts';
 import { TcpTableReader } from '../../src/evidence/tcp-table.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { openTrail } from '../../src/actions/trail.ts';
+import { openTrail } from '../../src/trail/trail.ts';
 
 const HISTORY = fileURLToPath(new URL('../../src/cli/commands/history.ts', import.meta.url));
 const identity = { pid: 17502, startTicks: 4711, bootId: 'a-boot' };

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ExitCode, TriageError } from '../../src/errors.ts';
 import { parseEvidence, sealEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
-import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
-import { evidenceOf, saltApi, UNTITLED } from '../findings/situation.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
+import { evidenceOf, saltApi, UNTITLED } from '../diagnosis/situation.ts';
 import { stageEvidence } from '../recorded/captures.ts';
 
 const evidence = stageEvidence('jammed/restarted');

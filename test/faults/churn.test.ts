@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { Evidence } from '../../src/evidence/evidence.ts';
 import { collectEvidence } from '../../src/host/collect-evidence.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
-import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import {
   type LogContents,
   type Staged,

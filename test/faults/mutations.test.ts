@@ -13,7 +13,7 @@ import {
 } from '../../src/evidence/proc-text.ts';
 import { readSaltApiArgv } from '../../src/evidence/salt-api-argv.ts';
 import { TcpTableReader } from '../../src/evidence/tcp-table.ts';
-import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { STAGES, stageEvidence } from '../recorded/captures.ts';
 
 const MUTATIONS = 10_000;

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Evidence } from '../../src/evidence/evidence.ts';
 import { collectEvidence } from '../../src/host/collect-evidence.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
-import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { runCli } from '../cli/run.ts';
 
 const HEADER =

@@ -13,7 +13,7 @@ import { LocalHost } from '../../src/host/local/local-host.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
 import { SshConnection } from '../../src/host/ssh/ssh-connection.ts';
 import { SshHost } from '../../src/host/ssh/ssh-host.ts';
-import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { type Sshd, sshdMissing, startSshd } from '../ssh/sshd.ts';
 
 const POLICY = { closeWaitWarn: 5, closeWaitFail: 20 };

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Plan, type PlanOptions, planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager, type ServiceManager } from '../../src/plan/service-manager.ts';
-import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
-import type { VerdictCode } from '../../src/verdict/verdict.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
+import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
 import {
   evidenceOf,
   INODE,
@@ -12,7 +12,7 @@ import {
   saltApi,
   server,
   TITLED,
-} from '../findings/situation.ts';
+} from '../diagnosis/situation.ts';
 
 const COMMANDS = commands(['stop']);
 const daemon = saltApi({ pid: 100, ppid: 1, argv: TITLED, age: 60 });

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { Evidence } from '../../src/evidence/evidence.ts';
 import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
-import { diagnoseEvidence } from '../../src/verdict/diagnosis.ts';
-import type { VerdictCode } from '../../src/verdict/verdict.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
+import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
 import { incident2018, STAGES, type Stage, stageEvidence } from '../recorded/captures.ts';
 
 interface Expected {

@@ -1,13 +1,13 @@
 /** `diagnose` on many hosts: each by itself, none in the way of another. */
-import { diagnoseHost } from '../../diagnose.ts';
+import { diagnoseHost } from '../../diagnosis/diagnose.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { SshConnection } from '../../host/ssh/ssh-connection.ts';
 import { SshHost } from '../../host/ssh/ssh-host.ts';
-import { jsonDiagnosis, jsonHostError } from '../../output/json.ts';
-import { type Screen, screenOn } from '../../output/screen.ts';
+import { jsonDiagnosis, jsonHostError } from '../../report/diagnosis-json.ts';
+import { type Screen, screenOn } from '../../report/screen.ts';
 import { stripControl } from '../../untrusted.ts';
-import type { Diagnosis } from '../../verdict/diagnosis.ts';
-import { VERDICT_CODES, type VerdictCode, verdictExitCode } from '../../verdict/verdict.ts';
+import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
+import { VERDICT_CODES, type VerdictCode, verdictExitCode } from '../../diagnosis/verdict.ts';
 import { hostError, hostsAtOnce, worstOf } from '../hosts-at-once.ts';
 import type { LookOptions } from '../look-options.ts';
 import type { SshHosts } from '../ssh-options.ts';

@@ -1,14 +1,14 @@
 import { open } from 'node:fs/promises';
-import { type DiagnosisObserver, diagnoseHost } from '../../diagnose.ts';
+import { type DiagnosisObserver, diagnoseHost } from '../../diagnosis/diagnose.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { Policy } from '../../evidence/evidence.ts';
 import type { Host } from '../../host/host.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
-import { jsonDiagnosis } from '../../output/json.ts';
-import { screenOn } from '../../output/screen.ts';
-import { textReport, type Verbosity } from '../../output/text.ts';
-import type { Diagnosis } from '../../verdict/diagnosis.ts';
-import { isMendable, verdictExitCode } from '../../verdict/verdict.ts';
+import { jsonDiagnosis } from '../../report/diagnosis-json.ts';
+import { screenOn } from '../../report/screen.ts';
+import { textReport, type Verbosity } from '../../report/diagnosis-text.ts';
+import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
+import { isMendable, verdictExitCode } from '../../diagnosis/verdict.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
 

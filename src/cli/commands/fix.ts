@@ -1,4 +1,4 @@
-import type { Lock } from '../../actions/lock.ts';
+import type { Lock } from '../../fix/lock.ts';
 import {
   type ActionTrail,
   type Consent,
@@ -6,21 +6,21 @@ import {
   type FixResult,
   runPlan,
   type StepOutcome,
-} from '../../actions/run-plan.ts';
-import { diagnoseHost } from '../../diagnose.ts';
+} from '../../fix/run-plan.ts';
+import { diagnoseHost } from '../../diagnosis/diagnose.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import { writeEvidence } from '../../evidence/evidence-file.ts';
 import type { Host, HostActions } from '../../host/host.ts';
-import { jsonFix } from '../../output/fix-json.ts';
-import { fixReport, planText } from '../../output/fix-text.ts';
-import { type Screen, screenOn, wrap } from '../../output/screen.ts';
-import { textReport } from '../../output/text.ts';
+import { jsonFix } from '../../report/fix-json.ts';
+import { fixReport, planText } from '../../report/fix-text.ts';
+import { type Screen, screenOn, wrap } from '../../report/screen.ts';
+import { textReport } from '../../report/diagnosis-text.ts';
 import { changesHost, leftoversOf, type Plan, type PlanStep, planFix } from '../../plan/plan.ts';
 import { chooseServiceManager, type ServiceManager } from '../../plan/service-manager.ts';
 import { commandLine } from '../../shell-words.ts';
 import { stripControl } from '../../untrusted.ts';
-import type { Diagnosis } from '../../verdict/diagnosis.ts';
-import { COMING_UP_MS, isStartingUp } from '../../verdict/verdict.ts';
+import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
+import { COMING_UP_MS, isStartingUp } from '../../diagnosis/verdict.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
 import { type Interrupts, listenForInterrupts } from '../interrupts.ts';
@@ -109,7 +109,7 @@ export async function fixHost(
   const locks: Lock[] = [];
   const claim = async (port: number): Promise<void> => {
     if (options.dryRun || locks.length > 0) return;
-    const { acquireLock } = await import('../../actions/lock.ts');
+    const { acquireLock } = await import('../../fix/lock.ts');
     locks.push(await acquireLock({ port, elsewhere }));
   };
   try {
@@ -161,7 +161,7 @@ async function mendHost(
   }
   await requirePrograms(actions, plan);
   await requireRights({ actions, elsewhere }, plan, manager, before);
-  const { openTrail } = await import('../../actions/trail.ts');
+  const { openTrail } = await import('../../trail/trail.ts');
   const trail = await openTrail({
     stateDirectory: options.stateDirectory,
     port: before.evidence.port.number,
@@ -308,7 +308,7 @@ function titleOf({ step }: StepOutcome): string {
 
 function detailsOf(actions: HostActions, before: Diagnosis) {
   return async (step: PlanStep): Promise<string[]> => {
-    const { stepDetails } = await import('../../output/step-details.ts');
+    const { stepDetails } = await import('../../report/step-details.ts');
     const record =
       step.kind === 'kill' ? await actions.recordProcess(step.target.identity.pid) : new Map();
     return stepDetails(step, before, record);

@@ -3,13 +3,13 @@ import {
   type IncidentSummary,
   readIncident,
   readIncidents,
-} from '../../actions/incidents.ts';
-import { INCIDENT_ID, stateDirectories } from '../../actions/state-directory.ts';
-import { describeWho } from '../../actions/who.ts';
+} from '../../trail/incidents.ts';
+import { INCIDENT_ID, stateDirectories } from '../../trail/directory.ts';
+import { describeWho } from '../../trail/operator.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
-import { describeDuration } from '../../findings/wording.ts';
-import { JSON_SCHEMA_VERSION } from '../../output/json.ts';
-import { type Screen, screenOn, wrap } from '../../output/screen.ts';
+import { describeDuration } from '../../words.ts';
+import { JSON_SCHEMA_VERSION } from '../../report/diagnosis-json.ts';
+import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { stripControl } from '../../untrusted.ts';
 import { loadSettings } from '../settings.ts';
 

@@ -18,7 +18,7 @@ import {
 } from '../../evidence/salt-api-argv.ts';
 import { choosePort } from '../../evidence/salt-config.ts';
 import { askApi } from '../ask-api.ts';
-import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../choices.ts';
+import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../../evidence/resolve.ts';
 import type { Host, LookInProgress, LookRequest } from '../host.ts';
 import { readHostFacts } from './host-facts.ts';
 import {

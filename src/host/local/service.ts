@@ -11,7 +11,7 @@ import {
 } from '../../evidence/evidence.ts';
 import { parseSystemctlShow, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
-import { mayNameFiles } from '../choices.ts';
+import { mayNameFiles } from '../../evidence/resolve.ts';
 import { isOnPath } from './on-path.ts';
 
 /** What is known of the service before it is looked at; the rest is where things normally are. */

@@ -47,7 +47,7 @@ import {
 import { parseSystemctlShow } from '../../evidence/systemd-unit.ts';
 import { TcpTableReader } from '../../evidence/tcp-table.ts';
 import { stripControl } from '../../untrusted.ts';
-import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../choices.ts';
+import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../../evidence/resolve.ts';
 import type { LookRequest } from '../host.ts';
 
 /** Bytes of evidence that are taken from one host. */

@@ -1,0 +1,48 @@
+import type { AnswerFacts, Evidence } from '../../evidence/evidence.ts';
+import { stripControl } from '../../untrusted.ts';
+import type { Check, Finding, StepStatus } from './finding.ts';
+import { describeDuration } from '../../words.ts';
+
+export type ApiAnswersEvidence = { readonly answer: AnswerFacts | null };
+
+/** Step 5: whether `GET /` brings any HTTP status. An orphan may answer too (salt-facts §6). */
+export const apiAnswers: Check<'api-answers', 'answer', ApiAnswersEvidence> = {
+  id: 'api-answers',
+  title: 'API answers',
+  needs: ['answer'],
+  judge,
+};
+
+function judge({ answer }: Pick<Evidence, 'answer'>): Finding<ApiAnswersEvidence> {
+  if (!answer.seen) {
+    const status: StepStatus = answer.cause === 'not-asked' ? 'skip' : 'unknown';
+    const summary = status === 'skip' ? answer.why : `can't tell: ${stripControl(answer.why)}`;
+    return { status, summary, details: [], evidence: { answer: null } };
+  }
+  const [status, summary] = describe(answer.value);
+  return { status, summary, details: [], evidence: { answer: answer.value } };
+}
+
+function describe(answer: AnswerFacts): [StepStatus, string] {
+  switch (answer.kind) {
+    case 'answered': {
+      const over = answer.tls ? 'TLS' : 'plain HTTP';
+      const text = `HTTP ${answer.status} over ${over} in ${describeDuration(answer.afterMs)}`;
+      return [answer.status >= 500 ? 'warn' : 'pass', text];
+    }
+    case 'no-reply':
+      return [
+        'fail',
+        `connected, no reply within ${describeDuration(answer.afterMs)}${answer.tls ? ' (over TLS)' : ''}`,
+      ];
+    case 'no-connection':
+      return [
+        'fail',
+        `no connection within ${describeDuration(answer.afterMs)}: the accept queue is full`,
+      ];
+    case 'refused':
+      return ['fail', 'connection refused'];
+    case 'broken':
+      return ['fail', `no HTTP: ${stripControl(answer.error).slice(0, 120)}`];
+  }
+}

@@ -1,0 +1,27 @@
+import type { Evidence } from '../../evidence/evidence.ts';
+
+/** `unknown`: the step could not look. `skip`: it was asked not to. Neither is a pass. */
+export type StepStatus = 'pass' | 'warn' | 'fail' | 'unknown' | 'skip';
+
+/** What one step found: a status, a line for a person, and the data behind both. */
+export interface Finding<E extends object = object> {
+  readonly status: StepStatus;
+  /** One line, no control characters, most important words first. */
+  readonly summary: string;
+  /** Further lines for `-v`: the evidence, and where each piece came from. */
+  readonly details: readonly string[];
+  /** The JSON evidence of the step (README, "JSON"). */
+  readonly evidence: E;
+}
+
+/** Parts of the evidence that a look delivers one by one. */
+export type Section = Exclude<keyof Evidence, 'schemaVersion'>;
+
+/** One step of the diagnosis: the sections it must wait for, and a pure judgement of them. */
+export interface Check<Id extends string, Needs extends Section, E extends object> {
+  readonly id: Id;
+  /** As shown at the start of the step's line; at most 13 characters. */
+  readonly title: string;
+  readonly needs: readonly Needs[];
+  judge(evidence: Pick<Evidence, Needs>): Finding<E>;
+}

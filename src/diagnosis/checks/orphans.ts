@@ -1,0 +1,142 @@
+import type { Evidence, HostFacts } from '../../evidence/evidence.ts';
+import { stripControl } from '../../untrusted.ts';
+import type { Check, Finding } from './finding.ts';
+import { type ProcessEntry, processEntry } from './process-entry.ts';
+import { type CastProcess, castRoster, isDead } from '../process-roles.ts';
+import { averageCpuPercent, count, describeCpuTime, describeRecent, startedAt } from '../../words.ts';
+
+export interface OrphansEvidence {
+  /** The orphans alone, oldest first. */
+  readonly processes: readonly ProcessEntry[];
+  /** Every other salt-api process, with its part. */
+  readonly others: readonly ProcessEntry[];
+  readonly daemonPid: number | null;
+  readonly zombies: number;
+}
+
+type Needs = 'host' | 'instance' | 'port' | 'processes' | 'service';
+
+/** Step 2: salt-api processes whose salt-api parent has died. */
+export const orphans: Check<'orphans', Needs, OrphansEvidence> = {
+  id: 'orphans',
+  title: 'orphans',
+  needs: ['host', 'instance', 'port', 'processes', 'service'],
+  judge,
+};
+
+function judge(evidence: Pick<Evidence, Needs>): Finding<OrphansEvidence> {
+  const { processes, host, service } = evidence;
+  if (!processes.seen) {
+    return {
+      status: 'unknown',
+      summary: `can't read the process table: ${processes.why}`,
+      details: [],
+      evidence: { processes: [], others: [], daemonPid: null, zombies: 0 },
+    };
+  }
+  const { cast, daemon } = castRoster(evidence);
+  const found = cast.filter(({ role }) => role === 'orphan');
+  const others = cast.filter(({ role }) => role !== 'orphan');
+  const unclear = cast.filter(({ role }) => role === 'unclear');
+  const managers = new Set(cast.map(({ facts }) => facts.pid));
+  const zombies = processes.value.processes.filter(
+    (facts) => isDead(facts) && managers.has(facts.ppid),
+  ).length;
+  const { deniedFds, deniedArgv, hidden } = processes.value;
+  const details = [
+    ...found.map((member) => explain(member, host)),
+    ...others.map((member) => explain(member, host)),
+    ...(zombies > 0 ? [`${count(zombies, 'zombie child', 'zombie children')} not yet reaped`] : []),
+    ...(service.seen ? serviceLines(service.value) : [`service: ${service.why}`]),
+  ];
+  const entries = {
+    processes: found.map(entry),
+    others: others.map(entry),
+    daemonPid: daemon?.facts.pid ?? null,
+    zombies,
+  };
+  if (found.length > 0) {
+    return { status: 'fail', summary: summarize(found, host), details, evidence: entries };
+  }
+  if (hidden || deniedArgv > 0) {
+    const why = hidden
+      ? '/proc is mounted with hidepid'
+      : `${count(deniedArgv, 'command line')} could not be read`;
+    const summary = `can't tell: ${why}${host.uid === 0 ? '' : '; run as root'}`;
+    return { status: 'unknown', summary, details, evidence: entries };
+  }
+  if (unclear.length > 0) {
+    const pids = unclear.map(({ facts }) => facts.pid).join(', ');
+    const has = unclear.length === 1 ? 'has' : 'have';
+    const summary = `salt-api ${pids} ${has} no salt-api parent, but nothing proves an orphan`;
+    return { status: 'warn', summary, details, evidence: entries };
+  }
+  const blind = cast.filter(({ facts }) => facts.fds === 'denied');
+  if (blind.length > 0) {
+    const summary = `none proven, but the fds of ${count(blind.length, 'salt-api process', 'salt-api processes')} can't be read: run as root`;
+    return { status: 'unknown', summary, details, evidence: entries };
+  }
+  if (!service.seen) {
+    const summary = `none proven, but pid files and unit are unseen: ${stripControl(service.why)}`;
+    return { status: 'unknown', summary, details, evidence: entries };
+  }
+  const ours = cast.filter(({ role }) => role !== 'elsewhere').length;
+  const rest = deniedFds > 0 ? '' : `, ${processes.value.total} seen`;
+  const summary =
+    ours === 0
+      ? `none; no salt-api process runs${rest}`
+      : `none among ${count(ours, 'salt-api process', 'salt-api processes')}`;
+  return { status: 'pass', summary, details, evidence: entries };
+}
+
+function entry({ facts, role, reasons }: CastProcess): ProcessEntry {
+  return processEntry(facts, role, reasons);
+}
+
+function summarize(found: readonly CastProcess[], host: HostFacts): string {
+  const [first] = found;
+  if (first === undefined) return 'none';
+  const { facts, reparented } = first;
+  const parts = [
+    `${reparented ? 'parent dead' : `parent ${facts.ppid} is not salt-api`}, started ${describeRecent(startedAt(facts, host), host)}`,
+    `${describeCpuTime(facts.cpuTicks, host)} CPU`,
+  ];
+  const percent = averageCpuPercent(facts, host);
+  if (percent !== null && percent >= 1) parts.push(`${percent}% of a core`);
+  if (facts.state === 'D' || facts.state === 'T') parts.push(stateWord(facts.state));
+  if (found.length === 1) return `1 orphan: ${facts.pid}, ${parts.join(', ')}`;
+  const pids = found.slice(0, 6).map((member) => member.facts.pid);
+  const more = found.length > pids.length ? ` and ${found.length - pids.length} more` : '';
+  return `${count(found.length, 'orphan')}: ${pids.join(', ')}${more}; ${facts.pid} is the oldest, ${parts.join(', ')}`;
+}
+
+function stateWord(state: string): string {
+  return state === 'T' ? 'stopped (SIGSTOP)' : 'in uninterruptible sleep';
+}
+
+function explain({ facts, role, reasons }: CastProcess, host: HostFacts): string {
+  const parts = [
+    `${facts.pid} ${role}: ${reasons.map(stripControl).join('; ')}`,
+    `state ${facts.state}, ${count(facts.threads, 'thread')}, session ${facts.session}`,
+    `started ${describeRecent(startedAt(facts, host), host)}`,
+  ];
+  if (facts.waitChannel !== null && facts.state === 'D')
+    parts.push(`waits in ${facts.waitChannel}`);
+  return parts.join('; ');
+}
+
+function serviceLines(service: Extract<Evidence['service'], { seen: true }>['value']): string[] {
+  const lines = service.pidFiles.map(
+    ({ path, pid }) => `pid file ${stripControl(path)}: ${pid ?? 'no pid in it'}`,
+  );
+  const { systemd } = service;
+  if (!systemd.seen) lines.push(`systemd: ${systemd.why}`);
+  else if (systemd.value !== null) {
+    const { unit, activeState, subState, mainPid, killMode } = systemd.value;
+    lines.push(`${unit}: ${activeState} (${subState}), main pid ${mainPid}, KillMode=${killMode}`);
+    if (killMode === 'process' || killMode === 'none') {
+      lines.push(`KillMode=${killMode} leaves children behind at every stop: it makes orphans`);
+    }
+  }
+  return lines;
+}

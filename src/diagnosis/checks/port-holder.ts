@@ -1,0 +1,254 @@
+import type { Evidence, Listener, ProcessFacts } from '../../evidence/evidence.ts';
+import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import { stripControl } from '../../untrusted.ts';
+import type { Check, Finding } from './finding.ts';
+import { type ProcessEntry, processEntry } from './process-entry.ts';
+import { type CastProcess, castRoster, type Roster } from '../process-roles.ts';
+import { count } from '../../words.ts';
+
+/**
+ * Who has the port. `daemon`: the right child. `other-daemon`: the child of a second live
+ * daemon. `orphan`: a salt-api that should be gone. `foreign`: no salt-api of this instance.
+ * `unproven`: a salt-api that nothing proves to be either. `unseen`: somebody we may not see.
+ */
+type HolderState =
+  | 'free'
+  | 'daemon'
+  | 'other-daemon'
+  | 'orphan'
+  | 'foreign'
+  | 'unproven'
+  | 'unseen'
+  | 'unknown';
+
+export interface PortHolderEvidence {
+  readonly state: HolderState;
+  readonly port: number;
+  readonly portOrigin: string;
+  readonly listeners: readonly (Listener & { readonly pids: readonly number[] })[];
+  readonly holders: readonly ProcessEntry[];
+  readonly daemonPid: number | null;
+  /** Processes whose fd tables could not be read: there may be more holders. */
+  readonly deniedFds: number;
+}
+
+type Needs = 'host' | 'instance' | 'port' | 'config' | 'sockets' | 'processes' | 'service';
+
+/** Step 1: which processes hold the listening socket of the port. */
+export const portHolder: Check<'port-holder', Needs, PortHolderEvidence> = {
+  id: 'port-holder',
+  title: 'port holder',
+  needs: ['host', 'instance', 'port', 'config', 'sockets', 'processes', 'service'],
+  judge,
+};
+
+function judge(evidence: Pick<Evidence, Needs>): Finding<PortHolderEvidence> {
+  const { port, sockets, processes } = evidence;
+  const base = {
+    port: port.number,
+    portOrigin: describePortOrigin(port),
+    listeners: [],
+    holders: [],
+    daemonPid: null,
+    deniedFds: processes.seen ? processes.value.deniedFds : 0,
+  };
+  if (!sockets.seen) {
+    return blindFinding(base, `can't read the socket tables: ${sockets.why}`);
+  }
+  const { listeners } = sockets.value;
+  if (!processes.seen && listeners.length > 0) {
+    return blindFinding(base, `${port.number} is held, by whom can't be seen: ${processes.why}`);
+  }
+  const roster = castRoster(evidence);
+  const table = processes.seen ? processes.value.processes : [];
+  const holders = table.filter((facts) => facts.listens.length > 0);
+  const byListener = listeners.map((listener) => ({
+    ...listener,
+    pids: holders
+      .filter((facts) => facts.listens.includes(listener.inode))
+      .map((facts) => facts.pid),
+  }));
+  const roled = holders.map((facts) => roleOfHolder(facts, roster));
+  const state = stateOf(listeners, roled, roster);
+  const summary = summarize(state, evidence, roled, roster);
+  return {
+    status: STATUS[state],
+    summary,
+    details: details(evidence, byListener, roled, base.portOrigin),
+    evidence: {
+      ...base,
+      state,
+      listeners: byListener,
+      holders: roled.map(({ facts, role, reasons }) => processEntry(facts, role, reasons)),
+      daemonPid: roster.daemon?.facts.pid ?? null,
+    },
+  };
+}
+
+const STATUS = {
+  free: 'fail',
+  daemon: 'pass',
+  'other-daemon': 'fail',
+  orphan: 'fail',
+  foreign: 'fail',
+  unproven: 'fail',
+  unseen: 'unknown',
+  unknown: 'unknown',
+} as const satisfies Record<HolderState, Finding['status']>;
+
+/** Where the port number came from, in words. */
+export function describePortOrigin(port: Evidence['port']): string {
+  const { origin } = port;
+  if (origin.kind === 'option') return 'as asked, by --port or the settings';
+  if (origin.kind === 'config') return `${origin.key} in ${stripControl(origin.file)}`;
+  return `default: ${stripControl(origin.why)}`;
+}
+
+function blindFinding(
+  base: Omit<PortHolderEvidence, 'state'>,
+  summary: string,
+): Finding<PortHolderEvidence> {
+  const evidence = { state: 'unknown' as const, ...base };
+  return { status: 'unknown', summary, details: [], evidence };
+}
+
+interface Holder {
+  readonly facts: ProcessFacts;
+  readonly role: CastProcess['role'] | 'foreign';
+  readonly reasons: readonly string[];
+  readonly under: number | null;
+}
+
+function roleOfHolder(facts: ProcessFacts, roster: Roster): Holder {
+  const member = roster.cast.find((other) => other.facts.pid === facts.pid);
+  if (member !== undefined) {
+    return { facts, role: member.role, reasons: member.reasons, under: member.under };
+  }
+  const reason =
+    readSaltApiArgv(facts.argv) === null ? 'its argv is not salt-api' : 'not to be judged';
+  return { facts, role: 'foreign', reasons: [reason], under: null };
+}
+
+function stateOf(
+  listeners: readonly Listener[],
+  holders: readonly Holder[],
+  roster: Roster,
+): HolderState {
+  if (listeners.length === 0) return 'free';
+  const orphans = new Set(
+    roster.cast.filter((member) => member.role === 'orphan').map((member) => member.facts.pid),
+  );
+  const ofOrphan = ({ facts, under }: Holder) =>
+    orphans.has(facts.pid) || (under !== null && orphans.has(under));
+  if (holders.some(ofOrphan)) return 'orphan';
+  const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
+  const daemonPid = roster.daemon?.facts.pid ?? null;
+  const right = ({ facts, under }: Holder) => (under ?? facts.pid) === daemonPid;
+  if (servers.some(right)) return 'daemon';
+  if (servers.length > 0) return 'other-daemon';
+  if (holders.some(({ role }) => role === 'foreign' || role === 'elsewhere')) return 'foreign';
+  const forks = holders.filter(({ role }) => role === 'fork');
+  if (forks.some(right)) return 'daemon';
+  return holders.length > 0 ? 'unproven' : 'unseen';
+}
+
+function summarize(
+  state: HolderState,
+  { port, processes, sockets, host }: Pick<Evidence, Needs>,
+  holders: readonly Holder[],
+  roster: Roster,
+): string {
+  const number = port.number;
+  const daemon = roster.daemon?.facts.pid ?? null;
+  const who = (chosen: readonly Holder[]) => {
+    const names = chosen.map(({ facts }) => facts.pid);
+    return names.length > 3
+      ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
+      : names.join(', ');
+  };
+  switch (state) {
+    case 'free':
+      return daemon === null
+        ? `nobody listens on ${number}, and no salt-api daemon runs`
+        : `nobody listens on ${number}, though the daemon ${daemon} runs`;
+    case 'daemon': {
+      const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
+      const forks = holders.filter(({ role }) => role === 'fork' || role === 'job').length;
+      const strangers = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
+      const beside = [
+        forks > 0 ? `, and ${count(forks, 'fork')} of it` : '',
+        strangers.length > 0 ? `; another address of it by ${who(strangers)}` : '',
+      ].join('');
+      return servers.some(({ role }) => role === 'child')
+        ? `${number} is held by ${who(servers)}, child of the daemon ${daemon}${beside}`
+        : `${number} is held by the daemon ${daemon} itself${beside}`;
+    }
+    case 'other-daemon': {
+      const [first] = holders.filter(({ role }) => role === 'child' || role === 'manager');
+      const manager = first?.under ?? first?.facts.pid;
+      return `${number} is held by ${who(holders)} of another daemon, ${manager}, not of ${daemon}`;
+    }
+    case 'orphan': {
+      const orphans = holders.filter(({ role }) => role === 'orphan');
+      const named = orphans.length > 0 ? orphans : holders;
+      const kind = orphans.length > 0 ? 'an orphaned salt-api child' : 'a fork of an orphan';
+      const not = daemon === null ? '; no daemon runs' : ` (not by the daemon ${daemon})`;
+      return `${number} is held by ${who(named)}, ${kind}${not}`;
+    }
+    case 'foreign': {
+      const [first] = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
+      if (first === undefined) return `${number} is held by another program`;
+      const { pid } = first.facts;
+      return first.role === 'elsewhere'
+        ? `${number} is held by salt-api ${pid}, which ${first.reasons[0] ?? 'is another'}`
+        : `${number} is held by ${pid} (${programName(first.facts)}), which is not this salt-api`;
+    }
+    case 'unproven':
+      return `${number} is held by salt-api ${who(holders)}, whose part nothing proves`;
+    case 'unseen':
+    case 'unknown': {
+      if (processes.seen && (processes.value.deniedFds > 0 || processes.value.hidden)) {
+        const owner = sockets.seen ? sockets.value.listeners[0]?.uid : undefined;
+        const of = owner === undefined ? '' : ` of uid ${owner}`;
+        return `${number} is held by a process${of} that uid ${host.uid} may not see: run as root`;
+      }
+      return `${number} is held by a process we can't see: the kernel, or another PID namespace`;
+    }
+  }
+}
+
+/** A short, safe name for a foreign program: its argv[0] without the directory. */
+function programName(facts: ProcessFacts): string {
+  const first = facts.argv[0] ?? facts.comm;
+  const word = first.split(/\s/)[0] ?? first;
+  // `nginx: master process` and the like end the name with a colon.
+  const name = word.slice(word.lastIndexOf('/') + 1).replace(/:$/, '');
+  return stripControl(name || facts.comm).slice(0, 40);
+}
+
+function details(
+  { config, processes, instance }: Pick<Evidence, Needs>,
+  listeners: PortHolderEvidence['listeners'],
+  holders: readonly Holder[],
+  origin: string,
+): string[] {
+  const lines = [
+    `port ${origin}; salt config ${stripControl(instance.configDirectory)} (${instance.origin})`,
+  ];
+  if (config.seen) {
+    lines.push(...config.value.problems.map((problem) => `config: ${stripControl(problem)}`));
+  } else lines.push(`config: ${stripControl(config.why)}`);
+  for (const { address, family, inode, acceptQueue, pids } of listeners) {
+    const held = pids.length > 0 ? `held by ${pids.join(', ')}` : 'no visible holder';
+    lines.push(
+      `${family} ${address} inode ${inode}: accept queue ${acceptQueue}, ${held} (/proc/net/tcp, /proc/PID/fd)`,
+    );
+  }
+  for (const { facts, role, reasons } of holders) {
+    lines.push(`${facts.pid} ${role}: ${reasons.join('; ')}`);
+  }
+  if (processes.seen && processes.value.deniedFds > 0) {
+    lines.push(`${count(processes.value.deniedFds, 'fd table')} could not be read: not root`);
+  }
+  return lines;
+}

@@ -1,0 +1,132 @@
+/** Which salt-api of a host a look is about, and where that one's files are: pure decisions. */
+import { posix } from 'node:path';
+import type {
+  InstanceFacts,
+  Listener,
+  Look,
+  ProcessTableFacts,
+  SaltConfigFacts,
+} from './evidence.ts';
+import {
+  DEFAULT_CONFIG_DIRECTORY,
+  isDrillDirectory,
+  namesDirectory,
+  readSaltApiArgv,
+  type SaltApiArgv,
+} from './salt-api-argv.ts';
+import type { LookRequest } from '../host/host.ts';
+
+const DEFAULT_LOG = '/var/log/salt/api';
+const DEFAULT_PID_FILES = ['/var/run/salt-api.pid', '/run/salt-api.pid'];
+/** From here on uids are those of people (useradd(8), UID_MIN); below, of root and of services. */
+const FIRST_PERSON_UID = 1000;
+
+/** What a host shows of its salt-apis before any of them is chosen. */
+export interface InstanceSigns {
+  /** The salt-api processes of our network namespace that may say where files are. */
+  readonly argvs: readonly SaltApiArgv[];
+  /** Of these, the ones that hold the port that was asked for. */
+  readonly holding: readonly SaltApiArgv[];
+  /** SALT_CONFIG_DIR of whoever looks. */
+  readonly environment: string | undefined;
+  readonly defaultConfigured: boolean;
+}
+
+/**
+ * `-c`; the environment; what the running salt-api name, if all name the same; of several, what
+ * the holder of the asked port names; `/etc/salt`. A drill's processes name nothing for others.
+ */
+export function chooseInstance(request: LookRequest, signs: InstanceSigns): InstanceFacts {
+  const { argvs, holding, environment, defaultConfigured } = signs;
+  if (request.configDirectory !== undefined) {
+    const configDirectory = posix.resolve(request.configDirectory);
+    return { configDirectory, defaultConfigured, origin: 'option' };
+  }
+  if (environment) {
+    const configDirectory = posix.resolve(environment);
+    return { configDirectory, defaultConfigured, origin: 'environment' };
+  }
+  const only = onlyDirectory(argvs) ?? onlyDirectory(holding);
+  return only === undefined
+    ? { configDirectory: DEFAULT_CONFIG_DIRECTORY, defaultConfigured, origin: 'default' }
+    : { configDirectory: only, defaultConfigured, origin: 'argv' };
+}
+
+/**
+ * Whether a process's own words may say where configuration, log and pid file are. Anybody can run
+ * something that is salt-api by its argv: as root we don't let other people name our files.
+ *
+ * @param uid of the process
+ * @param ours of whoever looks
+ */
+export function mayNameFiles(uid: number, ours: number): boolean {
+  return uid === ours || (uid >= 0 && uid < FIRST_PERSON_UID);
+}
+
+function onlyDirectory(argvs: readonly SaltApiArgv[]): string | undefined {
+  const named = new Set(
+    argvs
+      .map(({ configDirectory }) => configDirectory)
+      .filter((directory) => directory === null || !isDrillDirectory(directory)),
+  );
+  const [only] = named;
+  return named.size === 1 && only?.startsWith('/') ? posix.resolve(only) : undefined;
+}
+
+/** Whether a running process's own options may say where this instance's files are. */
+export function belongsTo({ configDirectory }: SaltApiArgv, instance: InstanceFacts): boolean {
+  if (configDirectory !== null) return namesDirectory(configDirectory, instance.configDirectory);
+  if (instance.configDirectory === DEFAULT_CONFIG_DIRECTORY) return true;
+  return !instance.defaultConfigured && !isDrillDirectory(instance.configDirectory);
+}
+
+/** `--log`, what the running process names, the config, Salt's default. */
+export function chooseLog(
+  { log }: LookRequest,
+  {
+    config,
+    argvs,
+  }: { readonly config: Look<SaltConfigFacts>; readonly argvs: readonly SaltApiArgv[] },
+): { path: string; origin: 'option' | 'argv' | 'config' | 'default' } {
+  if (log !== undefined) return { path: posix.resolve(log), origin: 'option' };
+  const fromArgv = argvs.find(({ logFile }) => logFile?.startsWith('/'))?.logFile;
+  if (fromArgv != null) return { path: fromArgv, origin: 'argv' };
+  const fromConfig = config.seen ? config.value.apiLogFile : null;
+  if (fromConfig !== null) return { path: fromConfig, origin: 'config' };
+  return { path: DEFAULT_LOG, origin: 'default' };
+}
+
+/**
+ * Which pid files could be this instance's, in the order of precedence (salt-facts §2). The default
+ * ones are the default instance's: of another that names its own they would only name strangers.
+ */
+export function choosePidFiles(
+  config: Look<SaltConfigFacts>,
+  argvs: readonly SaltApiArgv[],
+  { configDirectory }: InstanceFacts,
+): string[] {
+  const named = argvs.flatMap(({ pidFile }) => (pidFile === null ? [] : [pidFile]));
+  if (config.seen && config.value.pidFile !== null) named.push(config.value.pidFile);
+  const neighbour = named.length > 0 && configDirectory !== DEFAULT_CONFIG_DIRECTORY;
+  const all = neighbour ? named : [...named, ...DEFAULT_PID_FILES];
+  return [...new Set(all.filter((path) => posix.isAbsolute(path)))];
+}
+
+/**
+ * Where to knock: at a listener of salt-api, the configured address first, since another program
+ * may listen on another address of the same port; any listener's where none is known to be its.
+ */
+export function chooseAddress(
+  listeners: readonly Listener[],
+  configured: string | null,
+  processes: Look<ProcessTableFacts>,
+): string {
+  const table = processes.seen ? processes.value.processes : [];
+  const held = new Set(
+    table.filter(({ argv }) => readSaltApiArgv(argv) !== null).flatMap(({ listens }) => listens),
+  );
+  const own = listeners.filter(({ inode }) => held.has(inode));
+  const addresses = (own.length > 0 ? own : listeners).map(({ address }) => address);
+  if (configured !== null && addresses.includes(configured)) return configured;
+  return addresses[0] ?? configured ?? '127.0.0.1';
+}

@@ -1,0 +1,743 @@
+/**
+ * Carries out a plan one confirmed step at a time. Every step is checked against a fresh look
+ * before it acts and against another after it: neither the plan nor an exit code is trusted.
+ */
+import { TriageError } from '../errors.ts';
+import type { Policy, ProcessIdentity } from '../evidence/evidence.ts';
+import { type CastProcess, castRoster } from '../diagnosis/process-roles.ts';
+import { count, describeDuration } from '../words.ts';
+import { collectEvidence } from '../host/collect-evidence.ts';
+import type { CommandOutcome, Host, HostActions, KillOutcome, LookRequest } from '../host/host.ts';
+import {
+  changesHost,
+  type KillStep,
+  killStep,
+  leftoversOf,
+  type Plan,
+  type PlanStep,
+} from '../plan/plan.ts';
+import type { ServiceManager } from '../plan/service-manager.ts';
+import { commandLine } from '../shell-words.ts';
+import { stripControl } from '../untrusted.ts';
+import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
+
+/** How a step ended. `refused`: a guard said no. `not-started`: the sequence ended before it. */
+type StepStatus = 'done' | 'not-needed' | 'declined' | 'refused' | 'failed' | 'not-started';
+
+export interface StepOutcome {
+  readonly step: PlanStep;
+  readonly status: StepStatus;
+  /** One line; further lines are the output of a command. */
+  readonly detail: string;
+  readonly durationMs: number;
+  /** True where the host would not let us. */
+  readonly notPermitted: boolean;
+}
+
+/** An answer to "do this?". */
+export type Answer = 'yes' | 'skip' | 'abort' | 'interrupted';
+
+/** Who is asked before each change: a person, or `--yes`. */
+export interface Consent {
+  /** As the journal has it. */
+  readonly label: string;
+  ask(step: PlanStep): Promise<Answer>;
+}
+
+/** One line of the journal; the trail adds time, host and who. */
+export interface JournalEntry {
+  readonly phase: 'before' | 'after' | 'note';
+  readonly action: string;
+  readonly identity?: ProcessIdentity;
+  readonly command?: readonly string[];
+  readonly answer?: string;
+  readonly result?: string;
+  readonly durationMs?: number;
+}
+
+/** Where actions are recorded. None of its methods reject: a full disk must not stop a recovery. */
+export interface ActionTrail {
+  saveFile(name: string, text: string): Promise<void>;
+  saveProcess(identity: ProcessIdentity, record: ReadonlyMap<string, string>): Promise<void>;
+  journal(entry: JournalEntry): Promise<void>;
+}
+
+/** Who is told what happens; the screen is one. */
+export interface FixObserver {
+  stepBegins(step: PlanStep, position: string): void;
+  stepEnds(outcome: StepOutcome): void;
+  progress(text: string): void;
+  /** What a person should know before the next question. */
+  warn(text: string): void;
+}
+
+export interface FixContext {
+  readonly host: Host;
+  readonly actions: HostActions;
+  readonly request: LookRequest;
+  readonly policy: Policy;
+  readonly manager: ServiceManager | null;
+  readonly consent: Consent;
+  readonly trail: ActionTrail;
+  readonly observer: FixObserver;
+  /** The evidence file as text, handed in so that this module need not know its format. */
+  readonly serialize: (diagnosis: Diagnosis) => string;
+  /** How long to wait for a recovery, ms. */
+  readonly waitMs: number;
+  /** How long one service command may take, ms. */
+  readonly commandTimeoutMs: number;
+  /** True once the operator wants no further step. */
+  readonly interrupted: () => boolean;
+  /** Pauses between two looks; tests make it short. */
+  readonly pause: (ms: number) => Promise<void>;
+}
+
+export interface FixResult {
+  readonly outcomes: readonly StepOutcome[];
+  /** The last whole look, null where none was taken after the first. */
+  readonly after: Diagnosis | null;
+  /** `cut off`: the host could not be reached any more, so that what stands there is not known. */
+  readonly ended: 'completed' | 'aborted' | 'interrupted' | 'cut off';
+  /** True where the verify step saw what the plan was for. */
+  readonly recovered: boolean;
+}
+
+const KILL_WAIT_MS = 5_000;
+/** What a stop has signalled may still be finishing; then it needs no kill -9. */
+const LEFTOVER_GRACE_MS = 5_000;
+/** A supervisor's usual pause before it starts anew, and the time that a daemon takes to show. */
+const RESPAWN_MS = 1_500;
+const LEFTOVER_ROUNDS = 3;
+const POLL_MS = 500;
+/** A log read after a start need not reach back further than the start. */
+const RECENT_LOG_MS = 600_000;
+
+/**
+ * Runs the steps of a plan.
+ * @param before the diagnosis that the plan was made from
+ */
+export async function runPlan(
+  plan: Extract<Plan, { kind: 'mend' }>,
+  before: Diagnosis,
+  context: FixContext,
+): Promise<FixResult> {
+  return new PlanRun(plan, before, context).run();
+}
+
+type Settled = Pick<StepOutcome, 'status' | 'detail'> & { readonly notPermitted?: boolean };
+
+class PlanRun {
+  readonly #plan: Extract<Plan, { kind: 'mend' }>;
+  readonly #before: Diagnosis;
+  readonly #context: FixContext;
+  readonly #outcomes: StepOutcome[] = [];
+  readonly #oldServers: ReadonlySet<string>;
+  #latest: Diagnosis | null = null;
+  #ended: FixResult['ended'] = 'completed';
+  #recovered = false;
+  #recoveredByItself = false;
+  /** It served again before anything was stopped: then the old process may keep the port. */
+  #neverStopped = false;
+  #stopDeclined = false;
+  #stopFailed = false;
+  #portStaysHeld = false;
+  /** A holder of the port that the person has said no to. */
+  #keptHolder: number | null = null;
+  /** What ran when the stop command went out; null while none has. */
+  #stopped: ReadonlyMap<string, number> | null = null;
+
+  constructor(plan: Extract<Plan, { kind: 'mend' }>, before: Diagnosis, context: FixContext) {
+    this.#plan = plan;
+    this.#before = before;
+    this.#context = context;
+    this.#oldServers = new Set(listeningIdentities(before));
+  }
+
+  async run(): Promise<FixResult> {
+    const { steps } = this.#plan;
+    const { trail } = this.#context;
+    await trail.journal({ phase: 'note', action: 'begin', result: this.#plan.verdict });
+    for (const [index, step] of steps.entries()) {
+      if (this.#ended === 'completed' && this.#context.interrupted()) this.#ended = 'interrupted';
+      if (this.#ended !== 'completed') {
+        this.#settle(step, 0, { status: 'not-started', detail: `the sequence was ${this.#ended}` });
+        continue;
+      }
+      this.#context.observer.stepBegins(step, `${index + 1}/${steps.length}`);
+      const began = performance.now();
+      const settled = await this.#carryOut(step).catch((error: unknown) => this.#cutOff(error));
+      if (settled !== null) this.#settle(step, performance.now() - began, settled);
+    }
+    // The last step may have been cut short: that is no verdict on the host.
+    if (this.#ended === 'completed' && !this.#recovered && this.#context.interrupted()) {
+      this.#ended = 'interrupted';
+    }
+    const after = this.#latest;
+    if (after !== null) {
+      await trail.saveFile('evidence-after.json', this.#context.serialize(after));
+    }
+    const result = this.#recovered ? 'recovered' : `not recovered, ${this.#ended}`;
+    await trail.journal({ phase: 'note', action: 'end', result });
+    return {
+      outcomes: this.#outcomes,
+      after,
+      ended: this.#ended,
+      recovered: this.#recovered,
+    };
+  }
+
+  /** A host that is gone ends the sequence where it is; what was done and what not is still told. */
+  #cutOff(error: unknown): Settled {
+    if (!(error instanceof TriageError)) throw error;
+    this.#ended = 'cut off';
+    return { status: 'failed', detail: error.message };
+  }
+
+  #settle(step: PlanStep, durationMs: number, settled: Settled): void {
+    const outcome = { notPermitted: false, ...settled, step, durationMs: Math.round(durationMs) };
+    this.#outcomes.push(outcome);
+    this.#context.observer.stepEnds(outcome);
+  }
+
+  /** @returns null where the step settled several outcomes of its own */
+  async #carryOut(step: PlanStep): Promise<Settled | null> {
+    switch (step.kind) {
+      case 'save-evidence':
+        return this.#saveEvidence();
+      case 'kill':
+        return this.#recoveredByItself ? alreadyServing() : this.#kill(step);
+      case 'await-recovery':
+        return this.#awaitRecovery();
+      case 'stop':
+        return this.#recoveredByItself ? alreadyServing() : this.#stop(step);
+      case 'kill-leftovers':
+        return this.#recoveredByItself ? alreadyServing() : this.#killLeftovers();
+      case 'wait-port-free':
+        return this.#recoveredByItself ? alreadyServing() : this.#waitPortFree(step.port);
+      case 'start':
+        return this.#recoveredByItself ? alreadyServing() : this.#start(step);
+      case 'verify':
+        return this.#verify(step.goal);
+    }
+  }
+
+  async #saveEvidence(): Promise<Settled> {
+    const { trail, serialize, actions } = this.#context;
+    await trail.saveFile('evidence-before.json', serialize(this.#before));
+    for (const [name, text] of await actions.recordHost()) await trail.saveFile(name, text);
+    await trail.saveFile('plan.json', planFile(this.#plan));
+    return { status: 'done', detail: 'evidence and plan' };
+  }
+
+  /** Asks; anything but a yes settles the step. */
+  async #consent(step: PlanStep): Promise<Settled | null> {
+    const { consent, trail } = this.#context;
+    const answer = await consent.ask(step);
+    if (answer === 'yes') return null;
+    await trail.journal({ phase: 'note', action: step.title, answer });
+    if (answer === 'abort') this.#ended = 'aborted';
+    if (answer === 'interrupted') this.#ended = 'interrupted';
+    return { status: 'declined', detail: answer === 'skip' ? 'skipped' : 'aborted' };
+  }
+
+  /** @param why `left` after a stop: then it goes whatever its part, as long as it is this salt-api */
+  async #kill(step: KillStep, why: 'planned' | 'left' = 'planned'): Promise<Settled> {
+    const { actions, trail, consent, interrupted } = this.#context;
+    const { identity } = step.target;
+    const declined = await this.#consent(step);
+    if (declined !== null) {
+      if (step.holdsPort) this.#keptHolder = identity.pid;
+      return declined;
+    }
+    // The answer may have taken ten minutes: what is judged now is the host as it is now.
+    const premise = await this.#stillToKill(step, why);
+    if (premise !== null) return premise;
+    await trail.saveProcess(identity, await actions.recordProcess(identity.pid));
+    if (interrupted()) {
+      this.#ended = 'interrupted';
+      return { status: 'declined', detail: 'interrupted before the signal' };
+    }
+    const action = { action: `kill -9 ${identity.pid}`, identity, answer: consent.label };
+    await trail.journal({ phase: 'before', ...action, command: step.shownArgv });
+    return this.#journaled(action, async () => {
+      const outcome = await actions.kill(step.target, KILL_WAIT_MS);
+      const settled = describeKill(outcome, identity.pid);
+      return [settled, `${outcome.kind}: ${settled.detail}`];
+    });
+  }
+
+  /** Writes down what came of an action, also where that can't be told. */
+  async #journaled<T>(
+    action: Pick<JournalEntry, 'action' | 'identity' | 'answer' | 'command'>,
+    act: () => Promise<readonly [outcome: T, result: string]>,
+  ): Promise<T> {
+    const began = performance.now();
+    const write = (result: string) => {
+      const durationMs = Math.round(performance.now() - began);
+      return this.#context.trail.journal({ phase: 'after', ...action, result, durationMs });
+    };
+    try {
+      const [outcome, result] = await act();
+      await write(result);
+      return outcome;
+    } catch (error) {
+      await write(`not known: ${error instanceof Error ? error.message : String(error)}`);
+      throw error;
+    }
+  }
+
+  async #stillToKill(step: KillStep, why: 'planned' | 'left'): Promise<Settled | null> {
+    const { pid, startTicks } = step.target.identity;
+    const now = await this.#look({ probe: false });
+    if (!now.evidence.processes.seen) {
+      return { status: 'refused', detail: `can't look again: ${now.evidence.processes.why}` };
+    }
+    const member = castRoster(now.evidence).cast.find(({ facts }) => facts.pid === pid);
+    const there = now.evidence.processes.value.processes.find((facts) => facts.pid === pid);
+    if (member === undefined && there === undefined) {
+      return { status: 'not-needed', detail: `${pid} has ended by itself` };
+    }
+    if (member === undefined) {
+      return { status: 'refused', detail: `${pid} is no salt-api any more` };
+    }
+    if (member.facts.startTicks !== startTicks) {
+      return {
+        status: 'refused',
+        detail: `${pid} is another process now: the pid was given out again`,
+      };
+    }
+    // A child whose manager was killed a moment ago is an orphan by now: no less a target.
+    const lostItsParent = ['child', 'fork'].includes(step.role) && member.role === 'unclear';
+    const isTarget =
+      why === 'left'
+        ? leftoversOf(now).some(({ facts }) => facts.pid === pid)
+        : member.role === step.role || member.role === 'orphan' || lostItsParent;
+    if (!isTarget) {
+      const detail = `${pid} was ${step.role} when planned and is ${member.role} now`;
+      return { status: 'refused', detail };
+    }
+    return null;
+  }
+
+  async #awaitRecovery(): Promise<Settled> {
+    const deadline = performance.now() + this.#context.waitMs;
+    while (performance.now() < deadline && !this.#context.interrupted()) {
+      const now = await this.#look({ probe: true });
+      if (this.#missing(now, 'serving').length === 0) {
+        this.#recoveredByItself = true;
+        return { status: 'done', detail: 'the daemon took the port by itself' };
+      }
+      this.#context.observer.progress('the daemon has not taken the port yet');
+      await this.#context.pause(POLL_MS);
+    }
+    const interrupted = this.#context.interrupted();
+    return { status: 'done', detail: `it did not${interrupted ? ' so far' : ''}` };
+  }
+
+  async #stop(step: Extract<PlanStep, { kind: 'stop' }>): Promise<Settled> {
+    if (this.#keptHolder !== null) {
+      const why = `${this.#keptHolder} was skipped and keeps the port`;
+      this.#context.observer.warn(`${why}: once stopped, the service can't start again`);
+    }
+    const declined = await this.#consent(step);
+    if (declined !== null) {
+      this.#stopDeclined = true;
+      return declined;
+    }
+    const now = await this.#look({ probe: true });
+    // After a kill of ours the daemon may well have recovered; `--restart always` restarts it still.
+    const killed = this.#outcomes.some(({ step: { kind }, status }) => {
+      return kind === 'kill' && status === 'done';
+    });
+    if (now.verdict.code === 'healthy' && !killed) {
+      this.#recoveredByItself = true;
+      this.#neverStopped = true;
+      return { status: 'not-needed', detail: 'the API serves again' };
+    }
+    this.#stopped = runningIn(now);
+    let outcome = await this.#command(step.command, step.title);
+    // Whether it ran is not known; to stop what is stopped already does no harm.
+    if (outcome.lost) outcome = await this.#command(step.command, step.title);
+    if (outcome.exitCode === 0) {
+      return { status: 'done', detail: `${lastWords(outcome.output) || 'exit 0'}; not trusted` };
+    }
+    this.#stopFailed = true;
+    return describeFailure(outcome, await this.#managerWords());
+  }
+
+  async #killLeftovers(): Promise<Settled | null> {
+    const declined = this.#declinedKills();
+    const asked = new Set(declined);
+    let kills = 0;
+    for (let round = 1; round <= LEFTOVER_ROUNDS; round += 1) {
+      const now = await this.#lookForLeftovers();
+      if (!now.evidence.processes.seen) {
+        return { status: 'failed', detail: `can't look: ${now.evidence.processes.why}` };
+      }
+      const fresh = this.#leftIn(now).filter(({ facts }) => !asked.has(identityOf(facts)));
+      if (fresh.length === 0) break;
+      if (this.#stopFailed && (await this.#serves())) {
+        this.#recoveredByItself = true;
+        return { status: 'not-needed', detail: 'it could not be stopped, and the API serves' };
+      }
+      for (const member of fresh) {
+        asked.add(identityOf(member.facts));
+        if (this.#context.interrupted()) this.#ended = 'interrupted';
+        if (this.#ended !== 'completed') return { status: 'failed', detail: `${this.#ended}` };
+        const kill = killStep(member, now);
+        this.#context.observer.stepBegins(kill, `left, round ${round}`);
+        const began = performance.now();
+        const settled = await this.#kill(kill, 'left');
+        this.#settle(kill, performance.now() - began, settled);
+        kills += 1;
+      }
+    }
+    // A supervisor starts anew at once what was killed: then a start of ours would be a second one.
+    if (kills > 0) await this.#context.pause(RESPAWN_MS);
+    const last = await this.#lookForLeftovers();
+    const left = this.#leftIn(last);
+    if (left.length === 0) {
+      const anew = this.#startedSinceStop(last);
+      const meanwhile = anew === undefined ? '' : `; ${anew}`;
+      const none = kills === 0 ? 'none left' : `none left after ${count(kills, 'kill')}`;
+      return { status: 'done', detail: none + meanwhile };
+    }
+    const pids = left.map(({ facts }) => facts.pid).join(', ');
+    if (left.every(({ facts }) => declined.has(identityOf(facts)))) {
+      return { status: 'declined', detail: `skipped before: ${pids}` };
+    }
+    const anew = left.filter(({ facts }) => !asked.has(identityOf(facts)));
+    const starters = startersOf(anew, last);
+    const again = starters === '' ? '' : `; ${starters} keeps starting it anew`;
+    return { status: 'failed', detail: `still there: ${pids}${again}` };
+  }
+
+  /**
+   * What a stop has signalled may end by itself, such as a server that finishes its requests; and
+   * what somebody starts meanwhile shows itself as a daemon. So what is left gets some time.
+   */
+  async #lookForLeftovers(): Promise<Diagnosis> {
+    const deadline = performance.now() + LEFTOVER_GRACE_MS;
+    for (;;) {
+      const now = await this.#look({ probe: false });
+      const left = this.#leftIn(now);
+      const over = performance.now() > deadline || this.#context.interrupted();
+      if (left.length === 0 || this.#stopped === null || over) return now;
+      const pids = left.map(({ facts }) => facts.pid).join(', ');
+      this.#context.observer.progress(`waiting for ${pids} to end`);
+      await this.#context.pause(POLL_MS);
+    }
+  }
+
+  #leftIn(now: Diagnosis): CastProcess[] {
+    return leftoversOf(now)
+      .filter(({ role }) => !this.#stopDeclined || role === 'orphan')
+      .filter((member) => !this.#isOfNewDaemon(member));
+  }
+
+  /** A daemon that could not be stopped may have come to itself by now. */
+  async #serves(): Promise<boolean> {
+    return this.#missing(await this.#look({ probe: true }), 'serving').length === 0;
+  }
+
+  /** A daemon that was not there when the stop went out is somebody's start, and did not stay. */
+  #isOfNewDaemon({ facts, role, under }: CastProcess): boolean {
+    const stopped = this.#stopped;
+    if (stopped === null || stopped.has(identityOf(facts))) return false;
+    if (role === 'manager') return true;
+    return under !== null && ![...stopped.values()].includes(under);
+  }
+
+  /** A daemon that somebody else started after our stop, and who, in words. */
+  #startedSinceStop(now: Diagnosis): string | undefined {
+    const manager = leftoversOf(now).find((member) => {
+      return member.role === 'manager' && this.#isOfNewDaemon(member);
+    });
+    if (manager === undefined) return undefined;
+    const by = startersOf([manager], now);
+    return `salt-api ${manager.facts.pid} was started meanwhile${by === '' ? '' : ` by ${by}`}`;
+  }
+
+  /** A person who has said no to a kill is not asked again. */
+  #declinedKills(): Set<string> {
+    return new Set(
+      this.#outcomes.flatMap(({ step, status }) =>
+        step.kind === 'kill' && status === 'declined' ? [identityOf(step.target.identity)] : [],
+      ),
+    );
+  }
+
+  async #waitPortFree(port: number): Promise<Settled> {
+    const deadline = performance.now() + this.#patienceMs();
+    for (;;) {
+      const now = await this.#look({ probe: false });
+      const { state } = now.findings['port-holder'].evidence;
+      if (this.#isFree(now)) return { status: 'done', detail: `port ${port} is free` };
+      const { summary } = now.findings['port-holder'];
+      // A supervisor of its own may have started it again: then the port is in the right hands.
+      if (state === 'daemon' && (this.#stopDeclined || !this.#isHeldAsBefore(now))) {
+        return { status: 'not-needed', detail: summary };
+      }
+      const inVain = state === 'foreign' || this.#keptHolder !== null;
+      if (performance.now() > deadline || this.#context.interrupted() || inVain) {
+        this.#portStaysHeld = true;
+        return { status: 'failed', detail: summary };
+      }
+      this.#context.observer.progress(summary);
+      await this.#context.pause(POLL_MS);
+    }
+  }
+
+  async #start(step: Extract<PlanStep, { kind: 'start' }>): Promise<Settled> {
+    if (this.#portStaysHeld) {
+      return { status: 'refused', detail: 'the port is still held: a start would only loop' };
+    }
+    const declined = await this.#consent(step);
+    if (declined !== null) return declined;
+    const now = await this.#look({ probe: false });
+    const { state } = now.findings['port-holder'].evidence;
+    if (state === 'daemon') {
+      return { status: 'not-needed', detail: now.findings['port-holder'].summary };
+    }
+    if (!this.#isFree(now)) {
+      return { status: 'refused', detail: now.findings['port-holder'].summary };
+    }
+    const anew = this.#startedSinceStop(now);
+    if (anew !== undefined) return { status: 'not-needed', detail: anew };
+    if (step.before !== null) await this.#command(step.before, 'prepare the start');
+    let outcome = await this.#command(step.command, step.title);
+    if (outcome.lost) {
+      const newcomer = newcomerIn(await this.#look({ probe: false }), now);
+      if (newcomer !== undefined) {
+        const detail = `salt-api ${newcomer} runs; the connection was lost while it was started`;
+        return { status: 'done', detail };
+      }
+      outcome = await this.#command(step.command, step.title);
+    }
+    if (outcome.exitCode === 0) {
+      return { status: 'done', detail: lastWords(outcome.output) || 'exit 0' };
+    }
+    return describeFailure(outcome, await this.#managerWords());
+  }
+
+  async #verify(goal: 'serving' | 'no-orphans'): Promise<Settled> {
+    const began = performance.now();
+    const deadline = began + this.#patienceMs();
+    for (;;) {
+      const now = await this.#look({ probe: goal === 'serving' });
+      const missing = this.#missing(now, goal);
+      if (missing.length === 0) {
+        this.#recovered = true;
+        const holder = now.findings['port-holder'].summary;
+        const answer = now.findings['api-answers'].summary;
+        const detail = goal === 'serving' ? `${holder}; ${answer}` : 'no orphan is left';
+        return { status: 'done', detail };
+      }
+      if (performance.now() > deadline || this.#context.interrupted()) {
+        const waited = describeDuration(performance.now() - began);
+        return { status: 'failed', detail: `after ${waited}: ${missing.join('; ')}` };
+      }
+      this.#context.observer.progress(missing[0] ?? '');
+      await this.#context.pause(POLL_MS);
+    }
+  }
+
+  /** Where nothing has changed there is nothing to wait for. */
+  #patienceMs(): number {
+    const changed = this.#outcomes.some(
+      ({ step, status }) =>
+        changesHost(step) && (status === 'done' || status === 'failed' || status === 'not-needed'),
+    );
+    return changed ? this.#context.waitMs : 0;
+  }
+
+  /** What is still wanting for the goal; empty when it is reached. */
+  #missing(now: Diagnosis, goal: 'serving' | 'no-orphans'): string[] {
+    const { findings, evidence } = now;
+    const missing: string[] = [];
+    if (findings.orphans.evidence.processes.length > 0 || findings.orphans.status === 'unknown') {
+      missing.push(`orphans: ${findings.orphans.summary}`);
+    }
+    if (goal === 'no-orphans') return missing;
+    const { state } = findings['port-holder'].evidence;
+    if (state !== 'daemon') missing.unshift(findings['port-holder'].summary);
+    else if (!this.#neverStopped && this.#isHeldAsBefore(now)) {
+      missing.unshift('the old process still holds the port');
+    }
+    const answer = findings['api-answers'];
+    if (answer.status === 'fail' || answer.status === 'unknown') {
+      missing.push(`GET /: ${answer.summary}`);
+    }
+    const closeWait = findings['close-wait'];
+    if (
+      (closeWait.evidence.count ?? evidence.policy.closeWaitWarn) >= evidence.policy.closeWaitWarn
+    ) {
+      missing.push(`CLOSE_WAIT: ${closeWait.summary}`);
+    }
+    const log = findings['api-log'];
+    if ((log.evidence.eventsSinceDaemon ?? 0) > 0) missing.push(`API log: ${log.summary}`);
+    return missing;
+  }
+
+  /**
+   * Nobody has the port, or nobody but who had another address of it beside our server: what did
+   * not hinder that one does not hinder the next.
+   */
+  #isFree(now: Diagnosis): boolean {
+    const { state, listeners } = now.findings['port-holder'].evidence;
+    if (state === 'free') return true;
+    const before = this.#before.findings['port-holder'].evidence;
+    const beside = before.listeners.filter(({ pids }) => {
+      return before.holders.every(({ pid, role }) => !pids.includes(pid) || role === 'foreign');
+    });
+    const inodes = new Set(beside.map(({ inode }) => inode));
+    const stood = before.listeners.length > beside.length;
+    return state === 'foreign' && stood && listeners.every(({ inode }) => inodes.has(inode));
+  }
+
+  #isHeldAsBefore(now: Diagnosis): boolean {
+    return listeningIdentities(now).some((identity) => this.#oldServers.has(identity));
+  }
+
+  async #look({ probe }: { readonly probe: boolean }): Promise<Diagnosis> {
+    const { host, request, policy } = this.#context;
+    const recent =
+      request.sinceMs === null ? RECENT_LOG_MS : Math.min(request.sinceMs, RECENT_LOG_MS);
+    const look = host.look({
+      ...request,
+      // The port was settled by the first look; a config that changes meanwhile must not move it.
+      port: this.#before.evidence.port.number,
+      sinceMs: recent,
+      probeTimeoutMs: probe ? request.probeTimeoutMs : null,
+    });
+    const diagnosis = diagnoseEvidence(await collectEvidence(look, policy));
+    this.#latest = diagnosis;
+    return diagnosis;
+  }
+
+  async #command(argv: readonly string[], action: string): Promise<CommandOutcome> {
+    const { actions, trail, consent, commandTimeoutMs } = this.#context;
+    await trail.journal({ phase: 'before', action, command: argv, answer: consent.label });
+    return this.#journaled({ action, command: argv }, async () => {
+      const outcome = await actions.run(argv, commandTimeoutMs);
+      return [outcome, commandResult(outcome)];
+    });
+  }
+
+  async #managerWords(): Promise<string> {
+    const argv = this.#context.manager?.journal;
+    if (argv === null || argv === undefined) return '';
+    const { output } = await this.#context.actions.run(argv, 5_000);
+    return output;
+  }
+}
+
+/** The plan for the trail: of a target what is shown of it, not its whole argv with its secrets. */
+function planFile(plan: Plan): string {
+  const shown = (key: string, value: unknown) => (key === 'argv' ? undefined : value);
+  return `${JSON.stringify(plan, shown, 2)}\n`;
+}
+
+/** Pid of a salt-api process that was not there before. */
+function newcomerIn(now: Diagnosis, before: Diagnosis): number | undefined {
+  const old = runningIn(before);
+  return leftoversOf(now).find(({ facts }) => !old.has(identityOf(facts)))?.facts.pid;
+}
+
+/** The salt-api processes that a stop should end, by identity with their pids. */
+function runningIn(now: Diagnosis): ReadonlyMap<string, number> {
+  return new Map(leftoversOf(now).map(({ facts }) => [identityOf(facts), facts.pid]));
+}
+
+/** The salt-api processes of this instance that hold the port. */
+function listeningIdentities({ evidence }: Diagnosis): string[] {
+  return castRoster(evidence)
+    .cast.filter(({ role, facts }) => role !== 'elsewhere' && facts.listens.length > 0)
+    .map(({ facts }) => identityOf(facts));
+}
+
+/** Within one boot. */
+function identityOf({ pid, startTicks }: Pick<ProcessIdentity, 'pid' | 'startTicks'>): string {
+  return `${pid} ${startTicks}`;
+}
+
+/** Who has started what is there anew: a supervisor, or a manager that stays. Empty where unknown. */
+function startersOf(anew: readonly CastProcess[], { evidence }: Diagnosis): string {
+  const table = evidence.processes.seen ? evidence.processes.value.processes : [];
+  const pids = new Set(anew.map(({ facts }) => facts.pid));
+  const starters = anew
+    // Nobody starts an orphan: it is what a manager had forked before its end.
+    .filter(({ role, facts }) => role !== 'orphan' && facts.ppid > 1)
+    .filter(({ facts }) => !pids.has(facts.ppid))
+    .map(({ facts }) => {
+      const parent = table.find(({ pid }) => pid === facts.ppid);
+      return parent === undefined
+        ? `${facts.ppid}`
+        : `${parent.pid} (${stripControl(parent.comm)})`;
+    });
+  return [...new Set(starters)].join(', ');
+}
+
+function alreadyServing(): Settled {
+  return { status: 'not-needed', detail: 'the API serves again' };
+}
+
+function describeKill(outcome: KillOutcome, pid: number): Settled {
+  switch (outcome.kind) {
+    case 'gone':
+      return { status: 'done', detail: `${pid} is gone` };
+    case 'gone-before':
+      return { status: 'not-needed', detail: `${pid} had ended before the signal` };
+    case 'zombie':
+      return {
+        status: 'done',
+        detail: `${pid} is dead and waits for its parent ${outcome.parent} to reap it; it holds nothing`,
+      };
+    case 'uninterruptible': {
+      const where = outcome.waitChannel === null ? '' : ` (in ${outcome.waitChannel})`;
+      return {
+        status: 'failed',
+        detail: `${pid} is in D state${where}: kill -9 acts when that call returns; look for a dead disk or NFS mount, else reboot`,
+      };
+    }
+    case 'still-there':
+      return {
+        status: 'failed',
+        detail: `${pid} got SIGKILL and is still there, state ${outcome.state}`,
+      };
+    case 'refused':
+      return { status: 'refused', detail: outcome.why };
+    case 'not-permitted':
+      return {
+        status: 'failed',
+        detail: `not permitted to signal ${pid}: run as root`,
+        notPermitted: true,
+      };
+  }
+}
+
+function commandResult(outcome: CommandOutcome): string {
+  if (outcome.failed !== null) return `could not be started: ${outcome.failed}`;
+  if (outcome.timedOut) return 'timed out';
+  if (outcome.lost) return 'not known: the connection was lost meanwhile; it has ended by now';
+  return `exit ${outcome.exitCode ?? 'by signal'}`;
+}
+
+function describeFailure(outcome: CommandOutcome, words: string): Settled {
+  const lines = [
+    `${commandLine(outcome.argv)}: ${commandResult(outcome)} after ${describeDuration(outcome.durationMs)}`,
+    ...lastLines(outcome.output, 5),
+    ...lastLines(words, 10),
+  ];
+  return { status: 'failed', detail: lines.join('\n') };
+}
+
+/** What a command said last, which is mostly what came of it. */
+function lastWords(text: string): string {
+  return text.trim().split('\n').at(-1)?.trim().slice(0, 120) ?? '';
+}
+
+function lastLines(text: string, most: number): string[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  return lines.slice(-most).map((line) => line.slice(0, 300));
+}

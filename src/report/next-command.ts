@@ -1,0 +1,85 @@
+/** What to type next: a command that can be copied, and in a few words what it does. */
+import type { Evidence } from '../evidence/evidence.ts';
+import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
+import type { Findings } from '../diagnosis/checks/checks.ts';
+import { quoteForShell } from '../shell-words.ts';
+import type { Verdict, VerdictCode } from '../diagnosis/verdict.ts';
+
+interface Reasons {
+  readonly evidence: Evidence;
+  readonly findings: Findings;
+  /** Options that the command must repeat, such as `--port 8443`. */
+  readonly flags: readonly string[];
+  /** The port that salt-api listens on, where that is not the examined one. */
+  readonly portInstead: number | undefined;
+}
+
+type Next = Pick<Verdict, 'next' | 'nextNote'>;
+
+/** The next command for a verdict. */
+export function nextCommand(code: VerdictCode, reasons: Reasons): Next {
+  const { findings, flags } = reasons;
+  const again = ['salt-triage', 'diagnose', ...flags];
+  switch (code) {
+    case 'healthy':
+      return { next: '', nextNote: '' };
+    case 'degraded':
+      return { next: [...again, '-v'].join(' '), nextNote: 'shows the evidence of each step' };
+    case 'unknown':
+      return afterUnknown(reasons);
+    case 'foreign-holder':
+      return afterForeignHolder(reasons);
+    default:
+      return {
+        next: ['salt-triage', 'fix', ...flags].join(' '),
+        nextNote: fixNote(code, findings),
+      };
+  }
+}
+
+function afterUnknown({ evidence, flags, portInstead }: Reasons): Next {
+  const again = ['salt-triage', 'diagnose', ...flags];
+  if (portInstead !== undefined) {
+    const there = withOption(flags, '--port', String(portInstead));
+    return {
+      next: ['salt-triage', 'diagnose', ...there].join(' '),
+      nextNote: 'looks at the port that salt-api listens on',
+    };
+  }
+  if (evidence.host.uid === 0) {
+    return { next: [...again, '-v'].join(' '), nextNote: 'shows what could not be read, and why' };
+  }
+  const asRoot = flags.includes('--host') ? [...again, '--sudo'] : ['sudo', ...again];
+  return { next: asRoot.join(' '), nextNote: 'root sees every holder and every log' };
+}
+
+function afterForeignHolder({ findings, flags }: Reasons): Next {
+  const { holders } = findings['port-holder'].evidence;
+  const holder = holders.find(({ role }) => role === 'foreign' || role === 'elsewhere');
+  const theirs = readSaltApiArgv(holder?.argv ?? [])?.configDirectory;
+  if (holder?.role === 'elsewhere' && theirs?.startsWith('/')) {
+    return {
+      next: ['salt-triage', 'diagnose', ...withOption(flags, '-c', theirs)].join(' '),
+      nextNote: 'looks at the salt-api that has the port',
+    };
+  }
+  return {
+    next: `ps -fp ${holder?.pid ?? ''}`.trim(),
+    nextNote: 'then stop that program, or give salt-api another port; fix never kills it',
+  };
+}
+
+/** The options with one of them, which takes a value, changed or added. */
+function withOption(flags: readonly string[], name: string, value: string): string[] {
+  const at = flags.indexOf(name);
+  const rest = at === -1 ? flags : [...flags.slice(0, at), ...flags.slice(at + 2)];
+  return [name, quoteForShell(value), ...rest];
+}
+
+function fixNote(code: VerdictCode, findings: Findings): string {
+  const pids = findings.orphans.evidence.processes.map(({ pid }) => pid).join(' ');
+  if (code === 'orphan-holds-port') return `kill -9 ${pids}, then restart, asking before each step`;
+  if (code === 'orphan-stray') return `kill -9 ${pids}, asking first`;
+  if (code === 'down') return 'start the service, asking first';
+  return 'stop, kill what stays, start, asking before each step';
+}

@@ -1,0 +1,157 @@
+/** Reads back what a trail has written. Files may be torn, missing or not ours: none of it is fatal. */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { parseEvidence } from '../evidence/evidence-file.ts';
+import { diagnoseEvidence } from '../diagnosis/diagnosis.ts';
+import type { Verdict } from '../diagnosis/verdict.ts';
+import { listIncidents } from './retention.ts';
+import { JOURNAL } from './directory.ts';
+
+/** Bounds on what is read of a file, bytes. */
+const MAX_JOURNAL = 4 * 1024 * 1024;
+const MAX_EVIDENCE = 64 * 1024 * 1024;
+
+const nullableText = v.nullable(v.string());
+const lineSchema = v.looseObject({
+  time: v.string(),
+  host: v.string(),
+  port: v.number(),
+  phase: v.picklist(['before', 'after', 'note']),
+  action: v.string(),
+  identity: v.optional(v.looseObject({ pid: v.number(), startTicks: v.number() })),
+  command: v.optional(v.array(v.string())),
+  answer: v.optional(v.string()),
+  result: v.optional(v.string()),
+  durationMs: v.optional(v.number()),
+  who: v.looseObject({
+    uid: v.number(),
+    user: nullableText,
+    sudoUser: nullableText,
+    tty: nullableText,
+    sshClient: nullableText,
+  }),
+});
+const planSchema = v.looseObject({ steps: v.array(v.looseObject({ title: v.string() })) });
+
+type RecordedLine = v.InferOutput<typeof lineSchema>;
+
+/** What the journal of one incident tells at a glance. */
+export interface IncidentSummary {
+  readonly id: string;
+  readonly directory: string;
+  readonly host: string;
+  readonly port: number;
+  /** ISO 8601 with the host's offset. */
+  readonly beganAt: string;
+  readonly endedAt: string | null;
+  /** Code of the verdict that the plan was made for. */
+  readonly verdict: string | null;
+  /** `unfinished` where the journal has no end: it runs, or it crashed. */
+  readonly result: string;
+  /** What was done, each with its outcome. */
+  readonly actions: readonly { readonly action: string; readonly result: string | null }[];
+  readonly who: RecordedLine['who'];
+}
+
+/** One incident in full. */
+export interface IncidentRecord extends IncidentSummary {
+  readonly before: Verdict | null;
+  readonly after: Verdict | null;
+  readonly plan: v.InferOutput<typeof planSchema> | null;
+  readonly journal: readonly RecordedLine[];
+}
+
+/**
+ * The incidents of a state directory, newest first.
+ * @throws the error of readdir(3)
+ */
+export async function readIncidents(directory: string): Promise<IncidentSummary[]> {
+  const incidents: IncidentSummary[] = [];
+  for (const id of (await listIncidents(directory)).reverse()) {
+    const summary = summarize(id, join(directory, id), await readJournal(join(directory, id)));
+    if (summary !== null) incidents.push(summary);
+  }
+  return incidents;
+}
+
+/** All of one incident. @param summary as {@link readIncidents} has it */
+export async function readIncident(summary: IncidentSummary): Promise<IncidentRecord> {
+  const { directory } = summary;
+  return {
+    ...summary,
+    before: await readVerdict(join(directory, 'evidence-before.json')),
+    after: await readVerdict(join(directory, 'evidence-after.json')),
+    plan: parseJson(planSchema, await readBounded(join(directory, 'plan.json'), MAX_JOURNAL)),
+    journal: await readJournal(directory),
+  };
+}
+
+function summarize(
+  id: string,
+  directory: string,
+  lines: readonly RecordedLine[],
+): IncidentSummary | null {
+  const [first] = lines;
+  if (first === undefined) return null;
+  const note = (name: string) =>
+    lines.findLast((line) => line.phase === 'note' && line.action === name);
+  const end = note('end');
+  return {
+    id,
+    directory,
+    host: first.host,
+    port: first.port,
+    beganAt: first.time,
+    endedAt: end?.time ?? null,
+    verdict: note('begin')?.result ?? null,
+    result: end?.result ?? 'unfinished',
+    actions: lines
+      .filter(({ phase }) => phase === 'after')
+      .map(({ action, result }) => ({ action, result: result ?? null })),
+    who: first.who,
+  };
+}
+
+/** A full disk leaves half a line: that one is passed over. */
+async function readJournal(directory: string): Promise<RecordedLine[]> {
+  const text = (await readBounded(join(directory, JOURNAL), MAX_JOURNAL)) ?? '';
+  return text
+    .split('\n')
+    .map((line) => parseJson(lineSchema, line))
+    .filter((line) => line !== null);
+}
+
+async function readVerdict(path: string): Promise<Verdict | null> {
+  try {
+    return diagnoseEvidence(parseEvidence((await readBounded(path, MAX_EVIDENCE)) ?? '')).verdict;
+  } catch {
+    return null;
+  }
+}
+
+function parseJson<S extends v.GenericSchema>(
+  schema: S,
+  text: string | null,
+): v.InferOutput<S> | null {
+  try {
+    const result = v.safeParse(schema, JSON.parse(text ?? ''));
+    return result.success ? result.output : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @returns null where it can't be read or is longer than `most` bytes */
+async function readBounded(path: string, most: number): Promise<string | null> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      return (await handle.stat()).size > most ? null : await handle.readFile('utf8');
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,261 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { HostFacts, ProcessIdentity } from '../evidence/evidence.ts';
+import { isoMoment } from '../words.ts';
+import { readHostFacts } from '../host/local/host-facts.ts';
+import { redactArgv, redactSecrets, stripControl } from '../untrusted.ts';
+import { removeOldIncidents } from './retention.ts';
+import type { ActionTrail, JournalEntry } from '../fix/run-plan.ts';
+import {
+  JOURNAL,
+  makePrivateDirectory,
+  prepareStateDirectory,
+  stateDirectories,
+} from './directory.ts';
+import { describeWho, readWho, type Who } from './operator.ts';
+
+const KEEP_INCIDENTS = 50;
+const KEEP_MEBIBYTES = 200;
+/** One write to a disk or NFS server that has died must not hold up a recovery longer, ms. */
+const WRITE_MS = 5_000;
+/** Whatever logger(1) waits for, ms. */
+const SYSLOG_MS = 1_000;
+/** A file that can't be saved goes to standard error up to this size, characters. */
+const STDERR_TEXT = 8_192;
+
+export interface TrailOptions {
+  /** `--state-dir`. */
+  readonly stateDirectory: string | undefined;
+  readonly port: number;
+  /** Name of the host that is mended. */
+  readonly host: string;
+  /** Incidents to keep; 50 where undefined. */
+  readonly keepIncidents?: number | undefined;
+  /** MiB to keep; 200 where undefined. */
+  readonly keepMebibytes?: number | undefined;
+  /** Where the trail goes when it can't be written; `process.stderr` where undefined. */
+  readonly stderr?: { write(text: string): unknown };
+}
+
+/** The trail of one incident. */
+export interface Trail extends ActionTrail {
+  /** The directory of the incident, or `standard error`. */
+  readonly place: string;
+  /** Removes old incidents and lets go. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** One line of `journal.jsonl`. */
+interface JournalLine extends JournalEntry {
+  /** ISO 8601 with the host's offset. */
+  readonly time: string;
+  readonly host: string;
+  readonly port: number;
+  readonly who: Who;
+}
+
+/**
+ * Opens the trail of a new incident: a directory, 0700, with files of 0600. Never rejects: where
+ * no directory can be made, all of it goes to standard error, after a warning.
+ */
+export async function openTrail(options: TrailOptions): Promise<Trail> {
+  const complaints: string[] = [];
+  for (const directory of stateDirectories(options.stateDirectory)) {
+    try {
+      return new IncidentTrail(
+        options,
+        directory,
+        await within(makeIncident(directory, options.port)),
+      );
+    } catch (error) {
+      complaints.push(`${directory}: ${describe(error)}`);
+    }
+  }
+  const trail = new IncidentTrail(options, null, null);
+  trail.warn(complaints.join('; '));
+  return trail;
+}
+
+interface Incident {
+  readonly directory: string;
+  readonly journal: FileHandle;
+}
+
+async function makeIncident(stateDirectory: string, port: number): Promise<Incident> {
+  await prepareStateDirectory(stateDirectory);
+  const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  const directory = join(stateDirectory, `${stamp}-${port}-${randomBytes(3).toString('hex')}`);
+  await mkdir(directory, { mode: 0o700 });
+  return { directory, journal: await open(join(directory, JOURNAL), 'ax', 0o600) };
+}
+
+class IncidentTrail implements Trail {
+  readonly place: string;
+  readonly #options: TrailOptions;
+  readonly #stateDirectory: string | null;
+  readonly #host: HostFacts = readHostFacts();
+  readonly #who = readWho();
+  #incident: Incident | null;
+  #warned = false;
+  #syslog: Promise<boolean> = Promise.resolve(true);
+
+  constructor(options: TrailOptions, stateDirectory: string | null, incident: Incident | null) {
+    this.#options = options;
+    this.#stateDirectory = stateDirectory;
+    this.#incident = incident;
+    this.place = incident?.directory ?? 'standard error';
+  }
+
+  async saveFile(name: string, text: string): Promise<void> {
+    await this.#save([], name, text);
+  }
+
+  async saveProcess(identity: ProcessIdentity, record: ReadonlyMap<string, string>): Promise<void> {
+    const directory = `process-${identity.pid}-${identity.startTicks}`;
+    for (const [name, text] of record) await this.#save([directory], name, text);
+  }
+
+  /** Resolves when the line is on the disk (fsync(2)), or on standard error. */
+  async journal(entry: JournalEntry): Promise<void> {
+    const { port, host } = this.#options;
+    const command = entry.command && redactArgv(entry.command);
+    const line: JournalLine = {
+      time: isoMoment(Date.now(), this.#host),
+      host,
+      port,
+      ...entry,
+      ...(command && { command }),
+      who: this.#who,
+    };
+    if (entry.phase !== 'before') this.#tellSyslog(line);
+    const text = JSON.stringify(line);
+    const incident = this.#incident;
+    if (incident !== null) {
+      try {
+        const { journal } = incident;
+        await within(journal.appendFile(`${text}\n`).then(() => journal.sync()));
+        return;
+      } catch (error) {
+        // The line may be there in part: one after it would be lost with it.
+        this.#incident = null;
+        incident.journal.close().catch(() => undefined);
+        this.warn(`${this.place}: ${describe(error)}`);
+      }
+    }
+    this.#toStderr(text);
+  }
+
+  async close(): Promise<void> {
+    await this.#syslog;
+    const incident = this.#incident;
+    if (incident === null || this.#stateDirectory === null) return;
+    const { keepIncidents = KEEP_INCIDENTS, keepMebibytes = KEEP_MEBIBYTES } = this.#options;
+    const limits = { keepIncidents, keepMebibytes };
+    try {
+      await within(incident.journal.close());
+      await within(removeOldIncidents(this.#stateDirectory, basename(incident.directory), limits));
+    } catch (error) {
+      this.#toStderr(
+        `old incidents in ${this.#stateDirectory} were not removed: ${describe(error)}`,
+      );
+    }
+  }
+
+  /** Says once, loudly, that there is no trail on the disk. */
+  warn(why: string): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#toStderr(`WARNING: the trail can't be kept (${why}); it goes on here, save this output`);
+  }
+
+  async #save(directories: readonly string[], name: string, text: string): Promise<void> {
+    const path = [...directories, name].join('/');
+    if (this.#incident !== null) {
+      try {
+        await within(write(this.#incident.directory, directories, name, text));
+        return;
+      } catch (error) {
+        this.warn(`${this.place}/${path}: ${describe(error)}`);
+      }
+    }
+    const content = text.length > STDERR_TEXT ? { characters: text.length } : { text };
+    this.#toStderr(JSON.stringify({ notSaved: path, ...content }));
+  }
+
+  #toStderr(text: string): void {
+    const stderr = this.#options.stderr ?? process.stderr;
+    stderr.write(`salt-triage trail: ${stripControl(text)}\n`);
+  }
+
+  /** In the background and in order; after a first failure there is no syslog here. */
+  #tellSyslog({ action, identity, answer, result, port }: JournalLine): void {
+    const words = [
+      `port ${port}: ${action}`,
+      ...(identity === undefined ? [] : [`(start tick ${identity.startTicks})`]),
+      ...(answer === undefined ? [] : [`answer ${answer}`]),
+      ...(result === undefined ? [] : [`result ${result}`]),
+      `by ${describeWho(this.#who)}`,
+    ];
+    const text = stripControl(redactSecrets(words.join(', '))).slice(0, 900);
+    this.#syslog = this.#syslog.then((works) => works && logToSyslog(text));
+  }
+}
+
+async function write(
+  incident: string,
+  directories: readonly string[],
+  name: string,
+  text: string,
+): Promise<void> {
+  const directory = join(incident, ...directories);
+  await makePrivateDirectory(directory);
+  const handle = await open(join(directory, basename(name)), 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** One line through logger(1). @returns false where that is missing, fails or takes too long */
+function logToSyslog(text: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const argv = ['-t', 'salt-triage', '-p', 'auth.notice', '--', text];
+    // Of its own session: a Ctrl-C in our terminal is not for it.
+    const logger = spawn('logger', argv, { stdio: 'ignore', detached: true });
+    const timer = setTimeout(() => {
+      logger.kill('SIGKILL');
+      logger.unref();
+      resolve(false);
+    }, SYSLOG_MS);
+    logger.once('error', () => {
+      clearTimeout(timer);
+      resolve(false);
+    });
+    logger.once('exit', (code) => {
+      clearTimeout(timer);
+      resolve(code === 0);
+    });
+  });
+}
+
+/** @throws Error where it takes longer than a disk that works would */
+async function within<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${WRITE_MS} ms`)), WRITE_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined);
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,310 @@
+/** The sequence against a host that changes under it: each premise of a step has a test. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type FixContext, type JournalEntry, runPlan } from '../../src/fix/run-plan.ts';
+import { ExitCode, TriageError } from '../../src/errors.ts';
+import type { Listener, ProcessFacts } from '../../src/evidence/evidence.ts';
+import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
+import { RecordedHost } from '../../src/host/recorded-host.ts';
+import { type PlanOptions, planFix } from '../../src/plan/plan.ts';
+import { chooseServiceManager } from '../../src/plan/service-manager.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
+import { evidenceOf, INODE, saltApi, server, TITLED } from '../diagnosis/situation.ts';
+
+const orphan = server({ pid: 37, ppid: 1, session: 12, age: 9_000 });
+const daemon = saltApi({ pid: 100, ppid: 1, argv: TITLED, age: 60 });
+const child = server({ pid: 101, ppid: 100, age: 55 });
+const started = [
+  saltApi({ pid: 500, ppid: 1, argv: TITLED, session: 499, age: 2 }),
+  server({ pid: 501, ppid: 500, session: 499, age: 1 }),
+];
+const OTHER_INODE = 7_002;
+const stranger = saltApi({ pid: 800, ppid: 1, argv: ['nginx: master'], listens: [OTHER_INODE] });
+
+/** A host in memory: what a step does to it is the test's to say. */
+class World {
+  processes: readonly ProcessFacts[];
+  listeners: readonly Partial<Listener>[] | undefined;
+  silent = false;
+  gone = false;
+  interrupted = false;
+  readonly kills: number[] = [];
+  readonly commands: string[] = [];
+  readonly warnings: string[] = [];
+  readonly journal: JournalEntry[] = [];
+  onKill = (_pid: number): void => undefined;
+  onStop = (): void => undefined;
+  onStart = (): void => undefined;
+  onQuestion = (_kind: string): 'yes' | 'skip' => 'yes';
+  stopExit = 0;
+
+  constructor(processes: readonly ProcessFacts[]) {
+    this.processes = processes;
+  }
+
+  evidence() {
+    const answer = {
+      seen: true,
+      value: { kind: 'no-reply', afterMs: 5_000, tls: true },
+    } as const;
+    return evidenceOf({
+      processes: this.processes,
+      ...(this.listeners === undefined ? {} : { listeners: this.listeners }),
+      ...(this.silent ? { evidence: { answer } } : {}),
+    });
+  }
+
+  async fix(options: Partial<PlanOptions> = {}) {
+    const before = diagnoseEvidence(this.evidence());
+    const manager = chooseServiceManager(before.evidence.service, {
+      service: 'auto',
+      unit: 'salt-api',
+      unitNamed: false,
+      stopCommand: ['stop'],
+      startCommand: ['start'],
+    });
+    const plan = planFix(before, manager, { only: undefined, restart: 'always', ...options });
+    assert.ok(plan.kind === 'mend', JSON.stringify(plan));
+    const result = await runPlan(plan, before, this.#context(manager));
+    const status = (kind: string) => {
+      return result.outcomes.find(({ step }) => step.kind === kind);
+    };
+    return { ...result, status };
+  }
+
+  #context(manager: FixContext['manager']): FixContext {
+    const host = {
+      name: 'world',
+      look: () => {
+        if (this.gone) throw new TriageError('it is gone', 'look', ExitCode.unknown);
+        return new RecordedHost(this.evidence()).look();
+      },
+    };
+    return {
+      host,
+      actions: {
+        kill: async ({ identity }: KillTarget) => {
+          this.kills.push(identity.pid);
+          this.#end(identity.pid);
+          this.onKill(identity.pid);
+          return { kind: 'gone' };
+        },
+        run: async (argv) => this.#run(argv),
+        hasProgram: async () => true,
+        recordProcess: async () => new Map(),
+        recordHost: async () => new Map(),
+        missingRights: async () => null,
+      },
+      request: {
+        port: undefined,
+        configDirectory: undefined,
+        log: undefined,
+        sinceMs: null,
+        probeTimeoutMs: 1_000,
+        lookTimeoutMs: 1_000,
+      },
+      policy: { closeWaitWarn: 5, closeWaitFail: 20 },
+      manager,
+      consent: { label: 'test', ask: async ({ kind }) => this.onQuestion(kind) },
+      trail: {
+        saveFile: async () => undefined,
+        saveProcess: async () => undefined,
+        journal: async (entry) => {
+          this.journal.push(entry);
+        },
+      },
+      observer: {
+        stepBegins: () => undefined,
+        stepEnds: () => undefined,
+        progress: () => undefined,
+        warn: (text) => this.warnings.push(text),
+      },
+      serialize: () => '',
+      waitMs: 20,
+      commandTimeoutMs: 1_000,
+      interrupted: () => this.interrupted,
+      // What waits for something here waits for its deadline alone.
+      pause: () => new Promise((resolve) => setTimeout(resolve, 5)),
+    };
+  }
+
+  #end(pid: number): void {
+    this.processes = this.processes.filter((facts) => facts.pid !== pid);
+  }
+
+  #run(argv: readonly string[]): CommandOutcome {
+    const [word = ''] = argv;
+    this.commands.push(word);
+    const stops = word === 'stop';
+    if (stops) this.onStop();
+    else this.onStart();
+    const exitCode = stops ? this.stopExit : 0;
+    const ended = { output: '', timedOut: false, failed: null, lost: false, durationMs: 1 };
+    return { argv, exitCode, ...ended };
+  }
+}
+
+/** A world in which stop ends the daemon and start brings a new one. */
+function world(processes: readonly ProcessFacts[]): World {
+  const made = new World(processes);
+  made.onStop = () => {
+    made.processes = made.processes.filter(({ pid }) => pid !== daemon.pid && pid !== child.pid);
+  };
+  made.onStart = () => {
+    made.silent = false;
+    made.processes = [...made.processes, ...started];
+  };
+  return made;
+}
+
+describe('a fix', () => {
+  it('kills the orphan, stops, starts and sees the API serve', async () => {
+    const host = world([orphan, daemon]);
+    const { recovered, ended } = await host.fix();
+    assert.deepEqual([recovered, ended], [true, 'completed']);
+    assert.deepEqual([host.kills, host.commands], [[37], ['stop', 'start']]);
+  });
+
+  it('kills nothing that has another part by the time of the answer', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = (kind) => {
+      // It has got a manager: what was an orphan is a server's child now.
+      if (kind === 'kill')
+        host.processes = [
+          { ...orphan, ppid: 90 },
+          saltApi({ pid: 90, ppid: 1, age: 9_100 }),
+          daemon,
+        ];
+      return 'yes';
+    };
+    const { status } = await host.fix({ only: 'kill' });
+    assert.equal(status('kill')?.status, 'refused');
+    assert.match(status('kill')?.detail ?? '', /was orphan when planned and is child now/);
+    assert.deepEqual(host.kills, []);
+  });
+
+  it('kills nothing that is no salt-api any more', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = () => {
+      host.processes = [{ ...orphan, argv: ['nginx'] }, daemon];
+      return 'yes';
+    };
+    const { status } = await host.fix({ only: 'kill' });
+    assert.equal(status('kill')?.status, 'refused');
+    assert.match(status('kill')?.detail ?? '', /no salt-api any more/);
+    assert.deepEqual(host.kills, []);
+  });
+
+  it('sends no signal once the operator has interrupted it, though the answer was yes', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = () => {
+      host.interrupted = true;
+      return 'yes';
+    };
+    const { ended } = await host.fix();
+    assert.equal(ended, 'interrupted');
+    assert.deepEqual([host.kills, host.commands], [[], []]);
+  });
+
+  it('does not start while another program has the port', async () => {
+    const host = world([orphan, daemon]);
+    host.onKill = () => {
+      host.processes = [...host.processes, { ...stranger, listens: [INODE] }];
+    };
+    const { status, recovered } = await host.fix();
+    assert.equal(status('start')?.status, 'refused');
+    assert.deepEqual([recovered, host.commands], [false, ['stop']]);
+  });
+
+  it('does not start where another program took the port while the question was open', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = (kind) => {
+      if (kind === 'start') host.processes = [{ ...stranger, listens: [INODE] }];
+      return 'yes';
+    };
+    const { status } = await host.fix();
+    assert.equal(status('start')?.status, 'refused');
+    assert.deepEqual(host.commands, ['stop']);
+  });
+
+  it('does start beside a program that had another address of the port before', async () => {
+    const host = world([orphan, daemon, stranger]);
+    const beside = { address: '127.0.0.2', inode: OTHER_INODE };
+    host.listeners = [{}, beside];
+    host.onKill = () => {
+      host.listeners = [beside];
+    };
+    const start = host.onStart;
+    host.onStart = () => {
+      host.listeners = [{}, beside];
+      start();
+    };
+    const { recovered, status } = await host.fix();
+    assert.ok(recovered, JSON.stringify(status('verify')));
+    assert.deepEqual(host.kills, [37]);
+  });
+
+  it('is not recovered while the old process has the port', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onStop = () => {
+      host.silent = false;
+    };
+    const { recovered, status } = await host.fix({ only: 'restart' });
+    assert.equal(recovered, false);
+    assert.match(status('verify')?.detail ?? '', /the old process still holds the port/);
+  });
+
+  it('stops nothing that serves again by the time of the answer, and calls that recovered', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onQuestion = () => {
+      host.silent = false;
+      return 'yes';
+    };
+    const { recovered, status } = await host.fix();
+    assert.deepEqual([recovered, status('stop')?.status, host.commands], [true, 'not-needed', []]);
+  });
+
+  it('kills no daemon that could not be stopped and serves by then', async () => {
+    const host = world([orphan, daemon]);
+    host.stopExit = 1;
+    host.onStop = () => {
+      host.processes = [...host.processes, child];
+    };
+    const { recovered, status } = await host.fix();
+    assert.equal(status('kill-leftovers')?.status, 'not-needed');
+    assert.deepEqual([recovered, host.kills], [true, [37]]);
+  });
+
+  it('leaves a daemon alone that something else has started after the stop', async () => {
+    const host = world([orphan, daemon]);
+    host.onStop = () => {
+      host.processes = started;
+    };
+    const { recovered, status } = await host.fix();
+    assert.equal(status('start')?.status, 'not-needed');
+    assert.deepEqual([recovered, host.kills, host.commands], [true, [37], ['stop']]);
+  });
+
+  it('warns before the stop where the person keeps what holds the port', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = (kind) => (kind === 'kill' ? 'skip' : 'yes');
+    const { recovered, status } = await host.fix();
+    assert.match(host.warnings.join(), /37 was skipped and keeps the port/);
+    assert.equal(status('start')?.status, 'refused');
+    assert.deepEqual([recovered, host.kills], [false, []]);
+  });
+
+  it('tells what was done and what not where the host is gone', async () => {
+    const host = world([orphan, daemon]);
+    host.onStop = () => {
+      host.gone = true;
+    };
+    const { ended, recovered, status } = await host.fix();
+    assert.deepEqual([ended, recovered], ['cut off', false]);
+    assert.equal(status('kill')?.status, 'done');
+    assert.equal(status('start')?.status, 'not-started');
+    assert.match(host.journal.at(-1)?.result ?? '', /not recovered, cut off/);
+  });
+});
