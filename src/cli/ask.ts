@@ -1,8 +1,8 @@
 /** Questions to a person, on standard error so that standard output stays data. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, Consent } from '../fix/run-plan.ts';
-import { screenOn, wrap } from '../report/screen.ts';
 import type { PlanStep } from '../plan/plan.ts';
+import { screenOn, wrap } from '../report/screen.ts';
 
 /** `--yes`: everything is agreed to beforehand; the guards stay on. */
 export const agreed: Consent = { label: '--yes', ask: async () => 'yes' };

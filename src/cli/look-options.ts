@@ -1,7 +1,7 @@
 /** From options and the settings file to what a look needs. */
 import { ExitCode, TriageError } from '../errors.ts';
-import type { Policy } from '../evidence/evidence.ts';
-import type { LookRequest } from '../host/host.ts';
+import type { LookRequest, Policy } from '../evidence/evidence.ts';
+
 import { quoteForShell } from '../shell-words.ts';
 import { parseDuration, parseTimeout } from './duration.ts';
 import { loadSettings, type Settings } from './settings.ts';

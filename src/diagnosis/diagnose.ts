@@ -1,10 +1,11 @@
 /** The way from a host to a diagnosis, one step at a time. */
-import type { Evidence, Policy } from '../evidence/evidence.ts';
-import { CHECKS, type Step } from './checks/checks.ts';
-import type { Section } from './checks/finding.ts';
+import type { Evidence, LookRequest, Policy } from '../evidence/evidence.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
-import type { Host, LookRequest } from '../host/host.ts';
-import { type Diagnosis, diagnoseEvidence } from './diagnosis.ts';
+import type { Host } from '../host/host.ts';
+import { CHECKS, type Step } from './checks/checks.ts';
+import type { Known, Section } from './checks/finding.ts';
+import { concludeDiagnosis, type Diagnosis, stepOf } from './diagnosis.ts';
+import { classifyProcesses } from './process-roles.ts';
 
 /** Who wants to know as things become known; every output format is one of these. */
 export interface DiagnosisObserver {
@@ -18,11 +19,10 @@ export interface DiagnosisObserver {
 }
 
 /**
- * Looks at a host and judges what is there.
+ * Looks at a host and judges what is there, everything once.
  *
  * @param request what to look at
  * @param policy thresholds, kept with the evidence
- * @param flags options that the next command must repeat
  * @param observer told of each step as soon as it and all before it are known
  * @throws TriageError where the host can't be reached at all
  */
@@ -30,35 +30,45 @@ export async function diagnoseHost(
   host: Host,
   request: LookRequest,
   policy: Policy,
-  flags: readonly string[],
   observer: DiagnosisObserver = {},
 ): Promise<Diagnosis> {
   const look = host.look(request);
-  const sections = { ...look, policy: Promise.resolve(policy) };
+  const evidence = collectEvidence(look, policy);
+  const roles = Promise.all([look.host, look.instance, look.port, look.processes, look.service])
+    .then(([host, instance, port, processes, service]) => ({
+      host,
+      instance,
+      port,
+      processes,
+      service,
+    }))
+    .then(classifyProcesses);
+  const sections = { ...look, policy: Promise.resolve(policy), roles };
   // A look that fails as a whole rejects every part; the first one awaited reports it.
-  for (const part of Object.values(sections)) part.catch(() => undefined);
+  for (const part of [...Object.values(sections), evidence]) part.catch(() => undefined);
   observer.begin?.({ host: await sections.host, port: await sections.port });
+  const steps: Step[] = [];
   for (const check of CHECKS) {
     observer.waiting?.(check.title);
     const known = await pick(sections, check.needs);
     // Each check is handed the sections that it names; the tuple's types can't be paired up here.
-    const finding = check.judge(known as Evidence);
-    observer.step?.({ id: check.id, title: check.title, ...finding } as Step);
+    const step = stepOf(check, known as Known);
+    steps.push(step);
+    observer.step?.(step);
   }
-  const evidence = await collectEvidence(look, policy);
-  const diagnosis = diagnoseEvidence(evidence, flags);
+  const diagnosis = concludeDiagnosis({ ...(await evidence), roles: await roles }, steps);
   observer.end?.(diagnosis);
   return diagnosis;
 }
 
-type Sections = { readonly [S in Section]: Promise<Evidence[S]> };
+type Sections = { readonly [S in Section]: Promise<Known[S]> };
 
 async function pick(
   sections: Sections,
   needs: readonly Section[],
-): Promise<Partial<Pick<Evidence, Section>>> {
+): Promise<Partial<Pick<Known, Section>>> {
   const entries = await Promise.all(
     needs.map(async (name) => [name, await sections[name]] as const),
   );
-  return Object.fromEntries(entries) as Partial<Pick<Evidence, Section>>;
+  return Object.fromEntries(entries) as Partial<Pick<Known, Section>>;
 }

@@ -1,20 +1,37 @@
-/** A whole diagnosis: evidence, what each step found in it, and the verdict. */
+/** A whole diagnosis: evidence, who is who in it, what each step found, and the verdict. */
 import type { Evidence } from '../evidence/evidence.ts';
 import { CHECKS, type Findings, type Step } from './checks/checks.ts';
+import type { Known } from './checks/finding.ts';
+import { classifyProcesses, type ProcessRoles } from './process-roles.ts';
 import { judgeVerdict, type Verdict } from './verdict.ts';
 
 export interface Diagnosis {
   readonly evidence: Evidence;
+  /** Told once; whoever plans or acts goes by these. */
+  readonly roles: ProcessRoles;
   readonly findings: Findings;
   readonly steps: readonly Step[];
   readonly verdict: Verdict;
 }
 
-/** Judges evidence that is complete. @param flags see {@link judgeVerdict} */
-export function diagnoseEvidence(evidence: Evidence, flags: readonly string[] = []): Diagnosis {
-  const steps = CHECKS.map((check): Step => {
-    return { id: check.id, title: check.title, ...check.judge(evidence) };
-  });
+/** Judges evidence that is complete. */
+export function diagnoseEvidence(evidence: Evidence): Diagnosis {
+  const known = { ...evidence, roles: classifyProcesses(evidence) };
+  return concludeDiagnosis(
+    known,
+    CHECKS.map((check) => stepOf(check, known)),
+  );
+}
+
+/** What one check finds. @param known at least the sections that it needs */
+export function stepOf(check: (typeof CHECKS)[number], known: Known): Step {
+  return { id: check.id, title: check.title, ...check.judge(known) };
+}
+
+/** The verdict on what the checks found. @param steps one for each check, in their order */
+export function concludeDiagnosis(known: Known, steps: readonly Step[]): Diagnosis {
+  const { roles, ...evidence } = known;
   const findings = Object.fromEntries(steps.map((step) => [step.id, step])) as unknown as Findings;
-  return { evidence, findings, steps, verdict: judgeVerdict(evidence, findings, flags) };
+  const verdict = judgeVerdict({ evidence, findings, roles });
+  return { evidence, roles, findings, steps, verdict };
 }

@@ -30,7 +30,7 @@ import { count, describeDuration, startedAt } from '../words.ts';
 type Role = 'manager' | 'child' | 'fork' | 'job' | 'orphan' | 'unclear' | 'elsewhere';
 
 /** A salt-api process with its part in the play and why we say so. */
-export interface CastProcess {
+export interface SaltApiProcess {
   readonly facts: ProcessFacts;
   readonly argv: SaltApiArgv;
   readonly role: Role;
@@ -43,14 +43,15 @@ export interface CastProcess {
   readonly reparented: boolean;
 }
 
-/** Every salt-api process, cast. */
-export interface Roster {
-  readonly cast: readonly CastProcess[];
+/** Every salt-api process with its role. */
+export interface ProcessRoles {
+  /** Oldest first. */
+  readonly all: readonly SaltApiProcess[];
   /** The daemon that the pid file or systemd names, else the one that serves, else the youngest. */
-  readonly daemon: CastProcess | null;
+  readonly daemon: SaltApiProcess | null;
 }
 
-type RosterEvidence = Pick<Evidence, 'host' | 'instance' | 'port' | 'processes' | 'service'>;
+type RoleEvidence = Pick<Evidence, 'host' | 'instance' | 'port' | 'processes' | 'service'>;
 
 /** A pid file's time and a process's start are compared through two clocks (btime is whole seconds). */
 const CLOCK_SLACK_MS = 3_000;
@@ -62,11 +63,11 @@ const STARTING_MS = 20_000;
 const POOL_THREADS = 10;
 
 /**
- * Casts the salt-api processes.
- * @param evidence what was seen; a blind process table gives an empty roster, which the
+ * Tells the roles of the salt-api processes, once for a whole diagnosis.
+ * @param evidence what was seen; a blind process table gives no process, which the
  *   steps must report as unknown, not as "no orphans"
  */
-export function castRoster(evidence: RosterEvidence): Roster {
+export function classifyProcesses(evidence: RoleEvidence): ProcessRoles {
   const table = evidence.processes.seen ? evidence.processes.value.processes : [];
   const candidates: { facts: ProcessFacts; argv: SaltApiArgv }[] = [];
   const aside: PartOf[] = [];
@@ -80,7 +81,7 @@ export function castRoster(evidence: RosterEvidence): Roster {
     if (argv === null || isDead(facts) || pids.has(facts.pid)) continue;
     pids.add(facts.pid);
     const where = elsewhere(facts, argv, evidence, saysOurs);
-    if (where !== null) aside.push(castAs('elsewhere', facts, argv, [where], null));
+    if (where !== null) aside.push(withRole('elsewhere', facts, argv, [where], null));
     else candidates.push({ facts, argv });
   }
   const line = new Lineage(
@@ -101,15 +102,15 @@ export function castRoster(evidence: RosterEvidence): Roster {
       candidates.filter(({ facts }) => servesPort(facts)).map(({ facts }) => line.top(facts)),
     ),
   );
-  const cast: PartOf[] = [];
+  const placed: PartOf[] = [];
   const context = { evidence, table, line, named, daemon: daemonFacts, managers, servesInstead };
   for (const { facts, argv } of candidates) {
     if (line.top(facts) !== facts) continue;
     const isOne = managers.some((manager) => manager.facts === facts);
-    cast.push(
+    placed.push(
       isOne
-        ? castAs('manager', facts, argv, managerReasons(facts, named, line), null)
-        : castRoot(facts, argv, context),
+        ? withRole('manager', facts, argv, managerReasons(facts, named, line), null)
+        : roleOfRoot(facts, argv, context),
     );
   }
   for (const { facts, argv } of candidates) {
@@ -118,17 +119,17 @@ export function castRoster(evidence: RosterEvidence): Roster {
     const top = line.top(facts);
     const child = parent === top && managers.some((manager) => manager.facts === top);
     const reason = child ? `child of the manager ${top.pid}` : `forked by ${parent.pid}`;
-    cast.push(castAs(child ? 'child' : 'fork', facts, argv, [reason], top.pid));
+    placed.push(withRole(child ? 'child' : 'fork', facts, argv, [reason], top.pid));
   }
-  const all = [...cast, ...aside]
-    .map((member): CastProcess => {
+  const all = [...placed, ...aside]
+    .map((member): SaltApiProcess => {
       const { facts } = member;
       const reparented = isReparented(facts, table) && line.parent(facts) === null;
       return { ...member, servesInstead: servesInstead.get(facts) ?? [], reparented };
     })
     .sort((a, b) => a.facts.startTicks - b.facts.startTicks);
   return {
-    cast: all,
+    all,
     daemon: all.find((member) => member.facts === daemonFacts) ?? null,
   };
 }
@@ -151,9 +152,9 @@ function hasPool(facts: ProcessFacts): boolean {
 }
 
 /** A part, before what follows from the whole is known. */
-type PartOf = Omit<CastProcess, 'servesInstead' | 'reparented'>;
+type PartOf = Omit<SaltApiProcess, 'servesInstead' | 'reparented'>;
 
-function castAs(
+function withRole(
   role: Role,
   facts: ProcessFacts,
   argv: SaltApiArgv,
@@ -171,7 +172,7 @@ function castAs(
 function elsewhere(
   facts: ProcessFacts,
   argv: SaltApiArgv,
-  { instance }: RosterEvidence,
+  { instance }: RoleEvidence,
   saysOurs: boolean,
 ): string | null {
   if (facts.pidNamespace === 'other') return 'lives in another PID namespace (a container)';
@@ -286,7 +287,7 @@ interface NamedDaemons {
   readonly unit: SystemdUnitFacts | null;
 }
 
-function namedDaemons({ host, service }: RosterEvidence, line: Lineage): NamedDaemons {
+function namedDaemons({ host, service }: RoleEvidence, line: Lineage): NamedDaemons {
   const pids = new Map<number, string>();
   const stale: string[] = [];
   if (!service.seen) return { pids, stale, unit: null };
@@ -352,7 +353,7 @@ function managerReasons(facts: ProcessFacts, named: NamedDaemons, line: Lineage)
 }
 
 interface RootContext {
-  readonly evidence: RosterEvidence;
+  readonly evidence: RoleEvidence;
   readonly table: readonly ProcessFacts[];
   readonly line: Lineage;
   readonly named: NamedDaemons;
@@ -361,8 +362,8 @@ interface RootContext {
   readonly servesInstead: ReadonlyMap<ProcessFacts, readonly number[]>;
 }
 
-/** Casts a salt-api process without a salt-api parent that is no manager. */
-function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): PartOf {
+/** The role of a salt-api process without a salt-api parent that is no manager. */
+function roleOfRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): PartOf {
   const { line, daemon, managers, evidence, table } = context;
   const older = daemon !== null && facts.startTicks < daemon.startTicks;
   const beside = [...line.everyone()].filter(
@@ -374,26 +375,26 @@ function castRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext):
   });
   if (server !== undefined && server.startTicks <= facts.startTicks && !older) {
     const reason = `shares the listening socket with the live server ${server.pid}, started after it`;
-    return castAs('job', facts, argv, [reason, ...jobSigns(facts)], server.pid);
+    return withRole('job', facts, argv, [reason, ...jobSigns(facts)], server.pid);
   }
   const elder = beside
     .filter((other) => line.parent(other) === null)
     .find((other) => isElder(other, facts));
   if (elder !== undefined && server === undefined && !hasPool(facts)) {
     const reason = `shares the listening socket with ${elder.pid}, which is older`;
-    return castAs('fork', facts, argv, [reason, ...jobSigns(facts)], elder.pid);
+    return withRole('fork', facts, argv, [reason, ...jobSigns(facts)], elder.pid);
   }
   const parent = parentSign(facts, table);
   const instead = context.servesInstead.get(facts) ?? [];
   if (instead.length > 0) {
     const reason = `listens on port ${instead.join(', ')}, not on ${evidence.port.number}`;
-    return castAs('unclear', facts, argv, [parent, reason], null);
+    return withRole('unclear', facts, argv, [parent, reason], null);
   }
   const proofs = isUnreadable(facts.ppid, table) ? [] : orphanProofs(facts, argv, context);
   if (proofs.length === 0) {
-    return castAs('unclear', facts, argv, [parent, 'nothing proves an orphan'], null);
+    return withRole('unclear', facts, argv, [parent, 'nothing proves an orphan'], null);
   }
-  return castAs('orphan', facts, argv, [parent, ...proofs], null);
+  return withRole('orphan', facts, argv, [parent, ...proofs], null);
 }
 
 function isElder(other: ProcessFacts, facts: ProcessFacts): boolean {
@@ -473,6 +474,6 @@ function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootConte
   return telling.length > 0 ? [...telling, ...supporting] : [];
 }
 
-function gap(facts: ProcessFacts, daemon: ProcessFacts, { host }: RosterEvidence): string {
+function gap(facts: ProcessFacts, daemon: ProcessFacts, { host }: RoleEvidence): string {
   return describeDuration(startedAt(daemon, host) - startedAt(facts, host));
 }

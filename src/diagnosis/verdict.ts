@@ -1,11 +1,10 @@
 /** From findings to one verdict. Pure: the same evidence gives the same verdict on any machine. */
 import { ExitCode } from '../errors.ts';
 import type { Evidence, ProcessFacts } from '../evidence/evidence.ts';
+import { count, describeDuration, startedAt } from '../words.ts';
 import type { Findings } from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
-import { type CastProcess, castRoster, type Roster } from './process-roles.ts';
-import { count, describeDuration, startedAt } from '../words.ts';
-import { nextCommand } from '../report/next-command.ts';
+import type { ProcessRoles, SaltApiProcess } from './process-roles.ts';
 
 export const VERDICT_CODES = [
   'healthy',
@@ -31,27 +30,15 @@ export interface Verdict {
   readonly evidence: readonly string[];
   /** What would have to be seen for another verdict. */
   readonly wouldChange: string;
-  /** The next command, or what to do where no command of ours helps; empty when healthy. */
-  readonly next: string;
-  /** What the next command does, in a few words. */
-  readonly nextNote: string;
+  /** The port that salt-api listens on, where that is another than the examined one. */
+  readonly portInstead?: number;
 }
 
-/**
- * Judges.
- * @param evidence what was seen
- * @param findings what the steps made of it
- * @param flags options that the next command must repeat, such as `--port 8443`
- */
-export function judgeVerdict(
-  evidence: Evidence,
-  findings: Findings,
-  flags: readonly string[] = [],
-): Verdict {
-  const roster = castRoster(evidence);
-  const { portInstead, ...conclusion } = conclude({ evidence, findings, roster });
-  const next = nextCommand(conclusion.code, { evidence, findings, flags, portInstead });
-  return { ...conclusion, ...next };
+/** What a verdict is made from. */
+export interface Case {
+  readonly evidence: Evidence;
+  readonly findings: Findings;
+  readonly roles: ProcessRoles;
 }
 
 /** Whether `salt-triage fix` has a plan for a verdict. */
@@ -74,18 +61,8 @@ export function verdictExitCode(code: VerdictCode, strict: boolean): ExitCode {
   return code === 'unknown' ? ExitCode.unknown : ExitCode.incident;
 }
 
-interface Case {
-  readonly evidence: Evidence;
-  readonly findings: Findings;
-  readonly roster: Roster;
-}
-
-type Conclusion = Pick<Verdict, 'code' | 'summary' | 'evidence' | 'wouldChange'> & {
-  /** The port that salt-api listens on, where that is another. */
-  readonly portInstead?: number;
-};
-
-function conclude(facts: Case): Conclusion {
+/** Judges. */
+export function judgeVerdict(facts: Case): Verdict {
   const { findings, evidence } = facts;
   const port = evidence.port.number;
   const { state, holders } = findings['port-holder'].evidence;
@@ -126,7 +103,7 @@ function conclude(facts: Case): Conclusion {
       };
     case 'other-daemon': {
       const { looping, eventsSinceDaemon } = findings['api-log'].evidence;
-      const { daemon } = facts.roster;
+      const { daemon } = facts.roles;
       // Of one configuration, so they want one port, unless that could not be told.
       const alike = daemon?.facts.environment != null && daemon.servesInstead.length === 0;
       const fights = alike || looping || (eventsSinceDaemon ?? 0) > 0;
@@ -164,9 +141,9 @@ function conclude(facts: Case): Conclusion {
   }
 }
 
-function concludeHeld({ evidence, findings, roster }: Case): Conclusion {
+function concludeHeld({ evidence, findings, roles }: Case): Verdict {
   const port = evidence.port.number;
-  const servers = roster.cast.filter(
+  const servers = roles.all.filter(
     ({ facts, role }) => facts.listens.length > 0 && (role === 'child' || role === 'manager'),
   );
   const pids = servers.map(({ facts }) => facts.pid).join(', ');
@@ -192,7 +169,7 @@ function concludeHeld({ evidence, findings, roster }: Case): Conclusion {
     };
   }
   if (findings.orphans.evidence.processes.length > 0) return strayOrphan(findings, port, true);
-  const managers = roster.cast.filter(({ role }) => role === 'manager');
+  const managers = roles.all.filter(({ role }) => role === 'manager');
   if (managers.length > 1 && findings['api-log'].evidence.looping) {
     return {
       code: 'restart-loop',
@@ -234,7 +211,7 @@ function concludeHeld({ evidence, findings, roster }: Case): Conclusion {
   };
 }
 
-function concludeFree({ evidence, findings, roster }: Case): Conclusion {
+function concludeFree({ evidence, findings, roles }: Case): Verdict {
   const port = evidence.port.number;
   const log = findings['api-log'].evidence;
   if (!evidence.processes.seen) {
@@ -255,7 +232,7 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
       wouldChange: 'a look as root',
     };
   }
-  const doubt = doubtWhoIsMeant({ evidence, findings, roster });
+  const doubt = doubtWhoIsMeant({ evidence, findings, roles });
   if (doubt !== null) return doubt;
   if (configUnread(evidence)) {
     return {
@@ -265,10 +242,10 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
       wouldChange: 'a readable salt config, or --port',
     };
   }
-  const { daemon } = roster;
+  const { daemon } = roles;
   const facts = because(findings, 'port-holder', 'api-log', 'orphans');
   if (daemon === null) {
-    const unclear = roster.cast.filter(({ role }) => role === 'unclear');
+    const unclear = roles.all.filter(({ role }) => role === 'unclear');
     const beside =
       unclear.length > 0
         ? `, but salt-api ${unclear.map((one) => one.facts.pid).join(', ')} runs`
@@ -280,7 +257,7 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
       wouldChange: `a listener on port ${port}`,
     };
   }
-  const children = roster.cast.filter(
+  const children = roles.all.filter(
     ({ role, under }) => role === 'child' && under === daemon.facts.pid,
   );
   if (log.looping || (findings.orphans.evidence.zombies > 0 && children.length === 0)) {
@@ -321,9 +298,9 @@ function concludeFree({ evidence, findings, roster }: Case): Conclusion {
  * Where nobody listens but a salt-api runs: whether it may be meant for another port, or be on its
  * way up. Then nothing is known to be broken, and nothing must be mended.
  */
-function doubtWhoIsMeant({ evidence, findings, roster }: Case): Conclusion | null {
+function doubtWhoIsMeant({ evidence, findings, roles }: Case): Verdict | null {
   const port = evidence.port.number;
-  const ours = roster.cast.filter(({ role }) => role !== 'elsewhere');
+  const ours = roles.all.filter(({ role }) => role !== 'elsewhere');
   const facts = because(findings, 'port-holder', 'orphans', 'api-log');
   const { looping } = findings['api-log'].evidence;
   const named = evidence.apiLog.seen && evidence.apiLog.value.ports.includes(port);
@@ -360,14 +337,14 @@ function doubtWhoIsMeant({ evidence, findings, roster }: Case): Conclusion | nul
 }
 
 /** True where a salt-api was on its way up when it was looked at: a later look may tell more. */
-export function isStartingUp({ evidence, findings }: Pick<Case, 'evidence' | 'findings'>): boolean {
+export function isStartingUp({ evidence, findings, roles }: Case): boolean {
   if (findings['port-holder'].evidence.state !== 'free') return false;
-  const ours = castRoster(evidence).cast.filter(({ role }) => role !== 'elsewhere');
+  const ours = roles.all.filter(({ role }) => role !== 'elsewhere');
   if (ours.some(({ servesInstead }) => servesInstead.length > 0)) return false;
   return ours.some((member) => isComingUp(member, evidence));
 }
 
-function isComingUp({ facts, under }: CastProcess, evidence: Evidence): boolean {
+function isComingUp({ facts, under }: SaltApiProcess, evidence: Evidence): boolean {
   return under === null && ageOf(facts, evidence) < COMING_UP_MS;
 }
 
@@ -375,7 +352,7 @@ function ageOf(facts: ProcessFacts, { host }: Pick<Evidence, 'host'>): number {
   return host.now - startedAt(facts, host);
 }
 
-function strayOrphan(findings: Findings, port: number, served: boolean): Conclusion {
+function strayOrphan(findings: Findings, port: number, served: boolean): Verdict {
   const pids = findings.orphans.evidence.processes.map(({ pid }) => pid);
   const rest = served ? `port ${port} is the daemon's` : `nobody listens on port ${port}`;
   return {

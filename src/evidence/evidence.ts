@@ -4,6 +4,22 @@
  * Times are epoch milliseconds of the *host's* clock unless a name says otherwise.
  */
 
+/** What to look at; everything unset is found out on the host. */
+export interface LookRequest {
+  /** `--port`. */
+  readonly port: number | undefined;
+  /** `-c DIR`: Salt's configuration directory. */
+  readonly configDirectory: string | undefined;
+  /** `--log FILE`. */
+  readonly log: string | undefined;
+  /** How far back the log is read, in ms; null for all of it. */
+  readonly sinceMs: number | null;
+  /** How long `GET /` may take, in ms; null leaves the probe out. */
+  readonly probeTimeoutMs: number | null;
+  /** Bound on every other single look, in ms: one that takes longer is blind. */
+  readonly lookTimeoutMs: number;
+}
+
 /** Why a look came back without data. */
 export type BlindCause =
   | 'permission'

@@ -4,6 +4,7 @@ import type {
   InstanceFacts,
   Listener,
   Look,
+  LookRequest,
   ProcessTableFacts,
   SaltConfigFacts,
 } from './evidence.ts';
@@ -14,7 +15,6 @@ import {
   readSaltApiArgv,
   type SaltApiArgv,
 } from './salt-api-argv.ts';
-import type { LookRequest } from '../host/host.ts';
 
 const DEFAULT_LOG = '/var/log/salt/api';
 const DEFAULT_PID_FILES = ['/var/run/salt-api.pid', '/run/salt-api.pid'];

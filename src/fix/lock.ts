@@ -10,11 +10,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { ExitCode, TriageError } from '../errors.ts';
 import { parseEffectiveUid, parseProcessStat } from '../evidence/proc-text.ts';
-import { isoMoment } from '../words.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
 import { codeOrText, errorCode, tryReadKernelFile, tryReadLink } from '../host/local/proc-files.ts';
-import { stripControl } from '../untrusted.ts';
 import { describeWho, readWho } from '../trail/operator.ts';
+import { stripControl } from '../untrusted.ts';
+import { isoMoment } from '../words.ts';
 
 /**
  * The whole of `sun_path`: Node up to 20 fills a shorter name with NULs and later ones don't, so

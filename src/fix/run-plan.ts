@@ -2,12 +2,13 @@
  * Carries out a plan one confirmed step at a time. Every step is checked against a fresh look
  * before it acts and against another after it: neither the plan nor an exit code is trusted.
  */
+
+import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
+import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
 import { TriageError } from '../errors.ts';
-import type { Policy, ProcessIdentity } from '../evidence/evidence.ts';
-import { type CastProcess, castRoster } from '../diagnosis/process-roles.ts';
-import { count, describeDuration } from '../words.ts';
+import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
-import type { CommandOutcome, Host, HostActions, KillOutcome, LookRequest } from '../host/host.ts';
+import type { CommandOutcome, Host, HostActions, KillOutcome } from '../host/host.ts';
 import {
   changesHost,
   type KillStep,
@@ -19,7 +20,7 @@ import {
 import type { ServiceManager } from '../plan/service-manager.ts';
 import { commandLine } from '../shell-words.ts';
 import { stripControl } from '../untrusted.ts';
-import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
+import { count, describeDuration } from '../words.ts';
 
 /** How a step ended. `refused`: a guard said no. `not-started`: the sequence ended before it. */
 type StepStatus = 'done' | 'not-needed' | 'declined' | 'refused' | 'failed' | 'not-started';
@@ -292,7 +293,7 @@ class PlanRun {
     if (!now.evidence.processes.seen) {
       return { status: 'refused', detail: `can't look again: ${now.evidence.processes.why}` };
     }
-    const member = castRoster(now.evidence).cast.find(({ facts }) => facts.pid === pid);
+    const member = now.roles.all.find(({ facts }) => facts.pid === pid);
     const there = now.evidence.processes.value.processes.find((facts) => facts.pid === pid);
     if (member === undefined && there === undefined) {
       return { status: 'not-needed', detail: `${pid} has ended by itself` };
@@ -429,7 +430,7 @@ class PlanRun {
     }
   }
 
-  #leftIn(now: Diagnosis): CastProcess[] {
+  #leftIn(now: Diagnosis): SaltApiProcess[] {
     return leftoversOf(now)
       .filter(({ role }) => !this.#stopDeclined || role === 'orphan')
       .filter((member) => !this.#isOfNewDaemon(member));
@@ -441,7 +442,7 @@ class PlanRun {
   }
 
   /** A daemon that was not there when the stop went out is somebody's start, and did not stay. */
-  #isOfNewDaemon({ facts, role, under }: CastProcess): boolean {
+  #isOfNewDaemon({ facts, role, under }: SaltApiProcess): boolean {
     const stopped = this.#stopped;
     if (stopped === null || stopped.has(identityOf(facts))) return false;
     if (role === 'manager') return true;
@@ -650,9 +651,9 @@ function runningIn(now: Diagnosis): ReadonlyMap<string, number> {
 }
 
 /** The salt-api processes of this instance that hold the port. */
-function listeningIdentities({ evidence }: Diagnosis): string[] {
-  return castRoster(evidence)
-    .cast.filter(({ role, facts }) => role !== 'elsewhere' && facts.listens.length > 0)
+function listeningIdentities({ roles }: Diagnosis): string[] {
+  return roles.all
+    .filter(({ role, facts }) => role !== 'elsewhere' && facts.listens.length > 0)
     .map(({ facts }) => identityOf(facts));
 }
 
@@ -662,7 +663,7 @@ function identityOf({ pid, startTicks }: Pick<ProcessIdentity, 'pid' | 'startTic
 }
 
 /** Who has started what is there anew: a supervisor, or a manager that stays. Empty where unknown. */
-function startersOf(anew: readonly CastProcess[], { evidence }: Diagnosis): string {
+function startersOf(anew: readonly SaltApiProcess[], { evidence }: Diagnosis): string {
   const table = evidence.processes.seen ? evidence.processes.value.processes : [];
   const pids = new Set(anew.map(({ facts }) => facts.pid));
   const starters = anew

@@ -1,3 +1,4 @@
+import type { LookRequest } from '../evidence/evidence.ts';
 import {
   type AnswerFacts,
   blind,
@@ -9,7 +10,7 @@ import {
   seen,
 } from '../evidence/evidence.ts';
 import { chooseAddress } from '../evidence/resolve.ts';
-import type { LookRequest } from './host.ts';
+
 import type { AnswerRequest } from './local/answer.ts';
 
 /** What is known of the port before it is asked. */

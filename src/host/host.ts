@@ -4,6 +4,7 @@ import type {
   HostFacts,
   InstanceFacts,
   Look,
+  LookRequest,
   PortChoice,
   ProcessIdentity,
   ProcessTableFacts,
@@ -11,22 +12,6 @@ import type {
   ServiceFacts,
   SocketFacts,
 } from '../evidence/evidence.ts';
-
-/** What to look at; everything unset is found out on the host. */
-export interface LookRequest {
-  /** `--port`. */
-  readonly port: number | undefined;
-  /** `-c DIR`: Salt's configuration directory. */
-  readonly configDirectory: string | undefined;
-  /** `--log FILE`. */
-  readonly log: string | undefined;
-  /** How far back the log is read, in ms; null for all of it. */
-  readonly sinceMs: number | null;
-  /** How long `GET /` may take, in ms; null leaves the probe out. */
-  readonly probeTimeoutMs: number | null;
-  /** Bound on every other single look, in ms: one that takes longer is blind. */
-  readonly lookTimeoutMs: number;
-}
 
 /**
  * One look at a host, under way. Each part settles on its own, so a step can be shown as soon as

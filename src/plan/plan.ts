@@ -1,18 +1,13 @@
 /** From a diagnosis to the steps that mend it. Pure: a dry run, the prompts and --yes share it. */
+
+import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import { looksLikeForkedJob, type SaltApiProcess } from '../diagnosis/process-roles.ts';
+import type { VerdictCode } from '../diagnosis/verdict.ts';
 import type { ProcessFacts } from '../evidence/evidence.ts';
 import { DEFAULT_CONFIG_DIRECTORY, namesDirectory } from '../evidence/salt-api-argv.ts';
-import { type CastProcess, castRoster, looksLikeForkedJob } from '../diagnosis/process-roles.ts';
-import {
-  averageCpuPercent,
-  count,
-  describeCpuTime,
-  describeRecent,
-  startedAt,
-} from '../words.ts';
 import type { KillTarget } from '../host/host.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
-import type { Diagnosis } from '../diagnosis/diagnosis.ts';
-import type { VerdictCode } from '../diagnosis/verdict.ts';
+import { averageCpuPercent, count, describeCpuTime, describeRecent, startedAt } from '../words.ts';
 import type { ServiceManager } from './service-manager.ts';
 
 /** A process to end, with what a person needs to decide. */
@@ -64,7 +59,8 @@ export type Plan =
       readonly kind: 'refused';
       readonly verdict: VerdictCode;
       readonly why: string;
-      readonly advice: string;
+      /** What to do instead; null where the diagnosis's own next command is that. */
+      readonly advice: string | null;
     };
 
 export interface PlanOptions {
@@ -98,14 +94,14 @@ export function planFix(
         kind: 'refused',
         verdict: code,
         why: verdict.summary,
-        advice: `Find out with \`${verdict.next}\`, ${verdict.nextNote}.`,
+        advice: null,
       };
     case 'unknown':
       return {
         kind: 'refused',
         verdict: code,
         why: `nothing is changed while it is unknown what is wrong: ${verdict.summary}`,
-        advice: `Look again with \`${verdict.next}\`: ${verdict.nextNote}.`,
+        advice: null,
       };
     default:
       return planMend(diagnosis, code, manager, options);
@@ -120,13 +116,13 @@ function planMend(
 ): Plan {
   const { evidence } = diagnosis;
   const port = evidence.port.number;
-  const { cast, daemon } = castRoster(evidence);
-  const orphans = cast.filter(({ role }) => role === 'orphan');
+  const { all, daemon } = diagnosis.roles;
+  const orphans = all.filter(({ role }) => role === 'orphan');
   const pids = new Set(orphans.map(({ facts }) => facts.pid));
-  const forks = cast.filter(
+  const forks = all.filter(
     ({ role, under }) => role === 'fork' && under !== null && pids.has(under),
   );
-  const stranger = strangersService(diagnosis, manager, cast);
+  const stranger = strangersService(diagnosis, manager);
   if (stranger !== null && only !== 'kill') return { kind: 'refused', verdict, ...stranger };
   const served = diagnosis.findings['port-holder'].evidence.state === 'daemon';
   const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served && only === undefined);
@@ -187,7 +183,7 @@ function planMend(
   const title = restarts ? 'verify that the API serves again' : 'verify that the orphans are gone';
   steps.push({ kind: 'verify', title, goal });
   const remarks = [...(restarts ? (manager?.remarks ?? []) : [])];
-  const jobs = cast.filter(({ role, under }) => {
+  const jobs = all.filter(({ role, under }) => {
     return role === 'job' || (role === 'fork' && (under === null || !pids.has(under)));
   });
   if (jobs.length > 0 && steps.some(({ kind }) => kind === 'kill-leftovers')) {
@@ -207,16 +203,16 @@ function planMend(
  * can run on a host, and a stop of the wrong one would end the one that is well.
  */
 function strangersService(
-  { evidence }: Diagnosis,
+  { evidence, roles }: Diagnosis,
   manager: ServiceManager | null,
-  cast: readonly CastProcess[],
 ): { readonly why: string; readonly advice: string } | null {
   if (manager === null || manager.named || !evidence.service.seen) return null;
   const { systemd } = evidence.service.value;
   const unit = systemd.seen ? systemd.value : null;
-  const main = unit === null ? undefined : cast.find(({ facts }) => facts.pid === unit.mainPid);
+  const main =
+    unit === null ? undefined : roles.all.find(({ facts }) => facts.pid === unit.mainPid);
   const { configDirectory } = evidence.instance;
-  const strangers = main === undefined ? defaultNeighbours(configDirectory, cast) : [main];
+  const strangers = main === undefined ? defaultNeighbours(configDirectory, roles.all) : [main];
   const others = strangers.filter(({ role }) => role === 'elsewhere');
   if (others.length === 0) return null;
   const pids = others.map(({ facts }) => facts.pid).join(', ');
@@ -229,10 +225,10 @@ function strangersService(
 /** A service that nobody has named is the default instance's, if that runs. */
 function defaultNeighbours(
   configDirectory: string,
-  cast: readonly CastProcess[],
-): readonly CastProcess[] {
+  all: readonly SaltApiProcess[],
+): readonly SaltApiProcess[] {
   if (configDirectory === DEFAULT_CONFIG_DIRECTORY) return [];
-  return cast.filter(({ argv }) => {
+  return all.filter(({ argv }) => {
     return namesDirectory(
       argv.configDirectory ?? DEFAULT_CONFIG_DIRECTORY,
       DEFAULT_CONFIG_DIRECTORY,
@@ -245,7 +241,10 @@ function pidOf(step: PlanStep): number[] {
 }
 
 /** The step that ends one process. */
-export function killStep(member: CastProcess, { evidence }: Pick<Diagnosis, 'evidence'>): KillStep {
+export function killStep(
+  member: SaltApiProcess,
+  { evidence }: Pick<Diagnosis, 'evidence'>,
+): KillStep {
   const { facts, role, reasons } = member;
   const { host } = evidence;
   const identity = { pid: facts.pid, startTicks: facts.startTicks, bootId: host.bootId };
@@ -276,7 +275,7 @@ function holds(facts: ProcessFacts, port: number): string {
 }
 
 /** Forks run jobs: a salt-ssh call, an asynchronous wheel function (salt-facts §1.1). */
-function lossOf({ role, facts }: CastProcess): string | null {
+function lossOf({ role, facts }: SaltApiProcess): string | null {
   if (role === 'fork' || role === 'job') return 'the job it runs ends unfinished';
   if (role === 'child') return 'requests in flight are lost';
   if (role === 'orphan' && looksLikeForkedJob(facts)) {
@@ -286,10 +285,10 @@ function lossOf({ role, facts }: CastProcess): string | null {
 }
 
 /** Processes that a stop should have ended, managers first so that they can't fork anew. */
-export function leftoversOf({ evidence }: Pick<Diagnosis, 'evidence'>): CastProcess[] {
+export function leftoversOf({ roles }: Pick<Diagnosis, 'roles'>): SaltApiProcess[] {
   const order = ['manager', 'orphan', 'child', 'unclear', 'fork', 'job'];
-  return castRoster(evidence)
-    .cast.filter(({ role, servesInstead }) => role !== 'elsewhere' && servesInstead.length === 0)
+  return roles.all
+    .filter(({ role, servesInstead }) => role !== 'elsewhere' && servesInstead.length === 0)
     .filter(({ role, reparented }) => role !== 'unclear' || reparented)
     .toSorted((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
 }

@@ -1,22 +1,31 @@
-import type { TriageError } from '../errors.ts';
-import { isoMoment } from '../words.ts';
-import { stripControl } from '../untrusted.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import type { TriageError } from '../errors.ts';
+import { stripControl } from '../untrusted.ts';
+import { isoMoment } from '../words.ts';
+import { nextCommand } from './next-command.ts';
 
 /** Raised whenever a field changes its meaning or goes away; new fields don't raise it. */
 export const JSON_SCHEMA_VERSION = 1;
 
 /**
  * A diagnosis as the one JSON document that README documents.
+ * @param flags options that the next command must repeat
  * @param exitCode the code that the command will exit with
  */
-export function jsonDiagnosis({ evidence, steps, verdict }: Diagnosis, exitCode: number): object {
+export function jsonDiagnosis(
+  diagnosis: Diagnosis,
+  flags: readonly string[],
+  exitCode: number,
+): object {
+  const { evidence, steps, verdict } = diagnosis;
+  const { code, summary, evidence: because, wouldChange } = verdict;
+  const next = nextCommand(diagnosis, flags);
   return {
     schemaVersion: JSON_SCHEMA_VERSION,
     host: evidence.host.name,
     takenAt: isoMoment(evidence.host.now, evidence.host),
     port: evidence.port.number,
-    verdict,
+    verdict: { code, summary, evidence: because, wouldChange, ...next },
     steps: steps.map(({ id, status, summary, evidence: found }) => {
       return { id, status, summary, evidence: found };
     }),

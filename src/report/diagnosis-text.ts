@@ -1,11 +1,12 @@
-import type { DiagnosisObserver } from '../diagnosis/diagnose.ts';
 import type { Step } from '../diagnosis/checks/checks.ts';
 import type { StepStatus } from '../diagnosis/checks/finding.ts';
 import { describePortOrigin } from '../diagnosis/checks/port-holder.ts';
-import { describeMoment } from '../words.ts';
-import { stripControl } from '../untrusted.ts';
+import type { DiagnosisObserver } from '../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
-import type { Verdict, VerdictCode } from '../diagnosis/verdict.ts';
+import type { VerdictCode } from '../diagnosis/verdict.ts';
+import { stripControl } from '../untrusted.ts';
+import { describeMoment } from '../words.ts';
+import { type Next, nextCommand } from './next-command.ts';
 import { type Screen, wrap } from './screen.ts';
 
 const INDENT = 16;
@@ -16,11 +17,13 @@ export type Verbosity = 'quiet' | 'normal' | 'verbose';
 
 /**
  * A diagnosis as text, printed step by step.
+ * @param flags options that the next command must repeat
  * @param recordedIn the file that is judged in place of a host
  */
 export function textReport(
   screen: Screen,
   verbosity: Verbosity,
+  flags: readonly string[],
   recordedIn?: string,
 ): DiagnosisObserver {
   if (verbosity === 'quiet') {
@@ -58,7 +61,9 @@ export function textReport(
     },
     end(diagnosis) {
       clear();
-      screen.write(`\n${verdictLines(screen, diagnosis, verbosity === 'verbose')}`);
+      screen.write(
+        `\n${verdictLines(screen, diagnosis, { flags, verbose: verbosity === 'verbose' })}`,
+      );
     },
   };
 }
@@ -79,10 +84,11 @@ function stepLines(screen: Screen, step: Step, verbose: boolean): string {
 /** The verdict block: what it is, what to do next, and with `-v` why. */
 function verdictLines(
   screen: Screen,
-  { verdict }: Pick<Diagnosis, 'verdict'>,
-  verbose: boolean,
+  diagnosis: Diagnosis,
+  { flags, verbose }: { readonly flags: readonly string[]; readonly verbose: boolean },
 ): string {
   const { chalk, columns } = screen;
+  const { verdict } = diagnosis;
   const paint = verdictPainter(screen, verdict.code);
   const label = (name: string) => chalk.bold(name.padEnd(LABEL));
   const text = wrap(`${verdict.code}: ${verdict.summary}`, columns, LABEL);
@@ -94,12 +100,12 @@ function verdictLines(
     const would = wrap(`would change it: ${verdict.wouldChange}`, columns, LABEL + 2);
     lines.push(`${' '.repeat(LABEL)}${chalk.dim(would)}`);
   }
-  lines.push(...nextLines(screen, verdict));
+  lines.push(...nextLines(screen, nextCommand(diagnosis, flags)));
   return `${lines.join('\n')}\n`;
 }
 
 /** The next command stays whole, so that it can be copied; its note goes beside or below it. */
-function nextLines({ chalk, columns }: Screen, { next, nextNote }: Verdict): string[] {
+function nextLines({ chalk, columns }: Screen, { next, nextNote }: Next): string[] {
   if (next === '') return [];
   const label = chalk.bold('Next'.padEnd(LABEL));
   const beside = LABEL + next.length + 4 + nextNote.length <= columns;

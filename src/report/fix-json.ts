@@ -1,11 +1,12 @@
-import type { FixResult } from '../fix/run-plan.ts';
-import type { ExitCode } from '../errors.ts';
-import { isoMoment } from '../words.ts';
-import type { Plan, PlanStep } from '../plan/plan.ts';
-import type { ServiceManager } from '../plan/service-manager.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { verdictExitCode } from '../diagnosis/verdict.ts';
+import type { ExitCode } from '../errors.ts';
+import type { FixResult } from '../fix/run-plan.ts';
+import type { Plan, PlanStep } from '../plan/plan.ts';
+import type { ServiceManager } from '../plan/service-manager.ts';
+import { isoMoment } from '../words.ts';
 import { JSON_SCHEMA_VERSION, jsonDiagnosis } from './diagnosis-json.ts';
+import { refusalAdvice } from './next-command.ts';
 
 /** Everything about one fix as the one document that README documents. */
 export function jsonFix(parts: {
@@ -15,10 +16,14 @@ export function jsonFix(parts: {
   /** Null for a dry run, a refusal, and where nothing was to do. */
   readonly result: FixResult | null;
   readonly trail: string | null;
+  /** Options that the next command must repeat. */
+  readonly flags: readonly string[];
   readonly dryRun: boolean;
   readonly exitCode: ExitCode;
 }): object {
-  const { before, plan, manager, result, exitCode } = parts;
+  const { before, manager, result, flags, exitCode } = parts;
+  const document = (diagnosis: Diagnosis) =>
+    jsonDiagnosis(diagnosis, flags, verdictExitCode(diagnosis.verdict.code, false));
   const { host } = before.evidence;
   return {
     schemaVersion: JSON_SCHEMA_VERSION,
@@ -27,17 +32,14 @@ export function jsonFix(parts: {
     port: before.evidence.port.number,
     dryRun: parts.dryRun,
     service: manager === null ? null : { kind: manager.kind, label: manager.label },
-    plan: jsonPlan(plan),
+    plan: jsonPlan(parts),
     steps:
       result?.outcomes.map(({ step, status, detail, durationMs }) => {
         return { ...jsonStep(step), status, detail, durationMs };
       }) ?? [],
     result: resultWord(parts),
-    before: jsonDiagnosis(before, verdictExitCode(before.verdict.code, false)),
-    after:
-      result?.after == null
-        ? null
-        : jsonDiagnosis(result.after, verdictExitCode(result.after.verdict.code, false)),
+    before: document(before),
+    after: result?.after == null ? null : document(result.after),
     trail: parts.trail,
     exitCode,
   };
@@ -49,7 +51,8 @@ function resultWord({ plan, result, dryRun }: Parameters<typeof jsonFix>[0]): st
   return result.recovered ? 'recovered' : `not-recovered`;
 }
 
-function jsonPlan(plan: Plan): object {
+function jsonPlan({ plan, before, flags }: Parameters<typeof jsonFix>[0]): object {
+  if (plan.kind === 'refused') return { ...plan, advice: refusalAdvice(plan, before, flags) };
   if (plan.kind !== 'mend') return plan;
   const { kind, verdict, remarks, steps } = plan;
   return { kind, verdict, remarks, steps: steps.map(jsonStep) };

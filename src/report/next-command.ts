@@ -1,43 +1,46 @@
 /** What to type next: a command that can be copied, and in a few words what it does. */
-import type { Evidence } from '../evidence/evidence.ts';
-import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
-import type { Findings } from '../diagnosis/checks/checks.ts';
-import { quoteForShell } from '../shell-words.ts';
-import type { Verdict, VerdictCode } from '../diagnosis/verdict.ts';
 
-interface Reasons {
-  readonly evidence: Evidence;
-  readonly findings: Findings;
-  /** Options that the command must repeat, such as `--port 8443`. */
-  readonly flags: readonly string[];
-  /** The port that salt-api listens on, where that is not the examined one. */
-  readonly portInstead: number | undefined;
+import type { Findings } from '../diagnosis/checks/checks.ts';
+import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import type { VerdictCode } from '../diagnosis/verdict.ts';
+import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
+import type { Plan } from '../plan/plan.ts';
+import { quoteForShell } from '../shell-words.ts';
+
+export interface Next {
+  /** The command, or what to do where no command of ours helps; empty when healthy. */
+  readonly next: string;
+  /** What the next command does, in a few words. */
+  readonly nextNote: string;
 }
 
-type Next = Pick<Verdict, 'next' | 'nextNote'>;
+type Flags = readonly string[];
 
-/** The next command for a verdict. */
-export function nextCommand(code: VerdictCode, reasons: Reasons): Next {
-  const { findings, flags } = reasons;
+/**
+ * The next command for a diagnosis.
+ * @param flags options that it must repeat to mean the same salt-api, such as `--port 8443`
+ */
+export function nextCommand(diagnosis: Diagnosis, flags: Flags): Next {
+  const { findings, verdict } = diagnosis;
   const again = ['salt-triage', 'diagnose', ...flags];
-  switch (code) {
+  switch (verdict.code) {
     case 'healthy':
       return { next: '', nextNote: '' };
     case 'degraded':
       return { next: [...again, '-v'].join(' '), nextNote: 'shows the evidence of each step' };
     case 'unknown':
-      return afterUnknown(reasons);
+      return afterUnknown(diagnosis, flags);
     case 'foreign-holder':
-      return afterForeignHolder(reasons);
+      return afterForeignHolder(diagnosis, flags);
     default:
       return {
         next: ['salt-triage', 'fix', ...flags].join(' '),
-        nextNote: fixNote(code, findings),
+        nextNote: fixNote(verdict.code, findings),
       };
   }
 }
 
-function afterUnknown({ evidence, flags, portInstead }: Reasons): Next {
+function afterUnknown({ evidence, verdict: { portInstead } }: Diagnosis, flags: Flags): Next {
   const again = ['salt-triage', 'diagnose', ...flags];
   if (portInstead !== undefined) {
     const there = withOption(flags, '--port', String(portInstead));
@@ -53,7 +56,7 @@ function afterUnknown({ evidence, flags, portInstead }: Reasons): Next {
   return { next: asRoot.join(' '), nextNote: 'root sees every holder and every log' };
 }
 
-function afterForeignHolder({ findings, flags }: Reasons): Next {
+function afterForeignHolder({ findings }: Diagnosis, flags: Flags): Next {
   const { holders } = findings['port-holder'].evidence;
   const holder = holders.find(({ role }) => role === 'foreign' || role === 'elsewhere');
   const theirs = readSaltApiArgv(holder?.argv ?? [])?.configDirectory;
@@ -82,4 +85,17 @@ function fixNote(code: VerdictCode, findings: Findings): string {
   if (code === 'orphan-stray') return `kill -9 ${pids}, asking first`;
   if (code === 'down') return 'start the service, asking first';
   return 'stop, kill what stays, start, asking before each step';
+}
+
+/** What to do about a plan that was refused. */
+export function refusalAdvice(
+  { advice }: Extract<Plan, { kind: 'refused' }>,
+  diagnosis: Diagnosis,
+  flags: Flags,
+): string {
+  if (advice !== null) return advice;
+  const { next, nextNote } = nextCommand(diagnosis, flags);
+  return diagnosis.verdict.code === 'foreign-holder'
+    ? `Find out with \`${next}\`, ${nextNote}.`
+    : `Look again with \`${next}\`: ${nextNote}.`;
 }

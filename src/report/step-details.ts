@@ -1,6 +1,6 @@
+import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { PlanStep } from '../plan/plan.ts';
 import { redactSecrets, stripControl } from '../untrusted.ts';
-import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { stepFacts } from './fix-text.ts';
 
 const MOST_LINES = 60;

@@ -2,11 +2,11 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { parseEvidence } from '../evidence/evidence-file.ts';
 import { diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import type { Verdict } from '../diagnosis/verdict.ts';
-import { listIncidents } from './retention.ts';
+import { parseEvidence } from '../evidence/evidence-file.ts';
 import { JOURNAL } from './directory.ts';
+import { listIncidents } from './retention.ts';
 
 /** Bounds on what is read of a file, bytes. */
 const MAX_JOURNAL = 4 * 1024 * 1024;

@@ -3,11 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { HostFacts, ProcessIdentity } from '../evidence/evidence.ts';
-import { isoMoment } from '../words.ts';
+import type { ActionTrail, JournalEntry } from '../fix/run-plan.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
 import { redactArgv, redactSecrets, stripControl } from '../untrusted.ts';
-import { removeOldIncidents } from './retention.ts';
-import type { ActionTrail, JournalEntry } from '../fix/run-plan.ts';
+import { isoMoment } from '../words.ts';
 import {
   JOURNAL,
   makePrivateDirectory,
@@ -15,6 +14,7 @@ import {
   stateDirectories,
 } from './directory.ts';
 import { describeWho, readWho, type Who } from './operator.ts';
+import { removeOldIncidents } from './retention.ts';
 
 const KEEP_INCIDENTS = 50;
 const KEEP_MEBIBYTES = 200;

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { endWithThisProcess } from '../../src/on-exit.ts';
 import type { SocketFacts } from '../../src/evidence/evidence.ts';
 import { type ProcessStat, parseProcessStat } from '../../src/evidence/proc-text.ts';
 import { TcpTableReader } from '../../src/evidence/tcp-table.ts';
+import { endWithThisProcess } from '../../src/on-exit.ts';
 
 /** What differs between the salt-api versions that are played (salt-facts §1.3). */
 type Era = '2017' | '3002' | '3006';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { type ApiLogFacts, blind, type Look, seen } from '../../src/evidence/evidence.ts';
-import { apiLog } from '../../src/diagnosis/checks/api-log.ts';
 import { evidenceOf, saltApi, server, TITLED } from './situation.ts';
 
 /** The daemon of a minute ago, without a child: the port is somebody else's. */
@@ -32,7 +32,8 @@ function log(secondsAgo: readonly number[], more: Partial<ApiLogFacts> = {}): Lo
 }
 
 function judge(look: Look<ApiLogFacts>, processes = [orphan, daemon]) {
-  return apiLog.judge(evidenceOf({ processes, pidFile: 100, evidence: { apiLog: look } }));
+  const evidence = evidenceOf({ processes, pidFile: 100, evidence: { apiLog: look } });
+  return diagnoseEvidence(evidence).findings['api-log'];
 }
 
 describe('a restart loop', () => {

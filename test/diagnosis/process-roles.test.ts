@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { castRoster } from '../../src/diagnosis/process-roles.ts';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
+import { classifyProcesses } from '../../src/diagnosis/process-roles.ts';
 import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
+import { nextCommand } from '../../src/report/next-command.ts';
 import {
   evidenceOf,
   INODE,
@@ -717,13 +718,13 @@ for (const { era, manager: managerArgv, child: childArgv, restarted } of ERAS) {
   }
 }
 
-for (const { name, roles, daemon, verdict, ...situation } of CASES) {
+for (const { name, roles: expected, daemon, verdict, ...situation } of CASES) {
   test(name, () => {
     const evidence = evidenceOf(situation);
-    const roster = castRoster(evidence);
-    const found = Object.fromEntries(roster.cast.map(({ facts, role }) => [facts.pid, role]));
-    assert.deepEqual(found, roles);
-    if (daemon !== undefined) assert.equal(roster.daemon?.facts.pid ?? null, daemon);
+    const roles = classifyProcesses(evidence);
+    const found = Object.fromEntries(roles.all.map(({ facts, role }) => [facts.pid, role]));
+    assert.deepEqual(found, expected);
+    if (daemon !== undefined) assert.equal(roles.daemon?.facts.pid ?? null, daemon);
     const { code, summary } = diagnoseEvidence(evidence).verdict;
     assert.equal(code, verdict, summary);
   });
@@ -772,8 +773,9 @@ test('KillMode=process is named as what makes orphans', () => {
 });
 
 test('a foreign holder is named and never on the list of orphans', () => {
-  const { findings, verdict } = diagnoseEvidence(evidenceOf({ processes: [saltApi(nginx)] }));
+  const diagnosis = diagnoseEvidence(evidenceOf({ processes: [saltApi(nginx)] }));
+  const { findings } = diagnosis;
   assert.deepEqual(findings.orphans.evidence.processes, []);
   assert.match(findings['port-holder'].summary, /800 \(nginx:?\)/);
-  assert.match(verdict.next, /ps -fp 800/);
+  assert.match(nextCommand(diagnosis, []).next, /ps -fp 800/);
 });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
 import { type BlindCause, blind, type Evidence } from '../../src/evidence/evidence.ts';
 import { parseEvidence, sealEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
-import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import { saltApi } from './situation.ts';
 import { incident2018, STAGES, stageEvidence } from '../recorded/captures.ts';
+import { saltApi } from './situation.ts';
 
 interface Recording {
   readonly name: string;

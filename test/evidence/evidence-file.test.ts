@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
 import { parseEvidence, sealEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
-import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { evidenceOf, saltApi, UNTITLED } from '../diagnosis/situation.ts';
 import { stageEvidence } from '../recorded/captures.ts';
 

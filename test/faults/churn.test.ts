@@ -8,10 +8,10 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface, type Interface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import type { Evidence } from '../../src/evidence/evidence.ts';
 import { collectEvidence } from '../../src/host/collect-evidence.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
-import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import {
   type LogContents,
   type Staged,
@@ -67,7 +67,7 @@ describe('a host on which everything moves', () => {
     for (let count = 0; count < LOOKS; count += 1) {
       const evidence = await look(port, directory, join(directory, 'log'));
       assert.ok(evidence.processes.seen && evidence.sockets.seen, JSON.stringify(evidence.sockets));
-      const { steps, verdict } = diagnoseEvidence(evidence, []);
+      const { steps, verdict } = diagnoseEvidence(evidence);
       const holders = evidence.processes.value.processes.filter(
         ({ listens }) => listens.length > 0,
       );

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
 import { fixedOffsetTime } from '../../src/evidence/api-log-lines.ts';
 import { ApiLogScanner } from '../../src/evidence/api-log-scan.ts';
@@ -13,7 +14,6 @@ import {
 } from '../../src/evidence/proc-text.ts';
 import { readSaltApiArgv } from '../../src/evidence/salt-api-argv.ts';
 import { TcpTableReader } from '../../src/evidence/tcp-table.ts';
-import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { STAGES, stageEvidence } from '../recorded/captures.ts';
 
 const MUTATIONS = 10_000;

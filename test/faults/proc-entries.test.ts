@@ -5,10 +5,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import type { Evidence } from '../../src/evidence/evidence.ts';
 import { collectEvidence } from '../../src/host/collect-evidence.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
-import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { runCli } from '../cli/run.ts';
 
 const HEADER =
@@ -58,7 +58,7 @@ describe('entries of /proc that fail or block', () => {
   async function unread(): Promise<number> {
     const evidence = await look();
     assert.ok(evidence.processes.seen);
-    const { steps, verdict } = diagnoseEvidence(evidence, []);
+    const { steps, verdict } = diagnoseEvidence(evidence);
     if (evidence.processes.value.deniedArgv > 0) {
       assert.equal(steps.find(({ id }) => id === 'orphans')?.status, 'unknown');
       assert.notEqual(verdict.code, 'healthy');

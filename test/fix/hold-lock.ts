@@ -1,6 +1,7 @@
 /** Takes the lock of a port in a process of its own and says what came of it. */
-import { acquireLock } from '../../src/fix/lock.ts';
+
 import { TriageError } from '../../src/errors.ts';
+import { acquireLock } from '../../src/fix/lock.ts';
 
 try {
   const lock = await acquireLock({ port: Number(process.argv[2]) });

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { acquireLock } from '../../src/fix/lock.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
+import { acquireLock } from '../../src/fix/lock.ts';
 import { lineOf, pidOf, stateOf, until } from '../host/fake-salt-api.ts';
 
 const HOLD = fileURLToPath(new URL('./hold-lock.ts', import.meta.url));

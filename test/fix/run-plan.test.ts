@@ -1,14 +1,14 @@
 /** The sequence against a host that changes under it: each premise of a step has a test. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type FixContext, type JournalEntry, runPlan } from '../../src/fix/run-plan.ts';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
 import type { Listener, ProcessFacts } from '../../src/evidence/evidence.ts';
+import { type FixContext, type JournalEntry, runPlan } from '../../src/fix/run-plan.ts';
 import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
 import { type PlanOptions, planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager } from '../../src/plan/service-manager.ts';
-import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { evidenceOf, INODE, saltApi, server, TITLED } from '../diagnosis/situation.ts';
 
 const orphan = server({ pid: 37, ppid: 1, session: 12, age: 9_000 });

@@ -1,10 +1,10 @@
 /** The plan for each verdict: a pure function of the diagnosis, the options and the service manager. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Plan, type PlanOptions, planFix } from '../../src/plan/plan.ts';
-import { chooseServiceManager, type ServiceManager } from '../../src/plan/service-manager.ts';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
+import { type Plan, type PlanOptions, planFix } from '../../src/plan/plan.ts';
+import { chooseServiceManager, type ServiceManager } from '../../src/plan/service-manager.ts';
 import {
   evidenceOf,
   INODE,

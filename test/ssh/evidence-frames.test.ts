@@ -7,7 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { TriageError } from '../../src/errors.ts';
-import type { LookRequest } from '../../src/host/host.ts';
+import type { LookRequest } from '../../src/evidence/evidence.ts';
+
 import { LocalHost } from '../../src/host/local/local-host.ts';
 import { evidenceOfProbe, parseFrames, readFrames } from '../../src/host/ssh/evidence-frames.ts';
 import { probeScript } from '../../src/host/ssh/probe-script.ts';

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { TriageError } from '../../src/errors.ts';
-import type { Evidence } from '../../src/evidence/evidence.ts';
+import type { Evidence, LookRequest } from '../../src/evidence/evidence.ts';
 import { collectEvidence } from '../../src/host/collect-evidence.ts';
-import type { LookRequest } from '../../src/host/host.ts';
+
 import { checkDestination, SshConnection } from '../../src/host/ssh/ssh-connection.ts';
 import { SshHost } from '../../src/host/ssh/ssh-host.ts';
 import { type Sshd, sshdMissing, startSshd } from './sshd.ts';

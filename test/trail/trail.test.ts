@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { INCIDENT_ID } from '../../src/trail/directory.ts';
-import { openTrail, type Trail, type TrailOptions } from '../../src/trail/trail.ts';
 import { readWho } from '../../src/trail/operator.ts';
+import { openTrail, type Trail, type TrailOptions } from '../../src/trail/trail.ts';
 
 const PATH = process.env['PATH'];
 const isRoot = process.geteuid?.() === 0;

@@ -1,13 +1,13 @@
 /** `diagnose` on many hosts: each by itself, none in the way of another. */
 import { diagnoseHost } from '../../diagnosis/diagnose.ts';
+import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
+import { VERDICT_CODES, type VerdictCode, verdictExitCode } from '../../diagnosis/verdict.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { SshConnection } from '../../host/ssh/ssh-connection.ts';
 import { SshHost } from '../../host/ssh/ssh-host.ts';
 import { jsonDiagnosis, jsonHostError } from '../../report/diagnosis-json.ts';
 import { type Screen, screenOn } from '../../report/screen.ts';
 import { stripControl } from '../../untrusted.ts';
-import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
-import { VERDICT_CODES, type VerdictCode, verdictExitCode } from '../../diagnosis/verdict.ts';
 import { hostError, hostsAtOnce, worstOf } from '../hosts-at-once.ts';
 import type { LookOptions } from '../look-options.ts';
 import type { SshHosts } from '../ssh-options.ts';
@@ -16,6 +16,8 @@ import type { SshHosts } from '../ssh-options.ts';
 interface HostOutcome {
   readonly name: string;
   readonly result: Diagnosis | TriageError;
+  /** Options that name it, for the next command. */
+  readonly flags: readonly string[];
   readonly exitCode: ExitCode;
 }
 
@@ -55,21 +57,21 @@ async function diagnoseOne(
   const { name } = connection;
   const { connectTimeoutMs } = hosts;
   const host = new SshHost(connection, { unit: options.unit, connectTimeoutMs });
-  const repeated = [...hosts.repeated(name), ...options.repeated];
+  const flags = [...hosts.repeated(name), ...options.repeated];
   try {
-    const result = await diagnoseHost(host, options.request, options.policy, repeated);
-    return { name, result, exitCode: verdictExitCode(result.verdict.code, strict) };
+    const result = await diagnoseHost(host, options.request, options.policy);
+    return { name, result, flags, exitCode: verdictExitCode(result.verdict.code, strict) };
   } catch (error) {
-    return { name, result: hostError(name, error), exitCode: ExitCode.unknown };
+    return { name, result: hostError(name, error), flags, exitCode: ExitCode.unknown };
   } finally {
     await connection.close();
   }
 }
 
 /** The document of a single host, with the name it was given; an error in place of a verdict. */
-function jsonOutcome({ name, result, exitCode }: HostOutcome): object {
+function jsonOutcome({ name, result, flags, exitCode }: HostOutcome): object {
   if (result instanceof TriageError) return jsonHostError(name, result, exitCode);
-  return { target: name, ...jsonDiagnosis(result, exitCode) };
+  return { target: name, ...jsonDiagnosis(result, flags, exitCode) };
 }
 
 function row(screen: Screen, outcome: HostOutcome): string {

@@ -1,14 +1,14 @@
 import { open } from 'node:fs/promises';
 import { type DiagnosisObserver, diagnoseHost } from '../../diagnosis/diagnose.ts';
+import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
+import { isMendable, verdictExitCode } from '../../diagnosis/verdict.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { Policy } from '../../evidence/evidence.ts';
 import type { Host } from '../../host/host.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
 import { jsonDiagnosis } from '../../report/diagnosis-json.ts';
-import { screenOn } from '../../report/screen.ts';
 import { textReport, type Verbosity } from '../../report/diagnosis-text.ts';
-import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
-import { isMendable, verdictExitCode } from '../../diagnosis/verdict.ts';
+import { screenOn } from '../../report/screen.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
 
@@ -41,13 +41,15 @@ export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
     host,
     options.request,
     policy,
-    options.repeated,
-    chooseReport(flags),
+    chooseReport(flags, options.repeated),
   );
   process.off('SIGINT', onInterrupt);
   if (flags.save !== undefined) await save(flags.save, diagnosis);
   const exitCode = verdictExitCode(diagnosis.verdict.code, flags.strict === true);
-  if (flags.json) process.stdout.write(`${JSON.stringify(jsonDiagnosis(diagnosis, exitCode))}\n`);
+  if (flags.json)
+    process.stdout.write(
+      `${JSON.stringify(jsonDiagnosis(diagnosis, options.repeated, exitCode))}\n`,
+    );
   else if (host instanceof LocalHost && !flags.quiet) {
     return (await offerFix(host, diagnosis, options, flags)) ?? exitCode;
   }
@@ -78,11 +80,12 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
   const host = new SshHost(connection, { unit: options.unit, connectTimeoutMs });
   const repeated = [...hosts.repeated(connection.name), ...options.repeated];
   try {
-    const report = chooseReport(flags);
-    const diagnosis = await diagnoseHost(host, options.request, options.policy, repeated, report);
+    const report = chooseReport(flags, repeated);
+    const diagnosis = await diagnoseHost(host, options.request, options.policy, report);
     if (flags.save !== undefined) await save(flags.save, diagnosis);
     const exitCode = verdictExitCode(diagnosis.verdict.code, flags.strict === true);
-    if (flags.json) process.stdout.write(`${JSON.stringify(jsonDiagnosis(diagnosis, exitCode))}\n`);
+    if (flags.json)
+      process.stdout.write(`${JSON.stringify(jsonDiagnosis(diagnosis, repeated, exitCode))}\n`);
     return exitCode;
   } finally {
     await connection.close();
@@ -111,11 +114,11 @@ async function offerFix(
   return fixHost(here, options, resolveFixOptions({}, options.settings), flags, diagnosis);
 }
 
-function chooseReport(flags: DiagnoseFlags): DiagnosisObserver {
+function chooseReport(flags: DiagnoseFlags, repeated: readonly string[]): DiagnosisObserver {
   if (flags.json) return {};
   const verbosity: Verbosity = flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal';
   const recordedIn = flags.from === '-' ? 'standard input' : flags.from;
-  return textReport(screenOn(process.stdout, flags.color), verbosity, recordedIn);
+  return textReport(screenOn(process.stdout, flags.color), verbosity, repeated, recordedIn);
 }
 
 async function chooseHost(

@@ -1,15 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diagnoseHost } from '../../diagnosis/diagnose.ts';
+import type { VerdictCode } from '../../diagnosis/verdict.ts';
 import { type StagedIncident, stageIncident } from '../../drill/stage.ts';
 import { ExitCode } from '../../errors.ts';
-import { describeDuration } from '../../words.ts';
 import { LocalActions } from '../../host/local/local-actions.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
-import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { textReport } from '../../report/diagnosis-text.ts';
+import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
-import type { VerdictCode } from '../../diagnosis/verdict.ts';
+import { describeDuration } from '../../words.ts';
 import { parseDuration } from '../duration.ts';
 import { type FixFlags, resolveFixOptions } from '../fix-options.ts';
 import { type LookOptions, resolveLookOptions, wholeOption } from '../look-options.ts';
@@ -69,8 +69,8 @@ async function practise(
   const here = { host: new LocalHost(), actions: new LocalActions() };
   const diagnose = async (): Promise<VerdictCode> => {
     screen.write(`\n${screen.chalk.bold('$ salt-triage diagnose')}\n`);
-    const report = textReport(screen, 'normal');
-    const diagnosis = await diagnoseHost(here.host, look.request, look.policy, [], report);
+    const report = textReport(screen, 'normal', []);
+    const diagnosis = await diagnoseHost(here.host, look.request, look.policy, report);
     return diagnosis.verdict.code;
   };
   if ((await diagnose()) !== 'orphan-holds-port') return false;

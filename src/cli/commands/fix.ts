@@ -1,3 +1,8 @@
+import { diagnoseHost } from '../../diagnosis/diagnose.ts';
+import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
+import { COMING_UP_MS, isStartingUp } from '../../diagnosis/verdict.ts';
+import { ExitCode, TriageError } from '../../errors.ts';
+import { writeEvidence } from '../../evidence/evidence-file.ts';
 import type { Lock } from '../../fix/lock.ts';
 import {
   type ActionTrail,
@@ -7,20 +12,16 @@ import {
   runPlan,
   type StepOutcome,
 } from '../../fix/run-plan.ts';
-import { diagnoseHost } from '../../diagnosis/diagnose.ts';
-import { ExitCode, TriageError } from '../../errors.ts';
-import { writeEvidence } from '../../evidence/evidence-file.ts';
 import type { Host, HostActions } from '../../host/host.ts';
-import { jsonFix } from '../../report/fix-json.ts';
-import { fixReport, planText } from '../../report/fix-text.ts';
-import { type Screen, screenOn, wrap } from '../../report/screen.ts';
-import { textReport } from '../../report/diagnosis-text.ts';
 import { changesHost, leftoversOf, type Plan, type PlanStep, planFix } from '../../plan/plan.ts';
 import { chooseServiceManager, type ServiceManager } from '../../plan/service-manager.ts';
+import { textReport } from '../../report/diagnosis-text.ts';
+import { jsonFix } from '../../report/fix-json.ts';
+import { fixReport, planText } from '../../report/fix-text.ts';
+import { refusalAdvice } from '../../report/next-command.ts';
+import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { stripControl } from '../../untrusted.ts';
-import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
-import { COMING_UP_MS, isStartingUp } from '../../diagnosis/verdict.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
 import { type Interrupts, listenForInterrupts } from '../interrupts.ts';
@@ -135,9 +136,19 @@ async function mendHost(
   const { unit, unitNamed } = lookOptions;
   const manager = chooseServiceManager(before.evidence.service, { ...options, unit, unitNamed });
   const plan = planFix(before, manager, options);
+  const flags = lookOptions.repeated;
   const finish = (exitCode: ExitCode, result: FixResult | null, trail: string | null) => {
     if (talk.json) {
-      const parts = { before, plan, manager, result, trail, dryRun: options.dryRun, exitCode };
+      const parts = {
+        before,
+        plan,
+        manager,
+        result,
+        trail,
+        flags,
+        dryRun: options.dryRun,
+        exitCode,
+      };
       const target = elsewhere === undefined ? {} : { target: elsewhere };
       process.stdout.write(`${JSON.stringify({ ...target, ...jsonFix(parts) })}\n`);
     }
@@ -151,7 +162,9 @@ async function mendHost(
   }
   if (plan.kind === 'refused') {
     const where = elsewhere === undefined ? '' : `${stripControl(elsewhere)}: `;
-    process.stderr.write(`salt-triage: ${where}refused: ${plan.why}\n  ${plan.advice}\n`);
+    process.stderr.write(
+      `salt-triage: ${where}refused: ${plan.why}\n  ${refusalAdvice(plan, before, flags)}\n`,
+    );
     return finish(refusalExitCode(plan), null, null);
   }
   shown.write(`\n${planText(shown, plan, manager)}\n`);
@@ -323,7 +336,7 @@ interface Look {
 
 function lookAndShow({ host, shown, options }: Look): Promise<Diagnosis> {
   const { request, policy, repeated } = options;
-  return diagnoseHost(host, request, policy, repeated, textReport(shown, 'normal'));
+  return diagnoseHost(host, request, policy, textReport(shown, 'normal', repeated));
 }
 
 /**
@@ -336,8 +349,8 @@ async function onceUp(look: Look, first: Diagnosis): Promise<Diagnosis> {
   while (now.verdict.code === 'unknown' && isStartingUp(now) && performance.now() < deadline) {
     if (now === first) look.shown.write('\nIt gets some time to come up.\n');
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-    const { request, policy, repeated } = look.options;
-    now = await diagnoseHost(look.host, request, policy, repeated);
+    const { request, policy } = look.options;
+    now = await diagnoseHost(look.host, request, policy);
   }
   return now === first ? first : lookAndShow(look);
 }

@@ -1,16 +1,16 @@
+import { ExitCode, TriageError } from '../../errors.ts';
+import { JSON_SCHEMA_VERSION } from '../../report/diagnosis-json.ts';
+import { type Screen, screenOn, wrap } from '../../report/screen.ts';
+import { INCIDENT_ID, stateDirectories } from '../../trail/directory.ts';
 import {
   type IncidentRecord,
   type IncidentSummary,
   readIncident,
   readIncidents,
 } from '../../trail/incidents.ts';
-import { INCIDENT_ID, stateDirectories } from '../../trail/directory.ts';
 import { describeWho } from '../../trail/operator.ts';
-import { ExitCode, TriageError } from '../../errors.ts';
-import { describeDuration } from '../../words.ts';
-import { JSON_SCHEMA_VERSION } from '../../report/diagnosis-json.ts';
-import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { stripControl } from '../../untrusted.ts';
+import { describeDuration } from '../../words.ts';
 import { loadSettings } from '../settings.ts';
 
 export interface HistoryFlags {

@@ -1,7 +1,7 @@
 import type { AnswerFacts, Evidence } from '../../evidence/evidence.ts';
 import { stripControl } from '../../untrusted.ts';
-import type { Check, Finding, StepStatus } from './finding.ts';
 import { describeDuration } from '../../words.ts';
+import type { Check, Finding, StepStatus } from './finding.ts';
 
 export type ApiAnswersEvidence = { readonly answer: AnswerFacts | null };
 

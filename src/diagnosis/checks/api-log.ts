@@ -1,7 +1,5 @@
-import type { ApiLogFacts, Evidence, HostFacts, LogSource } from '../../evidence/evidence.ts';
+import type { ApiLogFacts, HostFacts, LogSource } from '../../evidence/evidence.ts';
 import { redactSecrets, stripControl } from '../../untrusted.ts';
-import type { Check, Finding, StepStatus } from './finding.ts';
-import { castRoster, type Roster } from '../process-roles.ts';
 import {
   count,
   describeDuration,
@@ -10,6 +8,8 @@ import {
   isoMoment,
   startedAt,
 } from '../../words.ts';
+import type { ProcessRoles } from '../process-roles.ts';
+import type { Check, Finding, Known, StepStatus } from './finding.ts';
 
 export interface ApiLogEvidence {
   /** The file, or `journal:UNIT`; null where none could be read. */
@@ -31,7 +31,7 @@ export interface ApiLogEvidence {
   readonly notes: readonly string[];
 }
 
-type Needs = 'host' | 'instance' | 'port' | 'processes' | 'service' | 'sockets' | 'apiLog';
+type Needs = 'host' | 'port' | 'processes' | 'roles' | 'apiLog';
 
 /** A loop that has been silent for longer than this no longer turns: 10 s poll + 5 s start, thrice. */
 const LOOP_SILENCE_MS = 45_000;
@@ -42,12 +42,12 @@ const LOOP_SILENCE_WITHOUT_DAEMON_MS = 15_000;
 export const apiLog: Check<'api-log', Needs, ApiLogEvidence> = {
   id: 'api-log',
   title: 'API log',
-  needs: ['host', 'instance', 'port', 'processes', 'service', 'sockets', 'apiLog'],
+  needs: ['host', 'port', 'processes', 'roles', 'apiLog'],
   judge,
 };
 
-function judge(evidence: Pick<Evidence, Needs>): Finding<ApiLogEvidence> {
-  const { apiLog: look, host, port } = evidence;
+function judge(evidence: Pick<Known, Needs>): Finding<ApiLogEvidence> {
+  const { apiLog: look, host, port, roles } = evidence;
   if (!look.seen) {
     return {
       status: 'unknown',
@@ -70,12 +70,11 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<ApiLogEvidence> {
     };
   }
   const log = look.value;
-  const roster = castRoster(evidence);
-  const since = currentStart(roster, host);
+  const since = currentStart(roles, host);
   const eventsSinceDaemon = since === null ? null : log.times.filter((at) => at >= since).length;
   const interval = medianInterval(log.times);
   const silence = log.lastAt === null ? null : host.now - log.lastAt;
-  const unturned = evidence.processes.seen && roster.daemon === null;
+  const unturned = evidence.processes.seen && roles.daemon === null;
   const patience = unturned
     ? Math.max(LOOP_SILENCE_WITHOUT_DAEMON_MS, interval ?? 0)
     : Math.max(LOOP_SILENCE_MS, (interval ?? 0) * 3);
@@ -122,15 +121,15 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<ApiLogEvidence> {
  * From when on a failed start still matters: the start of the server that holds the port now,
  * since what failed before it is history; without one, the start of the daemon.
  */
-function currentStart({ daemon, cast }: Roster, host: HostFacts): number | null {
+function currentStart({ daemon, all }: ProcessRoles, host: HostFacts): number | null {
   if (daemon === null) return null;
-  const servers = cast.filter(
+  const servers = all.filter(
     ({ facts, role, under }) =>
       facts.listens.length > 0 &&
       (role === 'child' || role === 'manager') &&
       (under ?? facts.pid) === daemon.facts.pid,
   );
-  const orphaned = cast.some(({ role, facts }) => role === 'orphan' && facts.listens.length > 0);
+  const orphaned = all.some(({ role, facts }) => role === 'orphan' && facts.listens.length > 0);
   const newest = orphaned ? undefined : servers.at(-1);
   return startedAt((newest ?? daemon).facts, host);
 }
@@ -149,7 +148,7 @@ interface Reading {
 }
 
 function summarize(
-  { host, port }: Pick<Evidence, Needs>,
+  { host, port }: Pick<Known, Needs>,
   log: ApiLogFacts,
   { eventsSinceDaemon, interval, looping, silence }: Reading,
 ): string {

@@ -1,7 +1,7 @@
 import type { Evidence, PeerSockets, TcpState } from '../../evidence/evidence.ts';
 import { isLoopback } from '../../evidence/tcp-table.ts';
-import type { Check, Finding, StepStatus } from './finding.ts';
 import { count, grouped } from '../../words.ts';
+import type { Check, Finding, StepStatus } from './finding.ts';
 
 export interface CloseWaitEvidence {
   /** CLOSE_WAIT sockets with this local port, whoever owns them; null where unseen. */

@@ -1,4 +1,5 @@
 import type { Evidence } from '../../evidence/evidence.ts';
+import type { ProcessRoles } from '../process-roles.ts';
 
 /** `unknown`: the step could not look. `skip`: it was asked not to. Neither is a pass. */
 export type StepStatus = 'pass' | 'warn' | 'fail' | 'unknown' | 'skip';
@@ -14,8 +15,13 @@ export interface Finding<E extends object = object> {
   readonly evidence: E;
 }
 
-/** Parts of the evidence that a look delivers one by one. */
-export type Section = Exclude<keyof Evidence, 'schemaVersion'>;
+/** What a check may go by: the evidence, and who is who among its processes, told once. */
+export interface Known extends Evidence {
+  readonly roles: ProcessRoles;
+}
+
+/** Parts of it that become known one by one while a host is looked at. */
+export type Section = Exclude<keyof Known, 'schemaVersion'>;
 
 /** One step of the diagnosis: the sections it must wait for, and a pure judgement of them. */
 export interface Check<Id extends string, Needs extends Section, E extends object> {
@@ -23,5 +29,5 @@ export interface Check<Id extends string, Needs extends Section, E extends objec
   /** As shown at the start of the step's line; at most 13 characters. */
   readonly title: string;
   readonly needs: readonly Needs[];
-  judge(evidence: Pick<Evidence, Needs>): Finding<E>;
+  judge(known: Pick<Known, Needs>): Finding<E>;
 }

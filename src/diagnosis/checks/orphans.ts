@@ -1,9 +1,15 @@
 import type { Evidence, HostFacts } from '../../evidence/evidence.ts';
 import { stripControl } from '../../untrusted.ts';
-import type { Check, Finding } from './finding.ts';
+import {
+  averageCpuPercent,
+  count,
+  describeCpuTime,
+  describeRecent,
+  startedAt,
+} from '../../words.ts';
+import { isDead, type SaltApiProcess } from '../process-roles.ts';
+import type { Check, Finding, Known } from './finding.ts';
 import { type ProcessEntry, processEntry } from './process-entry.ts';
-import { type CastProcess, castRoster, isDead } from '../process-roles.ts';
-import { averageCpuPercent, count, describeCpuTime, describeRecent, startedAt } from '../../words.ts';
 
 export interface OrphansEvidence {
   /** The orphans alone, oldest first. */
@@ -14,18 +20,17 @@ export interface OrphansEvidence {
   readonly zombies: number;
 }
 
-type Needs = 'host' | 'instance' | 'port' | 'processes' | 'service';
+type Needs = 'host' | 'processes' | 'service' | 'roles';
 
 /** Step 2: salt-api processes whose salt-api parent has died. */
 export const orphans: Check<'orphans', Needs, OrphansEvidence> = {
   id: 'orphans',
   title: 'orphans',
-  needs: ['host', 'instance', 'port', 'processes', 'service'],
+  needs: ['host', 'processes', 'service', 'roles'],
   judge,
 };
 
-function judge(evidence: Pick<Evidence, Needs>): Finding<OrphansEvidence> {
-  const { processes, host, service } = evidence;
+function judge({ processes, host, service, roles }: Pick<Known, Needs>): Finding<OrphansEvidence> {
   if (!processes.seen) {
     return {
       status: 'unknown',
@@ -34,11 +39,11 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<OrphansEvidence> {
       evidence: { processes: [], others: [], daemonPid: null, zombies: 0 },
     };
   }
-  const { cast, daemon } = castRoster(evidence);
-  const found = cast.filter(({ role }) => role === 'orphan');
-  const others = cast.filter(({ role }) => role !== 'orphan');
-  const unclear = cast.filter(({ role }) => role === 'unclear');
-  const managers = new Set(cast.map(({ facts }) => facts.pid));
+  const { all, daemon } = roles;
+  const found = all.filter(({ role }) => role === 'orphan');
+  const others = all.filter(({ role }) => role !== 'orphan');
+  const unclear = all.filter(({ role }) => role === 'unclear');
+  const managers = new Set(all.map(({ facts }) => facts.pid));
   const zombies = processes.value.processes.filter(
     (facts) => isDead(facts) && managers.has(facts.ppid),
   ).length;
@@ -71,7 +76,7 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<OrphansEvidence> {
     const summary = `salt-api ${pids} ${has} no salt-api parent, but nothing proves an orphan`;
     return { status: 'warn', summary, details, evidence: entries };
   }
-  const blind = cast.filter(({ facts }) => facts.fds === 'denied');
+  const blind = all.filter(({ facts }) => facts.fds === 'denied');
   if (blind.length > 0) {
     const summary = `none proven, but the fds of ${count(blind.length, 'salt-api process', 'salt-api processes')} can't be read: run as root`;
     return { status: 'unknown', summary, details, evidence: entries };
@@ -80,7 +85,7 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<OrphansEvidence> {
     const summary = `none proven, but pid files and unit are unseen: ${stripControl(service.why)}`;
     return { status: 'unknown', summary, details, evidence: entries };
   }
-  const ours = cast.filter(({ role }) => role !== 'elsewhere').length;
+  const ours = all.filter(({ role }) => role !== 'elsewhere').length;
   const rest = deniedFds > 0 ? '' : `, ${processes.value.total} seen`;
   const summary =
     ours === 0
@@ -89,11 +94,11 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<OrphansEvidence> {
   return { status: 'pass', summary, details, evidence: entries };
 }
 
-function entry({ facts, role, reasons }: CastProcess): ProcessEntry {
+function entry({ facts, role, reasons }: SaltApiProcess): ProcessEntry {
   return processEntry(facts, role, reasons);
 }
 
-function summarize(found: readonly CastProcess[], host: HostFacts): string {
+function summarize(found: readonly SaltApiProcess[], host: HostFacts): string {
   const [first] = found;
   if (first === undefined) return 'none';
   const { facts, reparented } = first;
@@ -114,7 +119,7 @@ function stateWord(state: string): string {
   return state === 'T' ? 'stopped (SIGSTOP)' : 'in uninterruptible sleep';
 }
 
-function explain({ facts, role, reasons }: CastProcess, host: HostFacts): string {
+function explain({ facts, role, reasons }: SaltApiProcess, host: HostFacts): string {
   const parts = [
     `${facts.pid} ${role}: ${reasons.map(stripControl).join('; ')}`,
     `state ${facts.state}, ${count(facts.threads, 'thread')}, session ${facts.session}`,

@@ -1,10 +1,10 @@
 import type { Evidence, Listener, ProcessFacts } from '../../evidence/evidence.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
 import { stripControl } from '../../untrusted.ts';
-import type { Check, Finding } from './finding.ts';
-import { type ProcessEntry, processEntry } from './process-entry.ts';
-import { type CastProcess, castRoster, type Roster } from '../process-roles.ts';
 import { count } from '../../words.ts';
+import type { ProcessRoles, SaltApiProcess } from '../process-roles.ts';
+import type { Check, Finding, Known } from './finding.ts';
+import { type ProcessEntry, processEntry } from './process-entry.ts';
 
 /**
  * Who has the port. `daemon`: the right child. `other-daemon`: the child of a second live
@@ -32,18 +32,18 @@ export interface PortHolderEvidence {
   readonly deniedFds: number;
 }
 
-type Needs = 'host' | 'instance' | 'port' | 'config' | 'sockets' | 'processes' | 'service';
+type Needs = 'host' | 'instance' | 'port' | 'config' | 'sockets' | 'processes' | 'roles';
 
 /** Step 1: which processes hold the listening socket of the port. */
 export const portHolder: Check<'port-holder', Needs, PortHolderEvidence> = {
   id: 'port-holder',
   title: 'port holder',
-  needs: ['host', 'instance', 'port', 'config', 'sockets', 'processes', 'service'],
+  needs: ['host', 'instance', 'port', 'config', 'sockets', 'processes', 'roles'],
   judge,
 };
 
-function judge(evidence: Pick<Evidence, Needs>): Finding<PortHolderEvidence> {
-  const { port, sockets, processes } = evidence;
+function judge(evidence: Pick<Known, Needs>): Finding<PortHolderEvidence> {
+  const { port, sockets, processes, roles } = evidence;
   const base = {
     port: port.number,
     portOrigin: describePortOrigin(port),
@@ -59,7 +59,6 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<PortHolderEvidence> {
   if (!processes.seen && listeners.length > 0) {
     return blindFinding(base, `${port.number} is held, by whom can't be seen: ${processes.why}`);
   }
-  const roster = castRoster(evidence);
   const table = processes.seen ? processes.value.processes : [];
   const holders = table.filter((facts) => facts.listens.length > 0);
   const byListener = listeners.map((listener) => ({
@@ -68,9 +67,9 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<PortHolderEvidence> {
       .filter((facts) => facts.listens.includes(listener.inode))
       .map((facts) => facts.pid),
   }));
-  const roled = holders.map((facts) => roleOfHolder(facts, roster));
-  const state = stateOf(listeners, roled, roster);
-  const summary = summarize(state, evidence, roled, roster);
+  const roled = holders.map((facts) => roleOfHolder(facts, roles));
+  const state = stateOf(listeners, roled, roles);
+  const summary = summarize(state, evidence, roled, roles);
   return {
     status: STATUS[state],
     summary,
@@ -80,7 +79,7 @@ function judge(evidence: Pick<Evidence, Needs>): Finding<PortHolderEvidence> {
       state,
       listeners: byListener,
       holders: roled.map(({ facts, role, reasons }) => processEntry(facts, role, reasons)),
-      daemonPid: roster.daemon?.facts.pid ?? null,
+      daemonPid: roles.daemon?.facts.pid ?? null,
     },
   };
 }
@@ -114,13 +113,13 @@ function blindFinding(
 
 interface Holder {
   readonly facts: ProcessFacts;
-  readonly role: CastProcess['role'] | 'foreign';
+  readonly role: SaltApiProcess['role'] | 'foreign';
   readonly reasons: readonly string[];
   readonly under: number | null;
 }
 
-function roleOfHolder(facts: ProcessFacts, roster: Roster): Holder {
-  const member = roster.cast.find((other) => other.facts.pid === facts.pid);
+function roleOfHolder(facts: ProcessFacts, roles: ProcessRoles): Holder {
+  const member = roles.all.find((other) => other.facts.pid === facts.pid);
   if (member !== undefined) {
     return { facts, role: member.role, reasons: member.reasons, under: member.under };
   }
@@ -132,17 +131,17 @@ function roleOfHolder(facts: ProcessFacts, roster: Roster): Holder {
 function stateOf(
   listeners: readonly Listener[],
   holders: readonly Holder[],
-  roster: Roster,
+  roles: ProcessRoles,
 ): HolderState {
   if (listeners.length === 0) return 'free';
   const orphans = new Set(
-    roster.cast.filter((member) => member.role === 'orphan').map((member) => member.facts.pid),
+    roles.all.filter((member) => member.role === 'orphan').map((member) => member.facts.pid),
   );
   const ofOrphan = ({ facts, under }: Holder) =>
     orphans.has(facts.pid) || (under !== null && orphans.has(under));
   if (holders.some(ofOrphan)) return 'orphan';
   const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
-  const daemonPid = roster.daemon?.facts.pid ?? null;
+  const daemonPid = roles.daemon?.facts.pid ?? null;
   const right = ({ facts, under }: Holder) => (under ?? facts.pid) === daemonPid;
   if (servers.some(right)) return 'daemon';
   if (servers.length > 0) return 'other-daemon';
@@ -154,12 +153,12 @@ function stateOf(
 
 function summarize(
   state: HolderState,
-  { port, processes, sockets, host }: Pick<Evidence, Needs>,
+  { port, processes, sockets, host }: Pick<Known, Needs>,
   holders: readonly Holder[],
-  roster: Roster,
+  roles: ProcessRoles,
 ): string {
   const number = port.number;
-  const daemon = roster.daemon?.facts.pid ?? null;
+  const daemon = roles.daemon?.facts.pid ?? null;
   const who = (chosen: readonly Holder[]) => {
     const names = chosen.map(({ facts }) => facts.pid);
     return names.length > 3
@@ -227,7 +226,7 @@ function programName(facts: ProcessFacts): string {
 }
 
 function details(
-  { config, processes, instance }: Pick<Evidence, Needs>,
+  { config, processes, instance }: Pick<Known, Needs>,
   listeners: PortHolderEvidence['listeners'],
   holders: readonly Holder[],
   origin: string,

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { hostLocalTime } from '../../evidence/api-log-lines.ts';
+import type { LookRequest } from '../../evidence/evidence.ts';
 import {
   type ApiLogFacts,
   blind,
@@ -11,6 +12,13 @@ import {
   type ServiceFacts,
 } from '../../evidence/evidence.ts';
 import {
+  belongsTo,
+  chooseInstance,
+  chooseLog,
+  choosePidFiles,
+  mayNameFiles,
+} from '../../evidence/resolve.ts';
+import {
   DEFAULT_CONFIG_DIRECTORY,
   readSaltApiArgv,
   type SaltApiArgv,
@@ -18,8 +26,7 @@ import {
 } from '../../evidence/salt-api-argv.ts';
 import { choosePort } from '../../evidence/salt-config.ts';
 import { askApi } from '../ask-api.ts';
-import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../../evidence/resolve.ts';
-import type { Host, LookInProgress, LookRequest } from '../host.ts';
+import type { Host, LookInProgress } from '../host.ts';
 import { readHostFacts } from './host-facts.ts';
 import {
   blindProcesses,

@@ -9,9 +9,9 @@ import {
   type SystemdUnitFacts,
   seen,
 } from '../../evidence/evidence.ts';
+import { mayNameFiles } from '../../evidence/resolve.ts';
 import { parseSystemctlShow, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
-import { mayNameFiles } from '../../evidence/resolve.ts';
 import { isOnPath } from './on-path.ts';
 
 /** What is known of the service before it is looked at; the rest is where things normally are. */

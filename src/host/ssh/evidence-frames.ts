@@ -1,8 +1,10 @@
 /** Reads what the probe script printed; the parsers are those of the local host. Pure. */
+
 import { posix } from 'node:path';
 import { ExitCode, TriageError } from '../../errors.ts';
 import { fixedOffsetTime } from '../../evidence/api-log-lines.ts';
 import { ApiLogScanner } from '../../evidence/api-log-scan.ts';
+import type { LookRequest } from '../../evidence/evidence.ts';
 import {
   type ApiLogFacts,
   blind,
@@ -35,6 +37,13 @@ import {
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
 import {
+  belongsTo,
+  chooseInstance,
+  chooseLog,
+  choosePidFiles,
+  mayNameFiles,
+} from '../../evidence/resolve.ts';
+import {
   readSaltApiArgv,
   type SaltApiArgv,
   withEnvironment,
@@ -47,8 +56,6 @@ import {
 import { parseSystemctlShow } from '../../evidence/systemd-unit.ts';
 import { TcpTableReader } from '../../evidence/tcp-table.ts';
 import { stripControl } from '../../untrusted.ts';
-import { belongsTo, chooseInstance, chooseLog, choosePidFiles, mayNameFiles } from '../../evidence/resolve.ts';
-import type { LookRequest } from '../host.ts';
 
 /** Bytes of evidence that are taken from one host. */
 export const MAX_EVIDENCE_BYTES = 32 * 1024 * 1024;

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { endWithThisProcess } from '../../on-exit.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
+import { endWithThisProcess } from '../../on-exit.ts';
 import { stripControl } from '../../untrusted.ts';
 import { ConnectionFailure, sshFailure } from './ssh-failure.ts';
 

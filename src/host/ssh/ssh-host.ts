@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
+import type { LookRequest } from '../../evidence/evidence.ts';
 import { type AnswerFacts, blind, type Look } from '../../evidence/evidence.ts';
 import { askApi } from '../ask-api.ts';
-import type { Host, LookInProgress, LookRequest } from '../host.ts';
+import type { Host, LookInProgress } from '../host.ts';
 import {
   MAX_EVIDENCE_BYTES,
   type ProbeChoices,

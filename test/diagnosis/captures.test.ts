@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
+import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
 import type { Evidence } from '../../src/evidence/evidence.ts';
 import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
-import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
 import { incident2018, STAGES, type Stage, stageEvidence } from '../recorded/captures.ts';
 
 interface Expected {
