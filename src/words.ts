@@ -63,6 +63,13 @@ export function isoMoment(at: number, host: HostFacts): string {
   return `${local}${offset < 0 ? '-' : '+'}${hours}:${minutes}`;
 }
 
+/** `17, 23 and 1,998 more`: the first six of many pids, since nobody reads thousands. */
+export function pidList(pids: readonly number[]): string {
+  const shown = pids.slice(0, 6).join(', ');
+  const more = pids.length - 6;
+  return more > 0 ? `${shown} and ${grouped(more)} more` : shown;
+}
+
 /** `1 orphan`, `3 orphans`. */
 export function count(number: number, noun: string, plural = `${noun}s`): string {
   return `${grouped(number)} ${number === 1 ? noun : plural}`;

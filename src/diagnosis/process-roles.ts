@@ -1,6 +1,7 @@
 /**
  * Who is who among the salt-api processes of a host: manager, child, fork, orphan.
  * No single sign proves an orphan (salt-facts §7), so every sign that spoke is kept as a reason.
+ * Linear in the number of processes: thousands of look-alikes must not keep a verdict waiting.
  */
 import type {
   Evidence,
@@ -9,6 +10,7 @@ import type {
   SystemdUnitFacts,
 } from '../evidence/evidence.ts';
 import { isDeadState } from '../evidence/proc-text.ts';
+import { mayNameFiles } from '../evidence/resolve.ts';
 import {
   DEFAULT_CONFIG_DIRECTORY,
   isDrillDirectory,
@@ -19,20 +21,26 @@ import {
   withEnvironment,
 } from '../evidence/salt-api-argv.ts';
 import { stripControl } from '../untrusted.ts';
-import { count, describeDuration, startedAt } from '../words.ts';
+import { startedAt } from '../words.ts';
+import { hasPool, orphanProofs, type Parentage, parentageOf } from './orphan-signs.ts';
 
 /**
  * `manager`: a live daemon. `child`: its netapi child. `fork`: forked by a server (job forks,
  * ssh client), whoever that server is. `job`: double-forked by a live server and so without a
- * salt-api parent by design (`wheel_async`, salt-facts §1.1). `unclear`: salt-api, but nothing
- * proves which. `elsewhere`: another instance's or another namespace's.
+ * salt-api parent by design (`wheel_async`, salt-facts §1.1). `unclear`: named salt-api, but
+ * nothing proves which, or that it is Salt's at all. `elsewhere`: another instance's, another
+ * namespace's or an ordinary user's, and none of our business.
  */
 type Role = 'manager' | 'child' | 'fork' | 'job' | 'orphan' | 'unclear' | 'elsewhere';
 
-/** A salt-api process with its part in the play and why we say so. */
-export interface SaltApiProcess {
+/** A process that is salt-api by its argv. */
+export interface Candidate {
   readonly facts: ProcessFacts;
   readonly argv: SaltApiArgv;
+}
+
+/** A salt-api process with its part in the play and why we say so. */
+export interface SaltApiProcess extends Candidate {
   readonly role: Role;
   readonly reasons: readonly string[];
   /** The manager at the top of its line, or the orphan; null for roots of neither kind. */
@@ -41,6 +49,8 @@ export interface SaltApiProcess {
   readonly servesInstead: readonly number[];
   /** Its parent is dead, and it was given to pid 1 or to a sub-reaper (prctl(2)). */
   readonly reparented: boolean;
+  /** Something beside its command line says that it, or one of its line, is this Salt's. */
+  readonly proven: boolean;
 }
 
 /** Every salt-api process with its role. */
@@ -51,16 +61,11 @@ export interface ProcessRoles {
   readonly daemon: SaltApiProcess | null;
 }
 
-type RoleEvidence = Pick<Evidence, 'host' | 'instance' | 'port' | 'processes' | 'service'>;
+/** What the roles are told from. */
+export type RoleEvidence = Pick<Evidence, 'host' | 'instance' | 'port' | 'processes' | 'service'>;
 
 /** A pid file's time and a process's start are compared through two clocks (btime is whole seconds). */
 const CLOCK_SLACK_MS = 3_000;
-/** A `wheel_async` job of a real 3006 has four. */
-const JOB_THREADS = 5;
-/** How long a salt-api may take to be known as a daemon, by a child or by its pid file, ms. */
-const STARTING_MS = 20_000;
-/** A server with its pool has dozens of threads; managers and job forks have a few. */
-const POOL_THREADS = 10;
 
 /**
  * Tells the roles of the salt-api processes, once for a whole diagnosis.
@@ -69,69 +74,82 @@ const POOL_THREADS = 10;
  */
 export function classifyProcesses(evidence: RoleEvidence): ProcessRoles {
   const table = evidence.processes.seen ? evidence.processes.value.processes : [];
-  const candidates: { facts: ProcessFacts; argv: SaltApiArgv }[] = [];
-  const aside: PartOf[] = [];
-  const pids = new Set<number>();
-  const saysOurs = table.some((facts) => {
-    const named = readProcessArgv(facts)?.configDirectory ?? null;
-    return named !== null && namesDirectory(named, evidence.instance.configDirectory);
-  });
-  for (const facts of [...table].sort((a, b) => a.startTicks - b.startTicks || a.pid - b.pid)) {
-    const argv = readProcessArgv(facts);
-    if (argv === null || isDead(facts) || pids.has(facts.pid)) continue;
-    pids.add(facts.pid);
-    const where = elsewhere(facts, argv, evidence, saysOurs);
-    if (where !== null) aside.push(withRole('elsewhere', facts, argv, [where], null));
-    else candidates.push({ facts, argv });
-  }
-  const line = new Lineage(
-    candidates.map((candidate) => candidate.facts),
-    table,
-  );
+  const { ours, aside } = setAside(table, evidence);
+  const line = new Lineage(ours, table);
   const named = namedDaemons(evidence, line);
-  const servesInstead = portsInstead(
-    candidates.map(({ facts }) => facts),
-    line,
+  const cast = new Cast(evidence, line, named);
+  const all = [...ours.map((one) => cast.place(one)), ...aside].sort(
+    (a, b) => a.facts.startTicks - b.facts.startTicks || a.facts.pid - b.facts.pid,
   );
-  const roots = candidates.filter(({ facts }) => line.parent(facts) === null);
-  const managers = roots.filter(({ facts, argv }) => isManager(facts, argv, named, line));
-  const daemonFacts = chooseDaemon(
-    managers.map(({ facts }) => facts),
-    named,
-    new Set(
-      candidates.filter(({ facts }) => servesPort(facts)).map(({ facts }) => line.top(facts)),
-    ),
-  );
-  const placed: PartOf[] = [];
-  const context = { evidence, table, line, named, daemon: daemonFacts, managers, servesInstead };
-  for (const { facts, argv } of candidates) {
-    if (line.top(facts) !== facts) continue;
-    const isOne = managers.some((manager) => manager.facts === facts);
-    placed.push(
-      isOne
-        ? withRole('manager', facts, argv, managerReasons(facts, named, line), null)
-        : roleOfRoot(facts, argv, context),
+  const { daemon } = cast;
+  return { all, daemon: all.find(({ facts }) => facts === daemon?.facts) ?? null };
+}
+
+/** Parts those that have no say in the roles from those that have, each kind oldest first. */
+function setAside(
+  table: readonly ProcessFacts[],
+  evidence: RoleEvidence,
+): { readonly ours: readonly Candidate[]; readonly aside: readonly SaltApiProcess[] } {
+  const ours: Candidate[] = [];
+  const aside: SaltApiProcess[] = [];
+  const pids = new Set<number>();
+  const trusted = serviceUsers(table, evidence);
+  const candidates = [...table]
+    .sort((a, b) => a.startTicks - b.startTicks || a.pid - b.pid)
+    .flatMap((facts) => {
+      const argv = isDead(facts) || pids.has(facts.pid) ? null : readProcessArgv(facts);
+      if (argv === null) return [];
+      pids.add(facts.pid);
+      return [{ facts, argv }];
+    });
+  const saysOurs = candidates.some(({ argv: { configDirectory } }) => {
+    return (
+      configDirectory !== null && namesDirectory(configDirectory, evidence.instance.configDirectory)
     );
+  });
+  for (const one of candidates) {
+    const where = strangersUser(one, evidence, trusted) ?? elsewhere(one, evidence, saysOurs);
+    if (where === null) ours.push(one);
+    else aside.push({ ...part('elsewhere', one, [where], null), ...NOBODY });
   }
-  for (const { facts, argv } of candidates) {
-    const parent = line.parent(facts);
-    if (parent === null) continue;
-    const top = line.top(facts);
-    const child = parent === top && managers.some((manager) => manager.facts === top);
-    const reason = child ? `child of the manager ${top.pid}` : `forked by ${parent.pid}`;
-    placed.push(withRole(child ? 'child' : 'fork', facts, argv, [reason], top.pid));
+  return { ours, aside };
+}
+
+const NOBODY = { servesInstead: [], reparented: false, proven: false } as const;
+
+/**
+ * The uids that salt-api may run as beside root, services and ourselves: those of the processes
+ * that systemd or a pid file names, as with `user:` in the config (salt-facts §2).
+ */
+function serviceUsers(
+  table: readonly ProcessFacts[],
+  { host, service }: RoleEvidence,
+): ReadonlySet<number> {
+  if (!service.seen) return new Set();
+  const { systemd, pidFiles } = service.value;
+  const pids = new Set([systemd.seen ? (systemd.value?.mainPid ?? 0) : 0]);
+  const byPid = new Map(table.map((facts) => [facts.pid, facts]));
+  for (const file of pidFiles) {
+    const facts = byPid.get(file.pid ?? 0);
+    if (facts !== undefined && !predates(file, facts, host)) pids.add(facts.pid);
   }
-  const all = [...placed, ...aside]
-    .map((member): SaltApiProcess => {
-      const { facts } = member;
-      const reparented = isReparented(facts, table) && line.parent(facts) === null;
-      return { ...member, servesInstead: servesInstead.get(facts) ?? [], reparented };
-    })
-    .sort((a, b) => a.facts.startTicks - b.facts.startTicks);
-  return {
-    all,
-    daemon: all.find((member) => member.facts === daemonFacts) ?? null,
-  };
+  return new Set([...pids].flatMap((pid) => byPid.get(pid)?.uid ?? []));
+}
+
+/**
+ * Anybody can run what is salt-api by its argv. What an ordinary user runs has no part in the
+ * roles, or it would make orphans of root's processes; in a drill there are none but its own.
+ */
+function strangersUser(
+  { facts: { uid } }: Candidate,
+  { host, instance }: RoleEvidence,
+  trusted: ReadonlySet<number>,
+): string | null {
+  if (mayNameFiles(uid, host.uid) || trusted.has(uid)) return null;
+  if (isDrillDirectory(instance.configDirectory)) return null;
+  return uid < 0
+    ? 'belongs to an owner who can not be told'
+    : `belongs to uid ${uid}, an ordinary user`;
 }
 
 /** True for a process that holds nothing and can't be killed any further. */
@@ -140,44 +158,20 @@ export function isDead(facts: ProcessFacts): boolean {
 }
 
 /**
- * True for a process that was probably forked by a server for a job, such as `wheel_async` or the
- * ssh client: it holds what the server held, with a few threads of its own (salt-facts §1.1).
- */
-export function looksLikeForkedJob(facts: ProcessFacts): boolean {
-  return facts.listens.length > 0 && facts.threads <= JOB_THREADS;
-}
-
-function hasPool(facts: ProcessFacts): boolean {
-  return facts.threads >= POOL_THREADS;
-}
-
-/** A part, before what follows from the whole is known. */
-type PartOf = Omit<SaltApiProcess, 'servesInstead' | 'reparented'>;
-
-function withRole(
-  role: Role,
-  facts: ProcessFacts,
-  argv: SaltApiArgv,
-  reasons: readonly string[],
-  under: number | null,
-): PartOf {
-  return { facts, argv, role, reasons, under };
-}
-
-/**
  * Why a salt-api process is none of this instance's business, or null.
  *
  * @param saysOurs whether some process names our directory in its argv
  */
 function elsewhere(
-  facts: ProcessFacts,
-  argv: SaltApiArgv,
+  { facts, argv }: Candidate,
   { instance }: RoleEvidence,
   saysOurs: boolean,
 ): string | null {
   if (facts.pidNamespace === 'other') return 'lives in another PID namespace (a container)';
   if (facts.networkNamespace === 'other') return 'lives in another network namespace';
-  if (facts.rootDirectory === 'other') return 'lives in another root directory (a container)';
+  if (facts.rootDirectory === 'other') {
+    return 'reads other files than we do (a container, a chroot or a mount namespace)';
+  }
   const { configDirectory: ours, defaultConfigured } = instance;
   const theirs = argv.configDirectory;
   if (theirs !== null && namesDirectory(theirs, ours)) return null;
@@ -199,55 +193,54 @@ function readProcessArgv(facts: ProcessFacts): SaltApiArgv | null {
   return argv === null ? null : withEnvironment(argv, facts.environment);
 }
 
-/**
- * By process, the ports that its line listens on instead of the examined one: a daemon that serves
- * another port is not what holds this one down, and must not be mended for it.
- */
-function portsInstead(
-  processes: readonly ProcessFacts[],
-  line: Lineage,
-): ReadonlyMap<ProcessFacts, readonly number[]> {
-  const byTop = new Map<ProcessFacts, number[]>();
-  for (const facts of processes) {
-    const top = line.top(facts);
-    byTop.set(top, [...(byTop.get(top) ?? []), ...facts.otherPorts]);
-  }
-  for (const facts of processes) if (servesPort(facts)) byTop.delete(line.top(facts));
-  return new Map(
-    processes.map((facts) => {
-      const ports = new Set(byTop.get(line.top(facts)) ?? []);
-      return [facts, [...ports].sort((a, b) => a - b)];
-    }),
-  );
-}
-
-/**
- * True where the parent is dead. Pid 1 takes orphans, and so does a sub-reaper, which may be any
- * process (prctl(2), PR_SET_CHILD_SUBREAPER): what tells it from a parent that is alive, such as
- * the shell in which somebody has started salt-api, is that the session is another.
- */
-function isReparented(facts: ProcessFacts, table: readonly ProcessFacts[]): boolean {
-  if (facts.ppid <= 1) return true;
-  const parent = table.find(({ pid }) => pid === facts.ppid);
-  return parent === undefined || parent.session !== facts.session;
-}
-
-/** Parent and child among salt-api processes. */
+/** Parent and child among salt-api processes, and what a whole line has. */
 class Lineage {
+  readonly #ours: readonly Candidate[];
   readonly #byPid: ReadonlyMap<number, ProcessFacts>;
-  readonly #parentsOfDead: ReadonlySet<number>;
-  readonly #parentsOfLiving: ReadonlySet<number>;
+  readonly #table: ReadonlyMap<number, ProcessFacts>;
+  readonly #parents: ReadonlySet<number>;
+  readonly #tops = new Map<ProcessFacts, ProcessFacts>();
+  readonly #holders = new Map<number, ProcessFacts[]>();
+  readonly #lines = new Map<ProcessFacts, Line>();
 
-  constructor(saltApi: readonly ProcessFacts[], table: readonly ProcessFacts[]) {
-    this.#byPid = new Map(saltApi.map((facts) => [facts.pid, facts]));
-    this.#parentsOfDead = new Set(table.filter(isDead).map((facts) => facts.ppid));
-    this.#parentsOfLiving = new Set(
-      saltApi.map((facts) => this.parent(facts)?.pid).filter((pid) => pid !== undefined),
-    );
+  /** @param ours oldest first */
+  constructor(ours: readonly Candidate[], table: readonly ProcessFacts[]) {
+    this.#ours = ours;
+    this.#byPid = new Map(ours.map(({ facts }) => [facts.pid, facts]));
+    this.#table = new Map(table.map((facts) => [facts.pid, facts]));
+    const dead = table.filter(isDead).map(({ ppid }) => ppid);
+    const living = ours.map(({ facts }) => this.parent(facts)?.pid ?? -1);
+    this.#parents = new Set([...dead, ...living]);
+    for (const { facts } of ours) this.#gather(facts);
+  }
+
+  #gather(facts: ProcessFacts): void {
+    const top = this.top(facts);
+    const line = this.#lines.get(top) ?? { serves: false, saysSalt: false, otherPorts: new Set() };
+    line.serves ||= servesPort(facts);
+    // Evidence of before these signs were looked for has the benefit of the doubt.
+    line.saysSalt ||= facts.saltSigns === null || facts.saltSigns.length > 0;
+    for (const port of facts.otherPorts) line.otherPorts.add(port);
+    this.#lines.set(top, line);
+    for (const inode of facts.listens) {
+      const holders = this.#holders.get(inode);
+      if (holders === undefined) this.#holders.set(inode, [facts]);
+      else holders.push(facts);
+    }
   }
 
   get(pid: number): ProcessFacts | undefined {
     return this.#byPid.get(pid);
+  }
+
+  /** Any process of the evidence, salt-api or not. */
+  processOf(pid: number): ProcessFacts | undefined {
+    return this.#table.get(pid);
+  }
+
+  /** Those without a salt-api parent, oldest first. */
+  roots(): Candidate[] {
+    return this.#ours.filter(({ facts }) => this.parent(facts) === null);
   }
 
   /** A parent can't be younger than its child: such a pid was given out again. */
@@ -260,23 +253,53 @@ class Lineage {
   }
 
   top(facts: ProcessFacts): ProcessFacts {
+    const known = this.#tops.get(facts);
+    if (known !== undefined) return known;
     let top = facts;
     for (let depth = 0; depth < 64; depth += 1) {
       const parent = this.parent(top);
-      if (parent === null) return top;
+      if (parent === null) break;
       top = parent;
     }
+    this.#tops.set(facts, top);
     return top;
   }
 
   /** A zombie's argv is gone, but its parent is still on record. */
   hasChildren(facts: ProcessFacts): boolean {
-    return this.#parentsOfLiving.has(facts.pid) || this.#parentsOfDead.has(facts.pid);
+    return this.#parents.has(facts.pid);
   }
 
-  everyone(): Iterable<ProcessFacts> {
-    return this.#byPid.values();
+  /** The holders of a listening socket of the port, oldest first. */
+  holdersOf(inode: number): readonly ProcessFacts[] {
+    return this.#holders.get(inode) ?? [];
   }
+
+  /** Whether anything of the line under a root has to do with the examined port. */
+  serves(top: ProcessFacts): boolean {
+    return this.#lines.get(top)?.serves === true;
+  }
+
+  /** Whether something beside a command line says of the line under a root that it is Salt's. */
+  saysSalt(top: ProcessFacts): boolean {
+    return this.#lines.get(top)?.saysSalt === true;
+  }
+
+  /**
+   * The ports that a line listens on instead of the examined one: a daemon that serves another port
+   * is not what holds this one down, and must not be mended for it.
+   */
+  portsInstead(facts: ProcessFacts): readonly number[] {
+    const line = this.#lines.get(this.top(facts));
+    if (line === undefined || line.serves) return [];
+    return [...line.otherPorts].sort((a, b) => a - b);
+  }
+}
+
+interface Line {
+  serves: boolean;
+  saysSalt: boolean;
+  readonly otherPorts: Set<number>;
 }
 
 interface NamedDaemons {
@@ -311,169 +334,184 @@ function predates(file: PidFileFacts, facts: ProcessFacts, host: Evidence['host'
   return startedAt(facts, host) > file.modifiedAt + CLOCK_SLACK_MS;
 }
 
-/**
- * A manager never holds the listening socket (salt-facts §7), unless it is the named daemon.
- * Nor has it a thread pool: a server whose fds we may not see can have forks of its own.
- */
-function isManager(
-  facts: ProcessFacts,
-  argv: SaltApiArgv,
+/** The one that pid file or systemd names, else the one that serves, else the youngest. */
+function chooseDaemon(
+  managers: readonly Candidate[],
   named: NamedDaemons,
   line: Lineage,
-): boolean {
-  if (isNetapiChildTitle(argv.title)) return false;
-  if (named.pids.has(facts.pid)) return true;
-  return line.hasChildren(facts) && !servesPort(facts) && !hasPool(facts);
+): Candidate | null {
+  return (
+    managers.findLast(({ facts }) => named.pids.has(facts.pid)) ??
+    managers.findLast(({ facts }) => line.serves(facts)) ??
+    managers.at(-1) ??
+    null
+  );
+}
+
+/** The parts, once it is known who manages whom. */
+class Cast {
+  readonly daemon: Candidate | null;
+  readonly #evidence: RoleEvidence;
+  readonly #line: Lineage;
+  readonly #named: NamedDaemons;
+  readonly #managers: ReadonlySet<ProcessFacts>;
+  readonly #besides = new Map<number, Beside>();
+  /** Control groups of salt-api's own services. */
+  readonly #units: readonly string[];
+
+  constructor(evidence: RoleEvidence, line: Lineage, named: NamedDaemons) {
+    this.#evidence = evidence;
+    this.#line = line;
+    this.#named = named;
+    const managers = line.roots().filter((one) => this.#isManager(one));
+    this.#managers = new Set(managers.map(({ facts }) => facts));
+    this.daemon = chooseDaemon(managers, named, line);
+    const groups = [named.unit?.controlGroup, ...managers.map(({ facts }) => facts.cgroup)];
+    this.#units = groups.flatMap((group) => group || []);
+  }
+
+  /** The part of one process, with what follows for it from the whole. */
+  place(one: Candidate): SaltApiProcess {
+    const line = this.#line;
+    const { facts } = one;
+    const isRoot = line.parent(facts) === null;
+    const parentage = parentageOf(facts, line.processOf(facts.ppid), this.#units);
+    const servesInstead = line.portsInstead(facts);
+    const top = line.top(facts);
+    const proven = this.#isProven(top) && whyUntold(top, this.#evidence) === null;
+    const role = isRoot ? this.#rootPart(one, parentage) : this.#descendantPart(one);
+    const reparented = isRoot && parentage.reparented;
+    return { ...role, servesInstead, reparented, proven };
+  }
+
+  #isProven(top: ProcessFacts): boolean {
+    return this.#named.pids.has(top.pid) || this.#line.saysSalt(top);
+  }
+
+  /**
+   * A manager never holds the listening socket (salt-facts §7), unless it is the named daemon.
+   * Nor has it a thread pool: a server whose fds we may not see can have forks of its own.
+   */
+  #isManager({ facts, argv }: Candidate): boolean {
+    if (isNetapiChildTitle(argv.title) || whyUntold(facts, this.#evidence) !== null) return false;
+    if (this.#named.pids.has(facts.pid)) return true;
+    if (!this.#isProven(facts)) return false;
+    return this.#line.hasChildren(facts) && !servesPort(facts) && !hasPool(facts);
+  }
+
+  #descendantPart(one: Candidate): PartOf {
+    const { facts } = one;
+    const top = this.#line.top(facts);
+    const untold = this.#isProven(top) ? whyUntold(top, this.#evidence) : UNPROVEN;
+    if (untold !== null) return part('unclear', one, [`forked by ${facts.ppid}`, untold], null);
+    const child = facts.ppid === top.pid && this.#managers.has(top);
+    return child
+      ? part('child', one, [`child of the manager ${top.pid}`], top.pid)
+      : part('fork', one, [`forked by ${facts.ppid}`], top.pid);
+  }
+
+  /** A salt-api process without a salt-api parent. */
+  #rootPart(one: Candidate, parentage: Parentage): PartOf {
+    const { facts } = one;
+    if (this.#managers.has(facts)) return part('manager', one, this.#managerReasons(facts), null);
+    if (!this.#isProven(facts)) return part('unclear', one, [parentage.sign, UNPROVEN], null);
+    const beside = this.#forkedBeside(one);
+    if (beside !== null) return beside;
+    const { sign } = parentage;
+    const instead = this.#line.portsInstead(facts);
+    if (instead.length > 0) {
+      const reason = `listens on port ${instead.join(', ')}, not on ${this.#evidence.port.number}`;
+      return part('unclear', one, [sign, reason], null);
+    }
+    const untold = whyUntold(facts, this.#evidence);
+    if (untold !== null) return part('unclear', one, [sign, untold], null);
+    const proofs = parentage.reparented ? orphanProofs(one, this.#orphanContext()) : [];
+    return proofs.length === 0
+      ? part('unclear', one, [sign, 'nothing proves an orphan'], null)
+      : part('orphan', one, [sign, ...proofs], null);
+  }
+
+  /** The part of one that shares its listening socket with who has forked it. */
+  #forkedBeside(one: Candidate): PartOf | null {
+    const { facts } = one;
+    const { daemon } = this;
+    const older = daemon !== null && facts.startTicks < daemon.facts.startTicks;
+    const beside = facts.listens.map((inode) => this.#beside(inode));
+    const server = beside.find((holders) => holders.server !== undefined)?.server;
+    if (server !== undefined && server.startTicks <= facts.startTicks && !older) {
+      const reason = `shares the listening socket with the live server ${server.pid}, started after it`;
+      return part('job', one, [reason, ...jobSigns(facts)], server.pid);
+    }
+    if (server !== undefined || hasPool(facts)) return null;
+    const elder = beside.find(({ eldest }) => eldest !== facts)?.eldest;
+    if (elder === undefined) return null;
+    const reason = `shares the listening socket with ${elder.pid}, which is older`;
+    return part('fork', one, [reason, ...jobSigns(facts)], elder.pid);
+  }
+
+  /** Who else holds a listening socket: the live server, and the eldest without a salt-api parent. */
+  #beside(inode: number): Beside {
+    const known = this.#besides.get(inode);
+    if (known !== undefined) return known;
+    const holders = this.#line.holdersOf(inode);
+    const isRoot = (facts: ProcessFacts) => this.#line.parent(facts) === null;
+    const server = holders.find((one) => !isRoot(one) && this.#managers.has(this.#line.top(one)));
+    const beside = { server, eldest: holders.find(isRoot) };
+    this.#besides.set(inode, beside);
+    return beside;
+  }
+
+  #orphanContext() {
+    const { daemon } = this;
+    const named = this.#named;
+    return {
+      evidence: this.#evidence,
+      unit: named.unit,
+      stale: named.stale,
+      daemon: daemon === null ? null : { ...daemon, named: named.pids.has(daemon.facts.pid) },
+      hasChildren: (facts: ProcessFacts) => this.#line.hasChildren(facts),
+    };
+  }
+
+  #managerReasons(facts: ProcessFacts): string[] {
+    const name = this.#named.pids.get(facts.pid);
+    return [
+      ...(name === undefined ? [] : [name]),
+      ...(this.#line.hasChildren(facts) ? ['has salt-api children'] : []),
+    ];
+  }
+}
+
+interface Beside {
+  readonly server: ProcessFacts | undefined;
+  readonly eldest: ProcessFacts | undefined;
+}
+
+const UNPROVEN = 'nothing but its command line says that it is Salt';
+
+/** Why it can't be told whether a process is of this instance although we are root, or null. */
+function whyUntold(facts: ProcessFacts, { host }: RoleEvidence): string | null {
+  return host.uid === 0 && facts.rootDirectory === 'unseen'
+    ? "its root directory is another way to our files, or can't be read"
+    : null;
 }
 
 function servesPort(facts: ProcessFacts): boolean {
   return facts.listens.length > 0 || facts.portConnections > 0;
 }
 
-/** The one that pid file or systemd names, else the one that serves, else the youngest. */
-function chooseDaemon(
-  managers: readonly ProcessFacts[],
-  named: NamedDaemons,
-  serving: ReadonlySet<ProcessFacts>,
-): ProcessFacts | null {
-  return (
-    managers.findLast((facts) => named.pids.has(facts.pid)) ??
-    managers.findLast((facts) => serving.has(facts)) ??
-    managers.at(-1) ??
-    null
-  );
-}
-
-function managerReasons(facts: ProcessFacts, named: NamedDaemons, line: Lineage): string[] {
-  const reasons: string[] = [];
-  const name = named.pids.get(facts.pid);
-  if (name !== undefined) reasons.push(name);
-  if (line.hasChildren(facts)) reasons.push('has salt-api children');
-  return reasons;
-}
-
-interface RootContext {
-  readonly evidence: RoleEvidence;
-  readonly table: readonly ProcessFacts[];
-  readonly line: Lineage;
-  readonly named: NamedDaemons;
-  readonly daemon: ProcessFacts | null;
-  readonly managers: readonly { readonly facts: ProcessFacts }[];
-  readonly servesInstead: ReadonlyMap<ProcessFacts, readonly number[]>;
-}
-
-/** The role of a salt-api process without a salt-api parent that is no manager. */
-function roleOfRoot(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): PartOf {
-  const { line, daemon, managers, evidence, table } = context;
-  const older = daemon !== null && facts.startTicks < daemon.startTicks;
-  const beside = [...line.everyone()].filter(
-    (other) => other !== facts && other.listens.some((inode) => facts.listens.includes(inode)),
-  );
-  const server = beside.find((other) => {
-    const top = line.top(other);
-    return top !== other && managers.some((manager) => manager.facts === top);
-  });
-  if (server !== undefined && server.startTicks <= facts.startTicks && !older) {
-    const reason = `shares the listening socket with the live server ${server.pid}, started after it`;
-    return withRole('job', facts, argv, [reason, ...jobSigns(facts)], server.pid);
-  }
-  const elder = beside
-    .filter((other) => line.parent(other) === null)
-    .find((other) => isElder(other, facts));
-  if (elder !== undefined && server === undefined && !hasPool(facts)) {
-    const reason = `shares the listening socket with ${elder.pid}, which is older`;
-    return withRole('fork', facts, argv, [reason, ...jobSigns(facts)], elder.pid);
-  }
-  const parent = parentSign(facts, table);
-  const instead = context.servesInstead.get(facts) ?? [];
-  if (instead.length > 0) {
-    const reason = `listens on port ${instead.join(', ')}, not on ${evidence.port.number}`;
-    return withRole('unclear', facts, argv, [parent, reason], null);
-  }
-  const proofs = isUnreadable(facts.ppid, table) ? [] : orphanProofs(facts, argv, context);
-  if (proofs.length === 0) {
-    return withRole('unclear', facts, argv, [parent, 'nothing proves an orphan'], null);
-  }
-  return withRole('orphan', facts, argv, [parent, ...proofs], null);
-}
-
-function isElder(other: ProcessFacts, facts: ProcessFacts): boolean {
-  if (other.startTicks !== facts.startTicks) return other.startTicks < facts.startTicks;
-  return other.pid < facts.pid;
-}
-
 function jobSigns(facts: ProcessFacts): string[] {
   return facts.threads === 1 ? ['single thread: a job fork'] : [];
 }
 
-/** True for a live process whose argv could not be read: it may be the salt-api that is looked for. */
-function isUnreadable(pid: number, table: readonly ProcessFacts[]): boolean {
-  const found = table.find((facts) => facts.pid === pid);
-  return pid > 1 && found !== undefined && found.argv.length === 0 && !isDead(found);
-}
+/** A part, before what follows from the whole is known. */
+type PartOf = Omit<SaltApiProcess, keyof typeof NOBODY>;
 
-function parentSign(facts: ProcessFacts, table: readonly ProcessFacts[]): string {
-  if (facts.ppid === 1) return 'parent dead, reparented to pid 1';
-  const parent = table.find((other) => other.pid === facts.ppid);
-  const name = parent === undefined ? '' : ` (${stripControl(parent.comm)})`;
-  if (isUnreadable(facts.ppid, table)) return `parent ${facts.ppid}${name} can't be read`;
-  return isReparented(facts, table)
-    ? `parent dead, reparented to ${facts.ppid}${name}`
-    : `parent ${facts.ppid}${name} is not salt-api`;
-}
-
-/**
- * What speaks for an orphan beside a parent that is no salt-api, the telling signs first: each of
- * these tells a child from a daemon. What doesn't show on the port counts only where the parent is
- * dead for sure, and the weakest once a daemon would have had the time to be known by a child or a
- * pid file.
- *
- * @returns empty where none of the telling ones is there
- */
-function orphanProofs(facts: ProcessFacts, argv: SaltApiArgv, context: RootContext): string[] {
-  const { daemon, named, evidence, table } = context;
-  const reparented = isReparented(facts, table);
-  const age = evidence.host.now - startedAt(facts, evidence.host);
-  const settled = reparented && age >= STARTING_MS;
-  const telling: string[] = [];
-  const supporting: string[] = [];
-  if (facts.listens.length > 0) {
-    telling.push('holds the listening socket, which a manager never does');
-  }
-  if (facts.portConnections > 0) {
-    telling.push(`owns ${facts.portConnections} accepted connections on the port`);
-  }
-  if (isNetapiChildTitle(argv.title)) telling.push(`title says child: ${stripControl(argv.title)}`);
-  // Under a parent that lives it may be a second manager between two of its children.
-  const ofItself = reparented ? telling : supporting;
-  if (daemon === null) (settled ? telling : supporting).push(...named.stale);
-  else {
-    const before = facts.startTicks < daemon.startTicks;
-    if (before) {
-      ofItself.push(`started ${gap(facts, daemon, evidence)} before the daemon ${daemon.pid}`);
-    } else if (facts.session === daemon.session) {
-      ofItself.push(`in the session of the daemon ${daemon.pid}, but not its child`);
-    }
-    if (facts.session !== daemon.session) {
-      supporting.push(`session ${facts.session}, the daemon's is ${daemon.session}`);
-    }
-  }
-  const { unit } = named;
-  if (unit !== null && unit.controlGroup !== '' && facts.cgroup !== null) {
-    const inside =
-      facts.cgroup === unit.controlGroup || facts.cgroup.startsWith(`${unit.controlGroup}/`);
-    if (inside && unit.mainPid !== facts.pid && daemon === null) {
-      ofItself.push(`in the cgroup of ${unit.unit}, whose main process is not there`);
-    } else if (!inside) supporting.push(`outside the cgroup of ${unit.unit}`);
-  }
-  const pool = `${facts.threads} threads, as a server has and a manager has not`;
-  if (hasPool(facts)) (settled ? telling : supporting).push(pool);
-  else if (looksLikeForkedJob(facts)) {
-    supporting.push(`${count(facts.threads, 'thread')}: a forked job rather than a server`);
-  }
-  return telling.length > 0 ? [...telling, ...supporting] : [];
-}
-
-function gap(facts: ProcessFacts, daemon: ProcessFacts, { host }: RoleEvidence): string {
-  return describeDuration(startedAt(daemon, host) - startedAt(facts, host));
+function part(
+  role: Role,
+  { facts, argv }: Candidate,
+  reasons: readonly string[],
+  under: number | null,
+): PartOf {
+  return { facts, argv, role, reasons, under };
 }

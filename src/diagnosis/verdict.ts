@@ -1,7 +1,7 @@
 /** From findings to one verdict. Pure: the same evidence gives the same verdict on any machine. */
 import { ExitCode } from '../errors.ts';
 import type { Evidence, ProcessFacts } from '../evidence/evidence.ts';
-import { count, describeDuration, startedAt } from '../words.ts';
+import { count, describeDuration, pidList, startedAt } from '../words.ts';
 import type { Findings } from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
 import type { ProcessRoles, SaltApiProcess } from './process-roles.ts';
@@ -248,7 +248,7 @@ function concludeFree({ evidence, findings, roles }: Case): Verdict {
     const unclear = roles.all.filter(({ role }) => role === 'unclear');
     const beside =
       unclear.length > 0
-        ? `, but salt-api ${unclear.map((one) => one.facts.pid).join(', ')} runs`
+        ? `, but salt-api ${pidList(unclear.map((one) => one.facts.pid))} runs`
         : '';
     return {
       code: 'down',
@@ -357,7 +357,7 @@ function strayOrphan(findings: Findings, port: number, served: boolean): Verdict
   const rest = served ? `port ${port} is the daemon's` : `nobody listens on port ${port}`;
   return {
     code: 'orphan-stray',
-    summary: `${count(pids.length, 'orphaned salt-api process', 'orphaned salt-api processes')}, ${pids.join(', ')}, left behind; ${rest}`,
+    summary: `${count(pids.length, 'orphaned salt-api process', 'orphaned salt-api processes')}, ${pidList(pids)}, left behind; ${rest}`,
     evidence: because(findings, 'orphans', 'port-holder', 'close-wait', 'api-log', 'api-answers'),
     wouldChange: 'no salt-api process without a salt-api parent',
   };

@@ -24,6 +24,7 @@ const { spawn } = require('node:child_process');
 const directory = path.dirname(process.argv[1]);
 const drill = JSON.parse(fs.readFileSync(path.join(directory, 'drill.json'), 'utf8'));
 const role = process.env.SALT_TRIAGE_DRILL_ROLE || 'leader';
+let apiLog;
 const timeLeft = () => Math.max(1, drill.endsAt - Date.now());
 
 fs.writeFileSync('/proc/self/comm', 'salt-api');
@@ -198,7 +199,9 @@ function log(logger, line, level, message) {
   const now = new Date();
   const date = now.getFullYear() + '-' + two(now.getMonth() + 1) + '-' + two(now.getDate());
   const time = clock(now) + ',' + String(now.getMilliseconds()).padStart(3, '0');
-  fs.appendFileSync(path.join(directory, 'log', 'api'),
+  // Kept open, as Salt's own handler keeps it.
+  apiLog ??= fs.openSync(path.join(directory, 'log', 'api'), 'a');
+  fs.writeSync(apiLog,
     date + ' ' + time + ' [' + logger.padEnd(41) + ':' + String(line).padEnd(4) + '][' +
     level.padEnd(8) + '][' + process.pid + '] ' + message + '\n');
 }

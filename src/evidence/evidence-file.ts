@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { ExitCode, TriageError } from '../errors.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
-import { type Evidence, MAX_EVENT_TIMES, seen, TCP_STATES } from './evidence.ts';
+import { type Evidence, MAX_EVENT_TIMES, SALT_SIGNS, seen, TCP_STATES } from './evidence.ts';
 
 const FORMAT = 'salt-triage-evidence';
 const SCHEMA_VERSION = 1;
@@ -136,6 +136,7 @@ const evidenceSchema = v.strictObject({
           networkNamespace: namespace,
           pidNamespace: namespace,
           rootDirectory: namespace,
+          saltSigns: v.optional(v.nullable(list(v.picklist(SALT_SIGNS), 16)), null),
           fds: v.picklist(['read', 'denied', 'skipped']),
           listens: list(whole),
           portConnections: whole,
@@ -219,7 +220,7 @@ const evidenceSchema = v.strictObject({
       v.strictObject({ kind: v.literal('broken'), afterMs: span, error: v.string() }),
     ]),
   ),
-}) satisfies v.GenericSchema<Evidence>;
+}) satisfies v.GenericSchema<unknown, Evidence>;
 
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
 

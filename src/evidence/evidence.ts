@@ -174,6 +174,15 @@ export interface InstanceFacts {
 /** `ours`, `other`, or `unseen` where the link could not be read. */
 export type NamespaceRelation = 'ours' | 'other' | 'unseen';
 
+/**
+ * What tells Salt's own salt-api from another program of that name: the entry point of a package,
+ * or a script that imports Salt; the interpreter of a onedir package; the title of a netapi child;
+ * an fd on the API log, or on a file of the configuration.
+ */
+export const SALT_SIGNS = ['entry-point', 'interpreter', 'child-title', 'log', 'config'] as const;
+
+export type SaltSign = (typeof SALT_SIGNS)[number];
+
 /** One process that matters: salt-api by argv, a holder of the port, or a parent of either. */
 export interface ProcessFacts {
   readonly pid: number;
@@ -197,8 +206,13 @@ export interface ProcessFacts {
   readonly cgroup: string | null;
   readonly networkNamespace: NamespaceRelation;
   readonly pidNamespace: NamespaceRelation;
-  /** Its root directory, for a salt-api process: a container's or a chroot's is another. */
+  /** Whether a salt-api process reads the files that we read: a container or a chroot does not. */
   readonly rootDirectory: NamespaceRelation;
+  /**
+   * What says that a process named salt-api is Salt's; empty where nothing does. Null for other
+   * processes, and in evidence that was saved before these were looked for.
+   */
+  readonly saltSigns: readonly SaltSign[] | null;
   /** `read` in full, `denied`, or `skipped` because nothing was to be found in it. */
   readonly fds: 'read' | 'denied' | 'skipped';
   /** Inodes of the port's listening sockets among its fds. */

@@ -11,6 +11,8 @@ export interface ProcessStat {
   /** utime + stime, clock ticks. */
   readonly cpuTicks: number;
   readonly threads: number;
+  /** A thread of the kernel: it has neither argv nor fds. */
+  readonly kernel: boolean;
   /** Clock ticks after boot. */
   readonly startTicks: number;
 }
@@ -33,7 +35,8 @@ export function parseProcessStat(text: string): ProcessStat | null {
   const state = fields[0] ?? '';
   const number = (field: number) => wholeNumber(fields[field - 3] ?? '');
   const [ppid, processGroup, session] = [number(4), number(5), number(6)];
-  const [userTicks, systemTicks, threads, startTicks] = [
+  const [flags, userTicks, systemTicks, threads, startTicks] = [
+    number(9),
     number(14),
     number(15),
     number(20),
@@ -53,8 +56,14 @@ export function parseProcessStat(text: string): ProcessStat | null {
     session,
     cpuTicks: userTicks + systemTicks,
     threads,
+    kernel: isKernelThread(flags ?? 0),
     startTicks,
   };
+}
+
+/** PF_KTHREAD (include/linux/sched.h) among a stat line's flags, field 9; a pid proves nothing. */
+function isKernelThread(flags: number): boolean {
+  return Math.floor(flags / 0x20_0000) % 2 === 1;
 }
 
 /**

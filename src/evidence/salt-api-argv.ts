@@ -5,6 +5,8 @@
 
 /** What the command line of a salt-api process tells about it. */
 export interface SaltApiArgv {
+  /** The word that makes it salt-api: `/usr/bin/salt-api`, `…/salt/run/run`. */
+  readonly entryPoint: string;
   /** What setproctitle appended (salt-facts §1.3), empty where the title is untouched. */
   readonly title: string;
   /** `-c` / `--config-dir`, null where the process uses its default. */
@@ -55,8 +57,9 @@ const SHORT_OPTIONS: Readonly<Record<string, keyof typeof LONG_OPTIONS>> = {
  */
 export function readSaltApiArgv(argv: readonly string[]): SaltApiArgv | null {
   const rewritten = /\s/.test(argv[0] ?? '');
-  const words = afterProgram(tokenize(argv));
-  if (words === null) return null;
+  const program = splitAtProgram(tokenize(argv));
+  if (program === null) return null;
+  const { entryPoint, words } = program;
   const values = new Map<string, string>();
   const title: string[] = [];
   let unknownBefore = false;
@@ -76,6 +79,7 @@ export function readSaltApiArgv(argv: readonly string[]): SaltApiArgv | null {
     unknownBefore = word.startsWith('-') && options.length === 0;
   }
   return {
+    entryPoint,
     title: title.join(' '),
     configDirectory: values.get('--config-dir') ?? null,
     logFile: values.get('--log-file') ?? null,
@@ -132,12 +136,16 @@ function tokenize(argv: readonly string[]): string[] {
   return /\s/.test(first) ? [...first.split(/\s+/).filter(Boolean), ...rest] : [first, ...rest];
 }
 
-/** The tokens after the program, or null where the program is not salt-api. */
-function afterProgram(tokens: readonly string[]): readonly string[] | null {
+/** The program and the tokens after it, or null where the program is not salt-api. */
+function splitAtProgram(
+  tokens: readonly string[],
+): { readonly entryPoint: string; readonly words: readonly string[] } | null {
   const program = tokens[0] ?? '';
-  if (baseName(program) === 'salt-api') return tokens.slice(1);
+  if (baseName(program) === 'salt-api') return { entryPoint: program, words: tokens.slice(1) };
   // The 3005 onedir is one frozen binary with the daemon's name as its first argument.
-  if (program.endsWith('/salt/run/run') && tokens[1] === 'api') return tokens.slice(2);
+  if (program.endsWith('/salt/run/run') && tokens[1] === 'api') {
+    return { entryPoint: program, words: tokens.slice(2) };
+  }
   if (!PYTHON.test(baseName(program))) return null;
   let index = 1;
   while (index < tokens.length) {
@@ -147,7 +155,8 @@ function afterProgram(tokens: readonly string[]): readonly string[] | null {
     else break;
   }
   const script = tokens[index] ?? '';
-  return baseName(script) === 'salt-api' && !/\s/.test(script) ? tokens.slice(index + 1) : null;
+  if (baseName(script) !== 'salt-api' || /\s/.test(script)) return null;
+  return { entryPoint: script, words: tokens.slice(index + 1) };
 }
 
 /**

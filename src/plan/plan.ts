@@ -1,7 +1,8 @@
 /** From a diagnosis to the steps that mend it. Pure: a dry run, the prompts and --yes share it. */
 
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
-import { looksLikeForkedJob, type SaltApiProcess } from '../diagnosis/process-roles.ts';
+import { looksLikeForkedJob } from '../diagnosis/orphan-signs.ts';
+import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import type { ProcessFacts } from '../evidence/evidence.ts';
 import { DEFAULT_CONFIG_DIRECTORY, namesDirectory } from '../evidence/salt-api-argv.ts';
@@ -284,11 +285,14 @@ function lossOf({ role, facts }: SaltApiProcess): string | null {
   return facts.portConnections > 0 ? 'requests it still works on are lost' : null;
 }
 
-/** Processes that a stop should have ended, managers first so that they can't fork anew. */
+/**
+ * Processes that a stop should have ended, managers first so that they can't fork anew. What nothing
+ * proves to be Salt's, or a parent that lives has started, no stop of salt-api was meant for.
+ */
 export function leftoversOf({ roles }: Pick<Diagnosis, 'roles'>): SaltApiProcess[] {
   const order = ['manager', 'orphan', 'child', 'unclear', 'fork', 'job'];
   return roles.all
     .filter(({ role, servesInstead }) => role !== 'elsewhere' && servesInstead.length === 0)
-    .filter(({ role, reparented }) => role !== 'unclear' || reparented)
+    .filter(({ role, reparented, proven }) => role !== 'unclear' || (reparented && proven))
     .toSorted((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
 }

@@ -6,6 +6,7 @@ import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
 import type { Plan } from '../plan/plan.ts';
 import { quoteForShell } from '../shell-words.ts';
+import { pidList } from '../words.ts';
 
 export interface Next {
   /** The command, or what to do where no command of ours helps; empty when healthy. */
@@ -80,7 +81,8 @@ function withOption(flags: readonly string[], name: string, value: string): stri
 }
 
 function fixNote(code: VerdictCode, findings: Findings): string {
-  const pids = findings.orphans.evidence.processes.map(({ pid }) => pid).join(' ');
+  const found = findings.orphans.evidence.processes.map(({ pid }) => pid);
+  const pids = found.length > 6 ? pidList(found) : found.join(' ');
   if (code === 'orphan-holds-port') return `kill -9 ${pids}, then restart, asking before each step`;
   if (code === 'orphan-stray') return `kill -9 ${pids}, asking first`;
   if (code === 'down') return 'start the service, asking first';

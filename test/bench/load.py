@@ -18,6 +18,8 @@ BATCH = 500
 FIRST_PORT = 10_000 + os.getpid() % 200 * 250
 libc = ctypes.CDLL(None)
 numbers = itertools.count()
+# As Salt keeps it open: without, nothing but the name says salt-api.
+log = open(os.path.join(os.path.dirname(sys.argv[0]), "log"), "a")
 
 
 def fork(work):

@@ -294,13 +294,190 @@ const CASES: readonly Case[] = [
     verdict: 'unknown',
   },
   {
-    name: 'a holder is a child whatever its parent is now: a manager holds no port',
+    name: 'a holder whose parent is a living shell is no orphan: the shell may have started it',
     processes: [
       saltApi({ pid: 700, ppid: 1, argv: ['-bash'], comm: 'bash' }),
       server({ pid: 37, ppid: 700 }),
     ],
-    roles: { 37: 'orphan' },
-    verdict: 'orphan-holds-port',
+    roles: { 37: 'unclear' },
+    verdict: 'unknown',
+  },
+  {
+    name: "a monitoring agent's check of that name is no orphan, and the host is well",
+    processes: [
+      manager({ age: 60 }),
+      child({ age: 59 }),
+      saltApi({
+        pid: 31,
+        ppid: 1,
+        session: 31,
+        argv: ['/usr/bin/python3', '/opt/agent'],
+        age: 9000,
+      }),
+      saltApi({
+        pid: 37,
+        ppid: 31,
+        session: 37,
+        processGroup: 37,
+        argv: ['/usr/bin/python3', '/opt/checks/salt-api'],
+        saltSigns: [],
+        age: 9000,
+      }),
+    ],
+    pidFile: 100,
+    roles: { 37: 'unclear', 100: 'manager', 101: 'child' },
+    verdict: 'healthy',
+  },
+  {
+    name: 'nor is one that pid 1 has started as a service of its own, named as a child is',
+    processes: [
+      manager({ age: 60 }),
+      child({ age: 59 }),
+      saltApi({
+        pid: 37,
+        ppid: 1,
+        session: 37,
+        argv: ['/usr/bin/python3 /opt/checks/salt-api RunNetapi'],
+        saltSigns: ['child-title'],
+        cgroup: '/system.slice/run-u5.service',
+        age: 9000,
+      }),
+    ],
+    pidFile: 100,
+    unit: { mainPid: 100 },
+    roles: { 37: 'unclear', 100: 'manager', 101: 'child' },
+    verdict: 'degraded',
+  },
+  {
+    name: 'with a parent that is dead, but nothing that says Salt, it is unclear whatever it holds',
+    processes: [server({ pid: 37, ppid: 1, saltSigns: [] })],
+    roles: { 37: 'unclear' },
+    verdict: 'unknown',
+  },
+  {
+    name: 'a manager and a child that nothing says Salt of are nobody to stop or to kill',
+    processes: [manager({ saltSigns: [] }), child({ saltSigns: [] })],
+    roles: { 100: 'unclear', 101: 'unclear' },
+    daemon: null,
+    verdict: 'unknown',
+  },
+  {
+    name: 'what a pid file names is Salt, and so is its line where one of it keeps the log open',
+    processes: [
+      manager({ saltSigns: [] }),
+      child({ saltSigns: [] }),
+      manager({ pid: 500, session: 498, age: 9000, saltSigns: [] }),
+      saltApi({ pid: 501, ppid: 500, session: 498, age: 8999, saltSigns: ['log'] }),
+    ],
+    pidFile: 100,
+    roles: { 100: 'manager', 101: 'child', 500: 'manager', 501: 'child' },
+    daemon: 100,
+    verdict: 'healthy',
+  },
+  {
+    name: 'a child of a program that takes orphans, which leads a group, was started by that',
+    processes: [
+      saltApi({
+        pid: 700,
+        ppid: 1,
+        session: 700,
+        argv: ['/usr/bin/tini', '-s', '--', 'x'],
+        comm: 'tini',
+      }),
+      server({ pid: 37, ppid: 700, processGroup: 37 }),
+    ],
+    roles: { 37: 'unclear' },
+    verdict: 'unknown',
+  },
+  {
+    name: "a stranger's tini is not known to take orphans",
+    processes: [
+      saltApi({ pid: 700, ppid: 1, session: 700, argv: ['/home/eve/tini'], comm: 'tini' }),
+      server({ pid: 37, ppid: 700 }),
+    ],
+    roles: { 37: 'unclear' },
+    verdict: 'unknown',
+  },
+  {
+    name: 'what an ordinary user runs makes no orphan of the daemon beside it',
+    processes: [
+      saltApi({ pid: 100, ppid: 1, session: 98, argv: TITLED }),
+      manager({ pid: 500, session: 498, uid: 1001, age: 3599 }),
+      child({ pid: 501, ppid: 500, session: 498, uid: 1001, age: 3598, listens: [] }),
+    ],
+    roles: { 100: 'unclear', 500: 'elsewhere', 501: 'elsewhere' },
+    daemon: null,
+    verdict: 'down',
+  },
+  {
+    name: 'a port that an ordinary user holds under the name of salt-api is held by a stranger',
+    processes: [manager(), server({ pid: 700, ppid: 1, uid: 1001 })],
+    pidFile: 100,
+    roles: { 100: 'manager', 700: 'elsewhere' },
+    verdict: 'foreign-holder',
+  },
+  {
+    name: 'a salt-api that runs as an ordinary user is ours where the pid file names it',
+    processes: [manager({ uid: 1001 }), child({ uid: 1001 })],
+    pidFile: 100,
+    roles: { 100: 'manager', 101: 'child' },
+    verdict: 'healthy',
+  },
+  {
+    name: 'a chroot onto a bind of our root has the same files: whose it is can not be told',
+    processes: [
+      manager(),
+      child(),
+      server({ pid: 37, ppid: 1, age: 9000, rootDirectory: 'unseen' }),
+    ],
+    pidFile: 100,
+    roles: { 37: 'unclear', 100: 'manager', 101: 'child' },
+    verdict: 'degraded',
+  },
+  {
+    name: 'without a title beside a named daemon that has one: a first child whose manager is gone',
+    processes: [
+      manager({ argv: TITLED }),
+      child(),
+      saltApi({ pid: 200, ppid: 1, session: 198, age: 600 }),
+    ],
+    pidFile: 100,
+    roles: { 100: 'manager', 101: 'child', 200: 'orphan' },
+    verdict: 'orphan-stray',
+  },
+  {
+    name: 'the same seconds old may be a second daemon before it has its title',
+    processes: [
+      manager({ argv: TITLED }),
+      child(),
+      saltApi({ pid: 200, ppid: 1, session: 198, age: 4 }),
+    ],
+    pidFile: 100,
+    roles: { 100: 'manager', 101: 'child', 200: 'unclear' },
+    verdict: 'degraded',
+  },
+  {
+    name: 'a manager younger than the child that names it as its parent has a reused pid',
+    processes: [manager({ age: 60 }), server({ pid: 37, ppid: 100, age: 9000 })],
+    pidFile: 100,
+    roles: { 37: 'unclear', 100: 'manager' },
+    verdict: 'unknown',
+  },
+  {
+    name: 'in the cgroup of the unit, whose main process is gone: a child by that',
+    processes: [
+      saltApi({
+        pid: 37,
+        ppid: 1,
+        session: 12,
+        cgroup: '/system.slice/salt-api.service',
+        age: 600,
+      }),
+      saltApi({ pid: 38, ppid: 1, session: 13, cgroup: '/user.slice/session-3.scope', age: 600 }),
+    ],
+    unit: { mainPid: 0 },
+    roles: { 37: 'orphan', 38: 'unclear' },
+    verdict: 'orphan-stray',
   },
   {
     name: 'one without a socket whose parent is a shell that is alive may be a daemon by hand',
@@ -778,4 +955,51 @@ test('a foreign holder is named and never on the list of orphans', () => {
   assert.deepEqual(findings.orphans.evidence.processes, []);
   assert.match(findings['port-holder'].summary, /800 \(nginx:?\)/);
   assert.match(nextCommand(diagnosis, []).next, /ps -fp 800/);
+});
+
+test('roles take linear time, whoever starts look-alikes', () => {
+  const time = (number: number): number => {
+    const pids = Array.from({ length: number }, (_, index) => 1000 + index);
+    const evidence = evidenceOf({
+      processes: [
+        manager(),
+        child(),
+        ...pids.map((pid) => server({ pid, ppid: 1, session: pid - 1 })),
+      ],
+    });
+    const began = performance.now();
+    assert.equal(classifyProcesses(evidence).all.length, number + 2);
+    return performance.now() - began;
+  };
+  time(2_000);
+  const [few, many] = [time(2_000), time(16_000)];
+  // Eight times as many: quadratic would be 64 times as long.
+  assert.ok(many < Math.max(few, 2) * 32, `${few} ms, then ${many} ms`);
+});
+
+test('a listener of a stranger on the same address is named, and no sign of health', () => {
+  const { findings, verdict } = diagnoseEvidence(
+    evidenceOf({
+      processes: [manager(), child(), saltApi({ ...nginx, listens: [INODE + 1] })],
+      listeners: [{}, { inode: INODE + 1 }],
+      pidFile: 100,
+    }),
+  );
+  assert.match(findings['port-holder'].summary, /shared with 800/);
+  assert.equal(verdict.code, 'degraded');
+});
+
+test('a port is free where the only listener has another address than the service binds', () => {
+  const { config } = evidenceOf({ processes: [] });
+  assert.ok(config.seen && config.value.netapi !== null);
+  const netapi = { ...config.value.netapi, host: '127.0.0.1' };
+  const states = ['10.0.0.5', '0.0.0.0', '127.0.0.1'].map((address) => {
+    const evidence = evidenceOf({
+      processes: [saltApi(nginx)],
+      listeners: [{ address }],
+      evidence: { config: { seen: true, value: { ...config.value, netapi } } },
+    });
+    return diagnoseEvidence(evidence).findings['port-holder'].evidence.state;
+  });
+  assert.deepEqual(states, ['free', 'foreign', 'foreign']);
 });

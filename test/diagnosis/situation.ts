@@ -45,6 +45,7 @@ export function saltApi({ age = 3600, ...sketch }: ProcessSketch): ProcessFacts 
     otherPorts: [],
     environment: { configDirectory: null },
     rootDirectory: 'ours',
+    saltSigns: ['entry-point'],
     waitChannel: null,
     ...sketch,
   };

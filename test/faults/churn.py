@@ -11,6 +11,8 @@ import sys
 import time
 
 libc = ctypes.CDLL(None)
+# As Salt keeps it open: without, nothing but the name says salt-api.
+log = open(os.path.join(os.path.dirname(sys.argv[0]), "log"), "a")
 PR_SET_PDEATHSIG = 1
 
 server = os.fork()

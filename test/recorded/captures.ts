@@ -145,6 +145,7 @@ export function incident2018(
         otherPorts: [],
         environment: { configDirectory: null },
         rootDirectory: 'ours',
+        saltSigns: null,
         waitChannel: null,
       };
     });
@@ -249,7 +250,7 @@ function recordedProcess(
     .split('\n')
     .map((line) => parseSocketLink(line.split(' -> ')[1] ?? ''))
     .filter((inode) => inode !== null);
-  const { comm, ...numbers } = stat;
+  const { comm, kernel: _kernel, ...numbers } = stat;
   return {
     ...numbers,
     uid: parseEffectiveUid(file(`${pid}.status`)) ?? -1,
@@ -266,6 +267,7 @@ function recordedProcess(
     otherPorts: [],
     environment: { configDirectory: null },
     rootDirectory: 'ours',
+    saltSigns: null,
     waitChannel: null,
   };
 }
@@ -337,6 +339,7 @@ function psProcess(row: PsRow, bootedAt: number): ProcessFacts {
     otherPorts: [],
     environment: { configDirectory: null },
     rootDirectory: 'ours',
+    saltSigns: null,
     waitChannel: null,
   };
 }

@@ -5,6 +5,7 @@ import {
   count,
   describeCpuTime,
   describeRecent,
+  pidList,
   startedAt,
 } from '../../words.ts';
 import { isDead, type SaltApiProcess } from '../process-roles.ts';
@@ -14,13 +15,16 @@ import { type ProcessEntry, processEntry } from './process-entry.ts';
 export interface OrphansEvidence {
   /** The orphans alone, oldest first. */
   readonly processes: readonly ProcessEntry[];
-  /** Every other salt-api process, with its part. */
+  /** The other salt-api processes with their parts, those of no part in this last; at most 200. */
   readonly others: readonly ProcessEntry[];
   readonly daemonPid: number | null;
   readonly zombies: number;
 }
 
 type Needs = 'host' | 'processes' | 'service' | 'roles';
+
+/** Anybody may run thousands of look-alikes. */
+const MOST_OTHERS = 200;
 
 /** Step 2: salt-api processes whose salt-api parent has died. */
 export const orphans: Check<'orphans', Needs, OrphansEvidence> = {
@@ -41,9 +45,12 @@ function judge({ processes, host, service, roles }: Pick<Known, Needs>): Finding
   }
   const { all, daemon } = roles;
   const found = all.filter(({ role }) => role === 'orphan');
-  const others = all.filter(({ role }) => role !== 'orphan');
-  const unclear = all.filter(({ role }) => role === 'unclear');
-  const managers = new Set(all.map(({ facts }) => facts.pid));
+  const ours = all.filter((one) => one.role !== 'elsewhere' && !isNamesake(one));
+  const namesakes = all.filter(isNamesake);
+  const rest = [...ours, ...namesakes, ...all.filter(({ role }) => role === 'elsewhere')];
+  const others = rest.filter(({ role }) => role !== 'orphan').slice(0, MOST_OTHERS);
+  const unclear = ours.filter(({ role }) => role === 'unclear');
+  const managers = new Set(ours.map(({ facts }) => facts.pid));
   const zombies = processes.value.processes.filter(
     (facts) => isDead(facts) && managers.has(facts.ppid),
   ).length;
@@ -71,12 +78,12 @@ function judge({ processes, host, service, roles }: Pick<Known, Needs>): Finding
     return { status: 'unknown', summary, details, evidence: entries };
   }
   if (unclear.length > 0) {
-    const pids = unclear.map(({ facts }) => facts.pid).join(', ');
+    const pids = pidList(unclear.map(({ facts }) => facts.pid));
     const has = unclear.length === 1 ? 'has' : 'have';
     const summary = `salt-api ${pids} ${has} no salt-api parent, but nothing proves an orphan`;
     return { status: 'warn', summary, details, evidence: entries };
   }
-  const blind = all.filter(({ facts }) => facts.fds === 'denied');
+  const blind = ours.filter(({ facts }) => facts.fds === 'denied');
   if (blind.length > 0) {
     const summary = `none proven, but the fds of ${count(blind.length, 'salt-api process', 'salt-api processes')} can't be read: run as root`;
     return { status: 'unknown', summary, details, evidence: entries };
@@ -85,13 +92,24 @@ function judge({ processes, host, service, roles }: Pick<Known, Needs>): Finding
     const summary = `none proven, but pid files and unit are unseen: ${stripControl(service.why)}`;
     return { status: 'unknown', summary, details, evidence: entries };
   }
-  const ours = all.filter(({ role }) => role !== 'elsewhere').length;
-  const rest = deniedFds > 0 ? '' : `, ${processes.value.total} seen`;
-  const summary =
-    ours === 0
-      ? `none; no salt-api process runs${rest}`
-      : `none among ${count(ours, 'salt-api process', 'salt-api processes')}`;
+  const total = deniedFds > 0 ? '' : `, ${processes.value.total} seen`;
+  const among =
+    ours.length === 0
+      ? `none; no salt-api process runs${total}`
+      : `none among ${count(ours.length, 'salt-api process', 'salt-api processes')}`;
+  const summary = [among, ...namesakeWords(namesakes)].join('; ');
   return { status: 'pass', summary, details, evidence: entries };
+}
+
+/** Under a parent that lives, and with nothing of Salt's: somebody's program of that name. */
+function isNamesake({ role, reparented, proven }: SaltApiProcess): boolean {
+  return role === 'unclear' && !proven && !reparented;
+}
+
+function namesakeWords(namesakes: readonly SaltApiProcess[]): string[] {
+  if (namesakes.length === 0) return [];
+  const pids = pidList(namesakes.map(({ facts }) => facts.pid));
+  return [`${pids} only ${namesakes.length === 1 ? 'has' : 'have'} the name`];
 }
 
 function entry({ facts, role, reasons }: SaltApiProcess): ProcessEntry {
@@ -101,18 +119,17 @@ function entry({ facts, role, reasons }: SaltApiProcess): ProcessEntry {
 function summarize(found: readonly SaltApiProcess[], host: HostFacts): string {
   const [first] = found;
   if (first === undefined) return 'none';
-  const { facts, reparented } = first;
+  const { facts } = first;
   const parts = [
-    `${reparented ? 'parent dead' : `parent ${facts.ppid} is not salt-api`}, started ${describeRecent(startedAt(facts, host), host)}`,
+    `parent dead, started ${describeRecent(startedAt(facts, host), host)}`,
     `${describeCpuTime(facts.cpuTicks, host)} CPU`,
   ];
   const percent = averageCpuPercent(facts, host);
   if (percent !== null && percent >= 1) parts.push(`${percent}% of a core`);
   if (facts.state === 'D' || facts.state === 'T') parts.push(stateWord(facts.state));
   if (found.length === 1) return `1 orphan: ${facts.pid}, ${parts.join(', ')}`;
-  const pids = found.slice(0, 6).map((member) => member.facts.pid);
-  const more = found.length > pids.length ? ` and ${found.length - pids.length} more` : '';
-  return `${count(found.length, 'orphan')}: ${pids.join(', ')}${more}; ${facts.pid} is the oldest, ${parts.join(', ')}`;
+  const pids = pidList(found.map((member) => member.facts.pid));
+  return `${count(found.length, 'orphan')}: ${pids}; ${facts.pid} is the oldest, ${parts.join(', ')}`;
 }
 
 function stateWord(state: string): string {

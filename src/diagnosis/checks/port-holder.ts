@@ -1,7 +1,7 @@
 import type { Evidence, Listener, ProcessFacts } from '../../evidence/evidence.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
 import { stripControl } from '../../untrusted.ts';
-import { count } from '../../words.ts';
+import { count, pidList } from '../../words.ts';
 import type { ProcessRoles, SaltApiProcess } from '../process-roles.ts';
 import type { Check, Finding, Known } from './finding.ts';
 import { type ProcessEntry, processEntry } from './process-entry.ts';
@@ -68,10 +68,12 @@ function judge(evidence: Pick<Known, Needs>): Finding<PortHolderEvidence> {
       .map((facts) => facts.pid),
   }));
   const roled = holders.map((facts) => roleOfHolder(facts, roles));
-  const state = stateOf(listeners, roled, roles);
-  const summary = summarize(state, evidence, roled, roles);
+  const hindering = listeners.filter(({ address }) => hinders(address, boundAddress(evidence)));
+  const state = stateOf(hindering, roled, roles);
+  const shared = strangersBeside(byListener, roled);
+  const summary = summarize(state, evidence, { holders: roled, shared }, roles);
   return {
-    status: STATUS[state],
+    status: state === 'daemon' && shared.length > 0 ? 'warn' : STATUS[state],
     summary,
     details: details(evidence, byListener, roled, base.portOrigin),
     evidence: {
@@ -116,24 +118,64 @@ interface Holder {
   readonly role: SaltApiProcess['role'] | 'foreign';
   readonly reasons: readonly string[];
   readonly under: number | null;
+  /** As of a {@link SaltApiProcess}. */
+  readonly proven: boolean;
 }
 
 function roleOfHolder(facts: ProcessFacts, roles: ProcessRoles): Holder {
   const member = roles.all.find((other) => other.facts.pid === facts.pid);
   if (member !== undefined) {
-    return { facts, role: member.role, reasons: member.reasons, under: member.under };
+    const { role, reasons, under, proven } = member;
+    return { facts, role, reasons, under, proven };
   }
   const reason =
     readSaltApiArgv(facts.argv) === null ? 'its argv is not salt-api' : 'not to be judged';
-  return { facts, role: 'foreign', reasons: [reason], under: null };
+  return { facts, role: 'foreign', reasons: [reason], under: null, proven: false };
 }
 
+/** The address that the config has the service bind; null where it is silent about this port. */
+function boundAddress({ config, port }: Pick<Known, 'config' | 'port'>): string | null {
+  const netapi = config.seen ? config.value.netapi : null;
+  return netapi?.port === port.number ? netapi.host : null;
+}
+
+const WILDCARDS = ['0.0.0.0', '::'];
+
+/**
+ * Whether a listener is in the way of a service that binds an address: not where both are addresses
+ * of interfaces, and others. A name or an unknown address may be any.
+ */
+function hinders(listener: string, bound: string | null): boolean {
+  if (bound === null || !/^[\d.]+$|:/.test(bound)) return true;
+  return listener === bound || WILDCARDS.includes(listener) || WILDCARDS.includes(bound);
+}
+
+/** Programs with a listener of their own on an address that salt-api has: SO_REUSEPORT (socket(7)). */
+function strangersBeside(
+  listeners: PortHolderEvidence['listeners'],
+  holders: readonly Holder[],
+): Holder[] {
+  const strangers = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
+  const strange = new Set(strangers.map(({ facts }) => facts.pid));
+  const isOurs = ({ pids }: { readonly pids: readonly number[] }) =>
+    pids.some((pid) => !strange.has(pid));
+  const ours = new Set(listeners.filter(isOurs).map(({ address }) => address));
+  const shared = new Set(
+    listeners
+      .filter((listener) => ours.has(listener.address) && !isOurs(listener))
+      .flatMap(({ pids }) => pids),
+  );
+  return strangers.filter(({ facts }) => shared.has(facts.pid));
+}
+
+/** @param listeners those in the way of the service */
 function stateOf(
   listeners: readonly Listener[],
   holders: readonly Holder[],
   roles: ProcessRoles,
 ): HolderState {
-  if (listeners.length === 0) return 'free';
+  const held = holders.some(({ role }) => role !== 'foreign' && role !== 'elsewhere');
+  if (listeners.length === 0 && !held) return 'free';
   const orphans = new Set(
     roles.all.filter((member) => member.role === 'orphan').map((member) => member.facts.pid),
   );
@@ -154,17 +196,13 @@ function stateOf(
 function summarize(
   state: HolderState,
   { port, processes, sockets, host }: Pick<Known, Needs>,
-  holders: readonly Holder[],
+  { holders, shared }: { readonly holders: readonly Holder[]; readonly shared: readonly Holder[] },
   roles: ProcessRoles,
 ): string {
   const number = port.number;
   const daemon = roles.daemon?.facts.pid ?? null;
-  const who = (chosen: readonly Holder[]) => {
-    const names = chosen.map(({ facts }) => facts.pid);
-    return names.length > 3
-      ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
-      : names.join(', ');
-  };
+  const who = (chosen: readonly Holder[]) => pidList(chosen.map(({ facts }) => facts.pid));
+  const alsoShared = shared.length === 0 ? '' : `; shared with ${who(shared)}, no salt-api of ours`;
   switch (state) {
     case 'free':
       return daemon === null
@@ -173,10 +211,13 @@ function summarize(
     case 'daemon': {
       const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
       const forks = holders.filter(({ role }) => role === 'fork' || role === 'job').length;
-      const strangers = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
+      const strangers = holders
+        .filter(({ role }) => role === 'foreign' || role === 'elsewhere')
+        .filter((holder) => !shared.includes(holder));
       const beside = [
         forks > 0 ? `, and ${count(forks, 'fork')} of it` : '',
         strangers.length > 0 ? `; another address of it by ${who(strangers)}` : '',
+        alsoShared,
       ].join('');
       return servers.some(({ role }) => role === 'child')
         ? `${number} is held by ${who(servers)}, child of the daemon ${daemon}${beside}`
@@ -192,7 +233,7 @@ function summarize(
       const named = orphans.length > 0 ? orphans : holders;
       const kind = orphans.length > 0 ? 'an orphaned salt-api child' : 'a fork of an orphan';
       const not = daemon === null ? '; no daemon runs' : ` (not by the daemon ${daemon})`;
-      return `${number} is held by ${who(named)}, ${kind}${not}`;
+      return `${number} is held by ${who(named)}, ${kind}${not}${alsoShared}`;
     }
     case 'foreign': {
       const [first] = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
@@ -202,8 +243,12 @@ function summarize(
         ? `${number} is held by salt-api ${pid}, which ${first.reasons[0] ?? 'is another'}`
         : `${number} is held by ${pid} (${programName(first.facts)}), which is not this salt-api`;
     }
-    case 'unproven':
-      return `${number} is held by salt-api ${who(holders)}, whose part nothing proves`;
+    case 'unproven': {
+      const nameAlone = holders.every(({ proven }) => !proven);
+      return nameAlone
+        ? `${number} is held by ${who(holders)}: salt-api by name, but nothing else says that it is`
+        : `${number} is held by salt-api ${who(holders)}, whose part nothing proves`;
+    }
     case 'unseen':
     case 'unknown': {
       if (processes.seen && (processes.value.deniedFds > 0 || processes.value.hidden)) {

@@ -74,13 +74,17 @@ export class LocalHost implements Host {
     const config = instance.then((chosen) => this.#config(chosen, request));
     const port = config.then((found) => choosePort(request.port, found));
     const sockets = asked ?? port.then((chosen) => readPortSockets(chosen.number, this.#proc));
-    const processes = Promise.all([scan, sockets]).then(([found, table]) => {
-      if ('failed' in found) return blindProcesses(found.failed, this.#proc);
-      return describeProcesses(found, table, this.#proc);
-    });
     const ours = Promise.all([argvs, instance]).then(([found, chosen]) =>
       found.filter((argv) => belongsTo(argv, chosen)),
     );
+    const files = Promise.all([config, ours, instance]).then(([found, all, chosen]) => ({
+      log: chooseLog(request, { config: found, argvs: all }).path,
+      configDirectory: chosen.configDirectory,
+    }));
+    const processes = Promise.all([scan, sockets, files]).then(([found, table, saltFiles]) => {
+      if ('failed' in found) return blindProcesses(found.failed, this.#proc);
+      return describeProcesses(found, table, saltFiles, this.#proc);
+    });
     const service = Promise.all([config, ours, instance]).then(([found, argv, chosen]) =>
       this.#service(found, argv, chosen, request),
     );

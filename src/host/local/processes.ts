@@ -5,6 +5,7 @@ import {
   type NamespaceRelation,
   type ProcessFacts,
   type ProcessTableFacts,
+  type SaltSign,
   seen,
 } from '../../evidence/evidence.ts';
 import {
@@ -18,12 +19,21 @@ import {
   parseSocketLink,
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
+import {
+  isSaltFile,
+  needsScriptText,
+  type RootView,
+  rootRelation,
+  type SaltFiles,
+  saltSigns,
+} from '../../evidence/process-facts.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
 import {
   Breather,
   codeOrText,
   isDenied,
   isGone,
+  readBeginning,
   readBounded,
   readKernelFile,
   tryReadKernelFile,
@@ -35,8 +45,6 @@ import type { PortSockets } from './sockets.ts';
 const MAX_HUNG_READS = 2;
 /** Processes with a read left hanging, by pid and start tick: it hangs for as long as we run. */
 const hungReads = new Set<string>();
-/** kthreadd: its children are kernel threads, without argv and fds (kthread(9)). */
-const KERNEL_THREAD_PARENT = 2;
 
 /** A process of the first pass; all but the stat line are of salt-api alone. */
 interface ScannedProcess {
@@ -90,7 +98,7 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
         deniedArgv += 1;
         continue;
       }
-      if (stat.ppid === KERNEL_THREAD_PARENT || pid === KERNEL_THREAD_PARENT) continue;
+      if (stat.kernel) continue;
       if (isDeadState(stat.state)) {
         dead.push({ stat, argv: [], environment: null, uid: -1, networkNamespace: 'unseen' });
         continue;
@@ -161,6 +169,7 @@ async function readEnvironment(
 export async function describeProcesses(
   scan: ProcessScan,
   sockets: PortSockets,
+  files: SaltFiles,
   proc = '/proc',
 ): Promise<Look<ProcessTableFacts>> {
   const breather = new Breather();
@@ -170,7 +179,11 @@ export async function describeProcesses(
   const toRead = sockets.listening.size > 0 ? scan.pids : [...known.keys()];
   for (const pid of toRead) {
     const all = known.has(pid);
-    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, all, breather });
+    const table = await readFdTable(`${proc}/${pid}/fd`, {
+      sockets,
+      files: all ? files : null,
+      breather,
+    });
     if (table === 'denied') deniedFds += 1;
     else if (table !== 'gone' && (known.has(pid) || table.listens.length > 0)) {
       fds.set(pid, table);
@@ -183,6 +196,8 @@ export async function describeProcesses(
     if (breather.due) await breather.breathe();
     const facts = await readProcess(pid, {
       proc,
+      files,
+      ours: rootView(proc, 'self', files),
       known: known.get(pid),
       fds: fds.get(pid),
     });
@@ -210,7 +225,7 @@ export async function holdersAmong(
   const holders: ScannedProcess[] = [];
   for (const one of processes) {
     const directory = `${proc}/${one.stat.pid}/fd`;
-    const table = await readFdTable(directory, { sockets, all: false, breather });
+    const table = await readFdTable(directory, { sockets, files: null, breather });
     if (typeof table === 'object' && table.listens.length > 0) holders.push(one);
   }
   return holders;
@@ -220,32 +235,38 @@ interface FdTable {
   readonly listens: readonly number[];
   readonly portConnections: number;
   readonly otherPorts: readonly number[];
+  /** Files of Salt's that are open in it. */
+  readonly saltFiles: readonly string[];
 }
 
 async function readFdTable(
   directory: string,
   look: {
     readonly sockets: PortSockets;
-    /** Not the listening sockets of the port alone: its connections and other ports as well. */
-    readonly all: boolean;
+    /** Of a salt-api: what is looked for beside the port's listening sockets; null for others. */
+    readonly files: SaltFiles | null;
     readonly breather: Breather;
   },
 ): Promise<FdTable | 'denied' | 'gone'> {
+  const { files, breather } = look;
   const { listening, connected, otherListeners } = look.sockets;
   const listens = new Set<number>();
   const otherPorts = new Set<number>();
+  const saltFiles = new Set<string>();
   let portConnections = 0;
   try {
     for (const name of readdirSync(directory)) {
-      if (look.breather.due) await look.breather.breathe();
+      if (breather.due) await breather.breathe();
       const target = tryReadLink(`${directory}/${name}`);
-      const inode = target === null ? null : parseSocketLink(target);
-      if (inode === null) continue;
-      if (listening.has(inode)) listens.add(inode);
-      else if (look.all && connected.has(inode)) portConnections += 1;
-      else if (look.all) {
+      if (target === null) continue;
+      const inode = parseSocketLink(target);
+      if (inode === null) {
+        if (files !== null && isSaltFile(target, files)) saltFiles.add(target);
+      } else if (listening.has(inode)) listens.add(inode);
+      else if (files !== null) {
         const port = otherListeners.get(inode);
-        if (port !== undefined) otherPorts.add(port);
+        if (connected.has(inode)) portConnections += 1;
+        else if (port !== undefined) otherPorts.add(port);
       }
     }
   } catch (error) {
@@ -255,6 +276,7 @@ async function readFdTable(
     listens: [...listens],
     portConnections,
     otherPorts: [...otherPorts].sort((a, b) => a - b),
+    saltFiles: [...saltFiles],
   };
 }
 
@@ -266,6 +288,9 @@ async function readProcess(
   pid: number,
   about: {
     readonly proc: string;
+    readonly files: SaltFiles;
+    /** The files as we see them. */
+    readonly ours: RootView;
     readonly known: ScannedProcess | undefined;
     readonly fds: FdTable | undefined;
   },
@@ -286,7 +311,11 @@ async function readProcess(
     cgroup: cgroup === null ? null : parseControlGroup(cgroup),
     networkNamespace: relation(`${about.proc}/self/ns/net`, `${directory}/ns/net`),
     pidNamespace: relation(`${about.proc}/self/ns/pid`, `${directory}/ns/pid`),
-    rootDirectory: about.known === undefined ? 'unseen' : rootRelation(about.proc, pid),
+    rootDirectory:
+      about.known === undefined
+        ? 'unseen'
+        : rootRelation(about.ours, rootView(about.proc, String(pid), about.files)),
+    saltSigns: about.known === undefined ? null : await signsOf(pid, argv, about),
     fds: fdsOf(about),
     listens: about.fds?.listens ?? [],
     portConnections: about.fds?.portConnections ?? 0,
@@ -310,6 +339,7 @@ function deadProcess(stat: ProcessStat): ProcessFacts {
     networkNamespace: 'unseen',
     pidNamespace: 'unseen',
     rootDirectory: 'unseen',
+    saltSigns: null,
     fds: 'skipped',
     listens: [],
     portConnections: 0,
@@ -329,15 +359,43 @@ function relation(ours: string, theirs: string): NamespaceRelation {
   return own === other ? 'ours' : 'other';
 }
 
-/**
- * By device and inode of the root directory: a mount namespace alone proves nothing, as systemd
- * gives one to many a service (PrivateTmp=, systemd.exec(5)).
- */
-function rootRelation(proc: string, pid: number): NamespaceRelation {
+async function signsOf(
+  pid: number,
+  argv: readonly string[],
+  about: {
+    readonly proc: string;
+    readonly files: SaltFiles;
+    readonly fds: FdTable | undefined;
+  },
+): Promise<readonly SaltSign[]> {
+  const directory = `${about.proc}/${pid}`;
+  const script = needsScriptText(argv);
+  const texts = {
+    argv,
+    executable: tryReadLink(`${directory}/exe`),
+    script: script === null ? null : await readBeginning(`${directory}/root${script}`),
+    files: about.fds?.saltFiles ?? [],
+  };
+  return saltSigns(texts, about.files);
+}
+
+/** The files that tell one root directory from another, as a process sees them. */
+function rootView(proc: string, pid: string, { configDirectory }: SaltFiles): RootView {
+  const root = `${proc}/${pid}/root`;
+  return {
+    link: tryReadLink(root) ?? '',
+    root: fileId(`${root}/`),
+    configDirectory: fileId(`${root}${configDirectory}`),
+    mainFile: fileId(`${root}${configDirectory}/master`),
+  };
+}
+
+/** `device:inode`, empty where the file can't be seen. */
+function fileId(path: string): string {
   try {
-    const [ours, theirs] = [statSync(`${proc}/self/root/`), statSync(`${proc}/${pid}/root/`)];
-    return ours.dev === theirs.dev && ours.ino === theirs.ino ? 'ours' : 'other';
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
   } catch {
-    return 'unseen';
+    return '';
   }
 }

@@ -37,6 +37,13 @@ import {
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
 import {
+  type RootView,
+  rootRelation,
+  type SaltFiles,
+  type SignTexts,
+  saltSigns,
+} from '../../evidence/process-facts.ts';
+import {
   belongsTo,
   chooseInstance,
   chooseLog,
@@ -188,7 +195,10 @@ export async function readFrames(
   const facts = fields(frames.host.lines);
   const used = usedChoices(frames.used.lines);
   const host = hostFacts(facts);
-  const table = processTable(frames.processes, facts.get('self') ?? '');
+  const table = processTable(frames.processes, facts.get('self') ?? '', {
+    log: used.log,
+    configDirectory: used.configDirectory,
+  });
   const near = table.saltApi
     .filter(({ networkNamespace }) => networkNamespace !== 'other')
     .filter(({ uid }) => mayNameFiles(uid, host.uid));
@@ -417,7 +427,10 @@ interface ProcessTexts {
   fds: { readonly connections: number; readonly listens: readonly number[] } | 'denied' | null;
   otherPorts: readonly number[];
   environment: { readonly configDirectory: string | null } | null;
-  root: string | null;
+  root: RootView | null;
+  executable: string | null;
+  script: string | null;
+  readonly saltFiles: string[];
 }
 
 interface ProcessTable {
@@ -433,8 +446,11 @@ interface ProcessTable {
   }[];
 }
 
-/** @param self the pid that /proc knows the shell by, and the one it goes by */
-function processTable({ lines, late }: Part, self: string): ProcessTable {
+/**
+ * @param self the pid that /proc knows the shell by, and the one it goes by
+ * @param files what the script took for Salt's
+ */
+function processTable({ lines, late }: Part, self: string, files: SaltFiles): ProcessTable {
   if (late) return { look: timedOut('the process table'), saltApi: [] };
   const [knownAs, goesBy] = self.split(' ');
   if (knownAs !== goesBy) {
@@ -443,6 +459,7 @@ function processTable({ lines, late }: Part, self: string): ProcessTable {
   }
   const texts = new Map<number, ProcessTexts>();
   const own: Record<string, string> = {};
+  let ownRoot: RootView | null = null;
   const noArgv = new Set<string>();
   const noFds = new Set<string>();
   let total = 0;
@@ -462,6 +479,9 @@ function processTable({ lines, late }: Part, self: string): ProcessTable {
       otherPorts: [],
       environment: null,
       root: null,
+      executable: null,
+      script: null,
+      saltFiles: [],
     };
     texts.set(Number(pid), none);
     return none;
@@ -497,9 +517,15 @@ function processTable({ lines, late }: Part, self: string): ProcessTable {
       const [pid, directory] = firstWord(rest);
       of(pid).environment = { configDirectory: utf8OfLatin1(directory) || null };
     } else if (word === 'root') {
-      const [pid, root] = firstWord(rest);
-      if (pid === 'self') own['root'] = root;
-      else of(pid).root = root;
+      const [pid, view] = firstWord(rest);
+      if (pid === 'self') ownRoot = rootView(view);
+      else of(pid).root = rootView(view);
+    } else if (word === 'exe' || word === 'script' || word === 'open') {
+      const [pid, path] = firstWord(rest);
+      const text = utf8OfLatin1(path);
+      if (word === 'exe') of(pid).executable = text;
+      else if (word === 'script') of(pid).script = text;
+      else of(pid).saltFiles.push(text);
     } else if (word === 'argv') {
       const [pid = '', hex = ''] = rest.split(' ');
       of(pid).argv = parseCommandLine(Buffer.from(hex, 'hex').toString('utf8'));
@@ -533,7 +559,8 @@ function processTable({ lines, late }: Part, self: string): ProcessTable {
     const matters = dead
       ? daemons.has(stat.ppid)
       : daemons.has(stat.pid) || parents.has(stat.pid) || holds;
-    if (matters) processes.push(processFacts(stat, text, { dead, daemons, own, holds }));
+    if (matters)
+      processes.push(processFacts(stat, text, { dead, daemons, own, ownRoot, files, holds }));
   }
   processes.sort((a, b) => a.pid - b.pid);
   const value = {
@@ -566,6 +593,8 @@ function processFacts(
     readonly dead: boolean;
     readonly daemons: ReadonlySet<number>;
     readonly own: Readonly<Record<string, string>>;
+    readonly ownRoot: RootView | null;
+    readonly files: SaltFiles;
     readonly holds: boolean;
   },
 ): ProcessFacts {
@@ -593,7 +622,8 @@ function processFacts(
     cgroup,
     networkNamespace: relation('net', text.networkNamespace),
     pidNamespace: relation('pid', text.pidNamespace),
-    rootDirectory: daemon ? relation('root', text.root) : 'unseen',
+    rootDirectory: rootOf(daemon, about.ownRoot, text.root),
+    saltSigns: daemon ? saltSigns(signTexts(text), about.files) : null,
     environment: daemon ? text.environment : null,
     fds: fds !== null ? 'read' : daemon ? 'denied' : 'skipped',
     listens: fds?.listens ?? [],
@@ -601,6 +631,26 @@ function processFacts(
     otherPorts: daemon ? text.otherPorts : [],
     waitChannel: about.dead || waitChannel === '' || waitChannel === '0' ? null : waitChannel,
   };
+}
+
+/** `ROOT CONFIG MAIN LINK`, each id `device:inode` or `-`. */
+function rootView(view: string): RootView {
+  const [root = '', configDirectory = '', mainFile = '', ...link] = view.split(' ');
+  const id = (text: string) => (text === '-' ? '' : text);
+  return {
+    root: id(root),
+    configDirectory: id(configDirectory),
+    mainFile: id(mainFile),
+    link: utf8OfLatin1(link.join(' ')),
+  };
+}
+
+function rootOf(daemon: boolean, ours: RootView | null, theirs: RootView | null) {
+  return !daemon || ours === null || theirs === null ? 'unseen' : rootRelation(ours, theirs);
+}
+
+function signTexts({ argv, executable, script, saltFiles }: ProcessTexts): SignTexts {
+  return { argv: argv ?? [], executable, script, files: saltFiles };
 }
 
 function serviceFacts(

@@ -130,7 +130,7 @@ host_facts() {
 
 # ---- the process table, first pass
 
-# census: every process by its stat line, kernel threads (children of 2) only counted.
+# census: every process by its stat line, kernel threads (PF_KTHREAD) only counted.
 # "total N", "alive PID", "blocked PID" (D state), "zombie PID PPID", "unread PID".
 census() {
   { printf '%s\n' /proc/[0-9]*; echo --; grep -sH '^' /proc/[0-9]*/stat; } | awk '
@@ -138,13 +138,13 @@ census() {
     { split($0, path, "/"); pid = path[3] }
     !listed { known[pid] = 1; next }
     # A name may hold a line break or a parenthesis: the last parenthesis of the last line counts.
-    sub(/^.*\) /, "") { state[pid] = $1; parent[pid] = $2 }
+    sub(/^.*\) /, "") { state[pid] = $1; parent[pid] = $2; kernel[pid] = int($7 / 2097152) % 2 }
     END {
       for (pid in known) {
         if (!(pid in state)) { print "unread " pid; continue }
         total++
-        if (parent[pid] == 2 || pid == 2) continue
-        if (state[pid] == "Z" || state[pid] == "X") print "zombie " pid " " parent[pid]
+        if (kernel[pid]) continue
+        if (state[pid] ~ /^[ZXx]$/) print "zombie " pid " " parent[pid]
         else if (state[pid] == "D") print "blocked " pid
         else print "alive " pid
       }
@@ -158,6 +158,16 @@ suspects() {
   head -c 8192 /proc/self/cmdline "$@" 2>/dev/null | tr '\000' ' ' | awk '
     /^==> \/proc\/[0-9]+\/cmdline <==$/ { split($0, path, "/"); pid = path[3]; next }
     /salt-api|\/salt\/run\/run/ { if (pid != "" && !(pid in found)) { found[pid]; print pid } }'
+}
+
+# in_play PIDS: those of root, of services and of our own, and of ordinary users the first hundred:
+# anybody may run thousands of look-alikes. One that holds the port is found by that.
+in_play() {
+  [ -n "$1" ] || return 0
+  ls -ldn $(printf '/proc/%s\n' $1) 2>/dev/null | awk -v own="$(id -u)" '
+    { n = split($NF, path, "/"); pid = path[n] }
+    $3 < 1000 || $3 == own { print pid; next }
+    ++strangers <= 100 { print pid }'
 }
 
 # paths NAME PIDS: /proc/PID/NAME of each.
@@ -388,7 +398,8 @@ holders_of() {
 }
 
 # fd_tables PIDS: "fds PID CONNECTIONS INODE..." of the port's sockets among the fds, or "closed PID",
-# and "listens PID PORT..." of the other ports that it listens on, in hex.
+# "listens PID PORT..." of the other ports that it listens on, in hex, and "open PID FILE" of what may
+# be a file of Salt's.
 fd_tables() {
   {
     printf '%s\n' "$inodes"
@@ -399,7 +410,8 @@ fd_tables() {
       elif [ -d "/proc/$pid" ]; then echo "@@$NONCE closed $pid"
       fi
     done
-  } | awk -v mark="@@$NONCE" '
+  } | salt_log=$log salt_config=$config_directory awk -v mark="@@$NONCE" '
+    BEGIN { salt_log = ENVIRON["salt_log"]; salt_config = ENVIRON["salt_config"] "/" }
     function finish() {
       if (pid != "") print "fds " pid " " connections listens
       if (pid != "" && others != "") print "listens " pid others
@@ -407,13 +419,21 @@ fd_tables() {
     }
     $1 == mark {
       finish()
-      connections = 0; listens = ""; others = ""
+      connections = 0; listens = ""; others = ""; files = 0
       if ($2 == "closed") print "closed " $3; else pid = $2
       next
     }
     pid == "" && $1 == "listen" { listening[$2] }
     pid == "" && $1 == "other" { other[$2] = $3; next }
     pid == "" { connected[$2]; next }
+    $10 == "->" && $11 ~ /^\// && files < 20 {
+      target = $0
+      sub(/^.* -> /, "", target)
+      if (index(target, salt_log) == 1 || index(target, salt_config) == 1 || index(target, "/var/log/salt/") == 1) {
+        files++
+        print "open " pid " " target
+      }
+    }
     '"$FD_LINES"'
     inode in listening { if (index(listens " ", " " inode " ") == 0) listens = listens " " inode; next }
     inode in connected { connections++ }
@@ -421,9 +441,23 @@ fd_tables() {
     END { finish() }'
 }
 
-# root_of PID: device and inode of its root directory.
+# file_id FILE: its device and inode, or "-".
+file_id() {
+  id=$(stat -L -c '%d:%i' "$1" 2>/dev/null || ls -diL "$1" 2>/dev/null | awk '{ print $1 }')
+  echo "${'$'}{id:--}"
+}
+
+# root_of PID: the ids of its root, the configuration there and its main file; where the root is.
 root_of() {
-  stat -L -c '%d:%i' "/proc/$1/root/" 2>/dev/null || ls -diL "/proc/$1/root/" 2>/dev/null | awk '{ print $1 }'
+  view=/proc/$1/root
+  echo "$(file_id "$view/") $(file_id "$view$config_directory") $(file_id "$view$config_directory/master") $(ls -ld "$view" 2>/dev/null | sed -n 's/^.* -> //p')"
+}
+
+# salt_import PID: the line with which the script that it runs imports Salt.
+salt_import() {
+  script=$(tr '\000 ' '\n\n' < "/proc/$1/cmdline" | head -n 6 | grep '^/.*/salt-api$' | head -n 1)
+  [ -n "$script" ] && [ -f "/proc/$1/root$script" ] || return 0
+  head -c 4096 "/proc/$1/root$script" | tr -d '\000' | grep -E '(from|import)[[:space:]]+salt[.](scripts|cli)' | head -n 1
 }
 
 # process_table: counts, then all about the few processes that matter.
@@ -460,10 +494,13 @@ process_table() {
   grep -sH '^Uid:' $(paths status "$all") | awk '{ print "file " $0 }'
   ls -ln /proc/self/ns/net /proc/self/ns/pid $(paths ns/net "$all") $(paths ns/pid "$all") 2>/dev/null |
     awk '$10 == "->" { print "namespace " $9 " " $11 }'
+  [ -z "$candidates" ] || ls -ln $(paths exe "$candidates") 2>/dev/null |
+    awk '$10 == "->" { split($9, path, "/"); sub(/^.* -> /, ""); print "exe " path[3] " " $0 }'
   for pid in $(printf '%s\n' "$candidates"); do
     if word=$(config_environment "$pid"); then echo "environment $pid $word"; fi
-    root=$(root_of "$pid")
-    [ -z "$root" ] || echo "root $pid $root"
+    echo "root $pid $(root_of "$pid")"
+    line=$(salt_import "$pid" 2>/dev/null)
+    [ -z "$line" ] || echo "script $pid $line"
   done
   for pid in $all; do
     [ -r "/proc/$pid/cmdline" ] || continue
@@ -736,6 +773,7 @@ main() {
   census=$(census)
   alive=$(lines alive "$census"; lines blocked "$census")
   candidates=$(limited suspects $(paths cmdline "$(lines alive "$census")") $(paths cmdline "$(lines blocked "$census")") 2>/dev/null | grep -v '^=')
+  candidates=$(in_play "$candidates")
   running_options=$(options "$candidates" 2>/dev/null)
 
   config_directory=$CONFIG_DIR
