@@ -15,14 +15,12 @@ export interface FixFlags {
   readonly startCmd?: string;
   readonly commandTimeout?: string;
   readonly stateDir?: string;
-  readonly serial?: string;
-  readonly maxFailures?: string;
 }
 
 export interface FixOptions {
   readonly yes: boolean;
   readonly dryRun: boolean;
-  readonly only: 'kill' | 'restart' | undefined;
+  readonly only: 'kill' | undefined;
   readonly restart: 'always' | 'if-needed';
   readonly waitMs: number;
   readonly commandTimeoutMs: number;
@@ -46,7 +44,7 @@ export function resolveFixOptions(flags: FixFlags, settings: Settings): FixOptio
   return {
     yes: flags.yes === true,
     dryRun: flags.dryRun === true,
-    only: oneOf(flags.only, '--only', ['kill', 'restart']),
+    only: oneOf(flags.only, '--only', ['kill']),
     restart:
       oneOf(flags.restart, '--restart', ['always', 'if-needed']) ?? settings.restart ?? 'always',
     waitMs: timeout(flags.wait, '--wait') ?? settings.wait ?? DEFAULT_WAIT_MS,

@@ -35,15 +35,20 @@ function addLookOptions(command: Command): Command {
     .option('--debug', 'show the stack of an error');
 }
 
-/** Options that name other hosts, reached over ssh. */
+/** Options that bear on a host behind ssh. */
 function addSshOptions(command: Command): Command {
+  return command
+    .option('--sudo', 'with sudo -n there')
+    .option('--connect-timeout <span>', 'how long ssh may take to connect (default: 10s)');
+}
+
+/** Options that name many hosts to look at. */
+function addHostsOptions(command: Command): Command {
   return command
     .option('--host <host>', 'look at this host over ssh; may be repeated', gather)
     .option('--hosts-file <file>', 'look at the hosts of a file, one a line; - is standard input')
     .option('--roster <file>', 'look at the hosts of a salt-ssh roster')
-    .option('--concurrency <number>', 'how many hosts at once (default: 16)')
-    .option('--sudo', 'look with sudo -n there')
-    .option('--connect-timeout <span>', 'how long ssh may take to connect (default: 10s)');
+    .option('--concurrency <number>', 'how many hosts at once (default: 16)');
 }
 
 function gather(value: string, before: readonly string[] = []): readonly string[] {
@@ -60,7 +65,7 @@ async function program(): Promise<Command> {
     .showSuggestionAfterError()
     .showHelpAfterError('  Add --help for what there is.')
     .addHelpText('after', EXIT_CODES);
-  addSshOptions(addLookOptions(root.command('diagnose')))
+  addSshOptions(addHostsOptions(addLookOptions(root.command('diagnose'))))
     .description(
       'who holds the port, which children are orphans, CLOSE_WAIT, the API log; a verdict',
     )
@@ -76,10 +81,11 @@ async function program(): Promise<Command> {
     });
   addSshOptions(addLookOptions(root.command('fix')))
     .description('kill -9 what is proven an orphan, restart, verify; asks before each step')
+    .option('--host <host>', 'fix this host over ssh; one at a time', gather)
     .option('-y, --yes', 'ask nothing; every guard stays on')
     .option('--dry-run', 'show the plan with its real pids and commands; change nothing')
     .option('--json', 'one JSON document on standard output')
-    .option('--only <part>', 'kill: the orphans alone; restart: the service alone')
+    .option('--only <part>', 'kill: the orphans alone')
     .option(
       '--restart <when>',
       'always, or if-needed: only if the daemon stays down (default: always)',
@@ -90,8 +96,6 @@ async function program(): Promise<Command> {
     .option('--start-cmd <command>', 'starts the service; run without a shell')
     .option('--command-timeout <span>', 'bound on one service command (default: 120s)')
     .option('--state-dir <dir>', 'where the trail is kept (default: /var/log/salt-triage)')
-    .option('--serial <number>', 'of several hosts, mend so many at once (default: 1)')
-    .option('--max-failures <number>', 'of several hosts, stop after so many (default: 1)')
     .action(async (flags: LookFlags & FixFlags) => {
       const { fixCommand } = await import('./commands/fix.ts');
       process.exitCode = await fixCommand(flags);

@@ -65,8 +65,8 @@ export type Plan =
     };
 
 export interface PlanOptions {
-  /** `kill`: the orphans alone. `restart`: the service alone, no kill. */
-  readonly only: 'kill' | 'restart' | undefined;
+  /** `kill`: the orphans alone. */
+  readonly only: 'kill' | undefined;
   readonly restart: 'always' | 'if-needed';
 }
 
@@ -126,7 +126,7 @@ function planMend(
   const stranger = strangersService(diagnosis, manager);
   if (stranger !== null && only !== 'kill') return { kind: 'refused', verdict, ...stranger };
   const served = diagnosis.findings['port-holder'].evidence.state === 'daemon';
-  const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served && only === undefined);
+  const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served);
   if (restarts && manager === null) {
     return {
       kind: 'refused',
@@ -137,15 +137,13 @@ function planMend(
     };
   }
   const steps: PlanStep[] = [{ kind: 'save-evidence', title: 'save the evidence' }];
-  if (only !== 'restart') {
-    for (const member of [...orphans, ...forks]) steps.push(killStep(member, diagnosis));
-  }
+  for (const member of [...orphans, ...forks]) steps.push(killStep(member, diagnosis));
   if (only === 'kill' && steps.length === 1) {
     return { kind: 'nothing-to-do', verdict, why: 'there is no orphan to kill' };
   }
   const recovers = daemon !== null && orphans.length > 0;
   if (restarts && manager !== null) {
-    if (restart === 'if-needed' && recovers && only === undefined) {
+    if (restart === 'if-needed' && recovers) {
       steps.push({
         kind: 'await-recovery',
         title: `see whether the daemon takes port ${port} by itself`,
@@ -157,7 +155,7 @@ function planMend(
       steps.push({ kind: 'stop', title: 'stop the service', command: manager.stop });
     }
     // What nobody has stopped can't have stayed.
-    if (stops && only !== 'restart') {
+    if (stops) {
       // Without a stop command kill -9 is the stop: then each process is named beforehand.
       const doomed = manager.stop === null ? leftoversOf(diagnosis) : [];
       const named = new Set(steps.flatMap((step) => pidOf(step)));
@@ -191,7 +189,7 @@ function planMend(
     const which = jobs.map(({ facts }) => facts.pid).join(', ');
     remarks.push(`the restart ends ${count(jobs.length, 'running job')} unfinished: ${which}`);
   }
-  if (recovers && restarts && restart === 'always' && only === undefined) {
+  if (recovers && restarts && restart === 'always') {
     remarks.push(
       `with the port free the daemon ${daemon.facts.pid} may recover by itself; --restart if-needed waits for that`,
     );

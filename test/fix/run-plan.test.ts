@@ -250,7 +250,8 @@ describe('a fix', () => {
     host.onStop = () => {
       host.silent = false;
     };
-    const { recovered, status } = await host.fix({ only: 'restart' });
+    host.onQuestion = (kind) => (kind === 'kill' ? 'skip' : 'yes');
+    const { recovered, status } = await host.fix();
     assert.equal(recovered, false);
     assert.match(status('verify')?.detail ?? '', /the old process still holds the port/);
   });

@@ -100,32 +100,11 @@ describe('over ssh', { skip: sshdMissing() }, () => {
     assert.equal(ran.code, 1);
   });
 
-  it('several hosts are mended so many at once, each talking in one piece', async (t) => {
-    const first = await stage(t, 'restarted');
-    const args = ['--yes', '--serial', '2', ...first.target, ...first.service];
-    const named = ['--host', 'master', '--host', 'ssh://master'];
-    const ran = await runCli(['fix', ...args, ...named], { env: env() });
-    // Both are the same host here: one mends it, and the other finds that done or comes too late.
-    assert.ok(!isAlive(first.orphanPid));
-    assert.match(ran.stdout, /2 hosts: \d failed, 0 not begun, \d well/);
-    const [talk = ''] = ran.stdout.split('Recovered: the API serves again.');
-    assert.equal(talk.match(/Verdict {2}/g)?.length, talk.match(/salt-api triage on/g)?.length);
-  });
-
-  it('several hosts: none is begun after --max-failures, and each has a document', async () => {
-    const named = ['--host', 'ssh://root@dead:1', '--host', 'master', '--host', 'ssh://master'];
-    const bounds = ['--connect-timeout', '2s', '--port', '65001', '--yes', '--json'];
-    const ran = await runCli(['fix', ...named, ...bounds], { env: env() });
-    assert.equal(ran.code, 3, ran.stderr);
-    const [dead, ...others] = ran.stdout.trim().split('\n');
-    assert.equal(JSON.parse(dead ?? '').target, 'ssh://root@dead:1');
-    assert.equal(JSON.parse(dead ?? '').exitCode, 3);
-    assert.deepEqual(others, []);
-  });
-
-  it('several hosts without --yes are refused', async () => {
-    const ran = await runCli(['fix', '--host', 'master', '--host', 'b'], { env: env() });
-    assert.equal(ran.code, 4);
+  it('fixes one host at a time: several are a usage error', async () => {
+    const named = ['--yes', '--host', 'master', '--host', 'b'];
+    const ran = await runCli(['fix', ...named], { env: env() });
+    assert.equal(ran.code, 2);
+    assert.match(ran.stderr, /one host at a time/);
   });
 
   it('kill refuses another start tick, another boot, another command line; then it kills', async (t) => {

@@ -24,7 +24,7 @@ import { commandLine } from '../../shell-words.ts';
 import { stripControl } from '../../untrusted.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
-import { type Interrupts, listenForInterrupts } from '../interrupts.ts';
+import { listenForInterrupts } from '../interrupts.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
 
@@ -43,10 +43,6 @@ export interface FixHost {
 export interface FixTalk {
   readonly color: boolean;
   readonly json?: boolean;
-  /** Where its text goes; the terminal where unset. */
-  readonly screen?: Screen;
-  /** Those of several fixes at once; its own where unset. */
-  readonly interrupts?: Interrupts;
 }
 
 /**
@@ -60,8 +56,8 @@ export async function fixCommand(flags: LookFlags & FixFlags & SshFlags): Promis
   requireProbe(look);
   requireConsent(flags, options);
   if (namesOtherHosts(flags)) {
-    const { fixOtherHosts } = await import('./fix-hosts.ts');
-    return fixOtherHosts(look, options, flags);
+    const { fixRemoteHost } = await import('./fix-remote.ts');
+    return fixRemoteHost(look, options, flags);
   }
   refuseLoneSudo(flags);
   const { LocalHost } = await import('../../host/local/local-host.ts');
@@ -129,7 +125,7 @@ async function mendHost(
   already: Diagnosis | undefined,
   claim: (port: number) => Promise<void>,
 ): Promise<ExitCode> {
-  const shown = talk.screen ?? ownScreen(talk);
+  const shown = ownScreen(talk);
   const look = { host, shown, options: lookOptions };
   const before = await onceUp(look, already ?? (await lookAndShow(look)));
   await claim(before.evidence.port.number);
@@ -182,7 +178,7 @@ async function mendHost(
     keepIncidents: options.keepIncidents,
     keepMebibytes: options.keepMebibytes,
   });
-  const interrupts = talk.interrupts ?? listenForInterrupts({ survivesHangUp: options.yes });
+  const interrupts = listenForInterrupts({ survivesHangUp: options.yes });
   try {
     const consent = options.yes
       ? agreed
@@ -196,7 +192,7 @@ async function mendHost(
     shown.write(closing(shown, result, trail.place));
     return finish(exitCode, result, trail.place);
   } finally {
-    if (talk.interrupts === undefined) interrupts.stop();
+    interrupts.stop();
     await trail.close();
   }
 }
