@@ -53,6 +53,26 @@ const peers = list(
 
 const namespace = v.picklist(['ours', 'other', 'unseen']);
 
+const systemdUnit = v.strictObject({
+  unit: v.string(),
+  loadState: v.string(),
+  activeState: v.string(),
+  subState: v.string(),
+  mainPid: whole,
+  controlGroup: v.string(),
+  killMode: v.string(),
+  restarts: whole,
+  partOf: list(v.string()),
+  stopsAlso: list(v.string()),
+  result: v.string(),
+  // Files from before these were looked at have none of them.
+  exitStatus: v.optional(whole, 0),
+  statusText: v.optional(v.string(), ''),
+  sockets: v.optional(list(v.string()), []),
+  dropIns: v.optional(list(v.strictObject({ path: v.string(), sets: list(v.string()) })), []),
+  startsSaltApi: v.optional(v.boolean(), false),
+});
+
 const evidenceSchema = v.strictObject({
   schemaVersion: v.literal(1),
   host: v.strictObject({
@@ -155,22 +175,13 @@ const evidenceSchema = v.strictObject({
       pidFiles: list(
         v.strictObject({ path: v.string(), pid: v.nullable(whole), modifiedAt: time }),
       ),
-      systemd: look(
-        v.nullable(
-          v.strictObject({
-            unit: v.string(),
-            loadState: v.string(),
-            activeState: v.string(),
-            subState: v.string(),
-            mainPid: whole,
-            controlGroup: v.string(),
-            killMode: v.string(),
-            restarts: whole,
-            partOf: list(v.string()),
-            stopsAlso: list(v.string()),
-            result: v.string(),
-          }),
-        ),
+      systemd: look(v.nullable(systemdUnit)),
+      // Files from before these were looked at have none of them.
+      systemdRuns: v.optional(v.boolean(), false),
+      otherUnits: v.optional(list(systemdUnit, 100), []),
+      relatedUnits: v.optional(
+        list(v.strictObject({ unit: v.string(), activeState: v.string() }), 1_000),
+        [],
       ),
       initScript: v.boolean(),
       openRc: v.boolean(),

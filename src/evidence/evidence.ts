@@ -260,14 +260,40 @@ export interface SystemdUnitFacts {
   readonly partOf: readonly string[];
   /** Units that a stop of this one takes along (ConsistsOf, BoundBy, RequiredBy; systemd.unit(5)). */
   readonly stopsAlso: readonly string[];
+  /** How it last ended: `success`, `exit-code`, `start-limit-hit`, … (systemd.exec(5)). */
   readonly result: string;
+  /** Exit status or signal of the main process when it last ended; 0 where it has not. */
+  readonly exitStatus: number;
+  /** What the service itself says of its state (`STATUS=`, sd_notify(3)). */
+  readonly statusText: string;
+  /** Socket units that start this one (TriggeredBy): systemd itself holds their sockets. */
+  readonly sockets: readonly string[];
+  /** Drop-ins that change how a stop or a start goes, and which settings they make. */
+  readonly dropIns: readonly { readonly path: string; readonly sets: readonly string[] }[];
+  /** Its program is salt-api (ExecStart). */
+  readonly startsSaltApi: boolean;
+}
+
+/** How a unit stands that a stop of salt-api's takes along, or that starts it. */
+export interface RelatedUnit {
+  readonly unit: string;
+  readonly activeState: string;
 }
 
 /** Who is supposed to look after salt-api on this host. */
 export interface ServiceFacts {
   readonly pidFiles: readonly PidFileFacts[];
-  /** Null where the host does not run systemd, or has no such unit. */
+  /**
+   * The unit that was asked for, or that salt-api turned out to be in (`chooseUnit`). Null where
+   * the host does not run systemd, or has no such unit.
+   */
   readonly systemd: Look<SystemdUnitFacts | null>;
+  /** systemd is the init (sd_booted(3)). */
+  readonly systemdRuns: boolean;
+  /** Units that were looked at and are not it. */
+  readonly otherUnits: readonly SystemdUnitFacts[];
+  /** Its socket units and all that a stop of it takes along. */
+  readonly relatedUnits: readonly RelatedUnit[];
   /** The init script of the service, `/etc/init.d/salt-api`, exists. */
   readonly initScript: boolean;
   /** `rc-service` is there (OpenRC). */

@@ -1,5 +1,6 @@
 import { stripControl } from '../untrusted.ts';
-import { blind, type Look, type SystemdUnitFacts, seen } from './evidence.ts';
+import { blind, type Look, type RelatedUnit, type SystemdUnitFacts, seen } from './evidence.ts';
+import { readSaltApiArgv } from './salt-api-argv.ts';
 
 /** What `systemctl show` is asked for. */
 export const UNIT_PROPERTIES = [
@@ -15,26 +16,55 @@ export const UNIT_PROPERTIES = [
   'BoundBy',
   'RequiredBy',
   'Result',
+  'ExecMainStatus',
+  'StatusText',
+  'TriggeredBy',
+  'DropInPaths',
+  'ExecStart',
+] as const;
+
+/** What salt-api's unit is called unless somebody says otherwise. */
+const DEFAULT_UNIT = 'salt-api.service';
+
+/** Settings of a drop-in that change how a stop or a start goes (systemd.service(5), systemd.kill(5)). */
+export const TELLING_SETTINGS = [
+  'KillMode',
+  'KillSignal',
+  'SendSIGKILL',
+  'TimeoutStopSec',
+  'Type',
+  'PIDFile',
+  'ExecStart',
+  'ExecStop',
+  'Restart',
+  'RemainAfterExit',
+  'User',
 ] as const;
 
 /**
  * Reads `KEY=VALUE` lines of `systemctl show` (systemctl(1)), in any order. Properties that an old
  * systemd does not know are missing there (`NRestarts` came with 235) and read as 0 or empty.
+ * A line `drop-in KEYS PATH` is of ours: the telling settings, split at commas, of one drop-in.
  * Null for a unit that does not exist, malformed where there is no `LoadState`.
  */
 export function parseSystemctlShow(unit: string, text: string): Look<SystemdUnitFacts | null> {
   const properties = new Map<string, string>();
+  const dropIns: { path: string; sets: string[] }[] = [];
   for (const line of text.split('\n')) {
+    const [, keys, path] = /^drop-in ([A-Za-z,]+) (.+)$/.exec(line) ?? [];
+    if (keys !== undefined && path !== undefined) {
+      dropIns.push({ path: stripControl(path), sets: keys.split(',') });
+      continue;
+    }
     const equals = line.indexOf('=');
-    if (equals > 0) {
-      properties.set(line.slice(0, equals), stripControl(line.slice(equals + 1)).trim());
+    const key = line.slice(0, equals);
+    // Of several ExecStart= the first is the program.
+    if (equals > 0 && !properties.has(key)) {
+      properties.set(key, stripControl(line.slice(equals + 1)).trim());
     }
   }
   const word = (name: (typeof UNIT_PROPERTIES)[number]): string => properties.get(name) ?? '';
-  const words = (name: (typeof UNIT_PROPERTIES)[number]): string[] =>
-    word(name)
-      .split(/\s+/)
-      .filter((unitName) => unitName !== '');
+  const words = (name: (typeof UNIT_PROPERTIES)[number]): string[] => listOf(word(name));
   const loadState = word('LoadState');
   if (loadState === '') return blind('malformed', `systemctl show ${unit} named no LoadState`);
   if (loadState === 'not-found') return seen(null);
@@ -50,9 +80,155 @@ export function parseSystemctlShow(unit: string, text: string): Look<SystemdUnit
     partOf: words('PartOf'),
     stopsAlso: [...new Set([...words('ConsistsOf'), ...words('BoundBy'), ...words('RequiredBy')])],
     result: word('Result'),
+    exitStatus: count(word('ExecMainStatus')),
+    statusText: word('StatusText').slice(0, 300),
+    sockets: words('TriggeredBy').filter((name) => name.endsWith('.socket')),
+    dropIns,
+    startsSaltApi: startsSaltApi(word('ExecStart')),
   });
+}
+
+/** The files that `systemctl show` says a unit's settings come from beside its own. */
+export function dropInPaths(text: string): string[] {
+  return listOf(/^DropInPaths=(.*)$/m.exec(text)?.[1] ?? '');
+}
+
+/** Which telling settings a drop-in makes; names alone, since a value may be a secret. */
+export function tellingSettings(text: string): string[] {
+  return TELLING_SETTINGS.filter((name) => new RegExp(`^[ \t]*${name}[ \t]*=`, 'm').test(text));
+}
+
+function listOf(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== '');
+}
+
+/** `ExecStart={ path=… ; argv[]=/usr/bin/salt-api -d ; ignore_errors=no ; … }` (systemctl(1)). */
+function startsSaltApi(execStart: string): boolean {
+  const argv = /\bargv\[\]=(.*?)(?: ; |$)/.exec(execStart)?.[1] ?? '';
+  return readSaltApiArgv(listOf(argv)) !== null;
 }
 
 function count(text: string): number {
   return /^\d{1,10}$/.test(text) ? Number(text) : 0;
+}
+
+/** `salt-api` and `salt-api.service` are one unit (systemctl(1): `.service` is the default end). */
+export function sameUnit(one: string, other: string): boolean {
+  return fullUnitName(one) === fullUnitName(other);
+}
+
+function fullUnitName(unit: string): string {
+  return /\.(service|socket|target|timer|path|mount|scope|slice)$/.test(unit)
+    ? unit
+    : `${unit}.service`;
+}
+
+/** A service unit that a process is in. */
+export interface UnitMembership {
+  readonly unit: string;
+  /** Uid whose own systemd it is a unit of (`systemctl --user`); null for the system's. */
+  readonly user: number | null;
+}
+
+/**
+ * The service that a cgroup path belongs to: its last `.service` or `.scope`, below which a service
+ * may have groups of its own (Delegate=). A unit below `user@UID.service` is one of that user's
+ * own systemd (systemd's cgroup delegation document). systemd puts `_` before names that the kernel
+ * would take for files of its own.
+ * @returns null for a session, a container's scope and what no service has started
+ */
+export function serviceOfCgroup(path: string): UnitMembership | null {
+  const parts = path.split('/');
+  const at = parts.findLastIndex((part) => /\.(service|scope)$/.test(part));
+  const unit = (parts[at] ?? '').replace(/^_/, '');
+  if (!/^[\w@:.\\-]{1,247}\.service$/.test(unit)) return null;
+  const users = parts.slice(0, at + 1).map((part) => /^user@(\d{1,10})\.service$/.exec(part)?.[1]);
+  const user = users.findLast((uid) => uid !== undefined);
+  return { unit, user: user === undefined ? null : Number(user) };
+}
+
+/** A salt-api process of the examined instance, and the service it is in. */
+export interface ServiceMember {
+  readonly pid: number;
+  readonly service: UnitMembership;
+}
+
+/** The system's units, other than the asked one, that processes of this instance are in; at most 5. */
+export function unitsBeside(asked: string, members: readonly ServiceMember[]): string[] {
+  if (!sameUnit(asked, DEFAULT_UNIT)) return [];
+  const units = members
+    .filter(({ service }) => service.user === null && !sameUnit(service.unit, asked))
+    .map(({ service }) => service.unit);
+  return [...new Set(units)].slice(0, 5);
+}
+
+/**
+ * Which unit is salt-api's. The asked one, unless that is only what the unit is usually called and
+ * its main process is none of this instance: then the one whose main process is, or, where there
+ * is no asked one, whose program is salt-api. To be in a unit's cgroup is not enough: what a job
+ * of salt-minion or of cron has started is in theirs.
+ *
+ * @param beside of the units of {@link unitsBeside}, those that exist
+ */
+export function chooseUnit(
+  asked: SystemdUnitFacts | null,
+  beside: readonly SystemdUnitFacts[],
+  members: readonly ServiceMember[],
+): SystemdUnitFacts | null {
+  const pids = new Set(members.map(({ pid }) => pid));
+  if (asked !== null && pids.has(asked.mainPid)) return asked;
+  const loaded = beside.filter(({ loadState }) => loadState === 'loaded');
+  const byMain = loaded.filter(({ mainPid }) => pids.has(mainPid));
+  const byProgram = asked === null ? loaded.filter((facts) => facts.startsSaltApi) : [];
+  const [only, ...more] = byMain.length > 0 ? byMain : byProgram;
+  return only === undefined || more.length > 0 ? asked : only;
+}
+
+/** Units beside salt-api's own that are asked for. */
+const MAX_RELATED = 20;
+
+/**
+ * How the units stand that start this one or go down with it. What a stop takes along may be
+ * needed by others, which it takes along as well (systemd.unit(5), Requires=, PartOf=).
+ *
+ * @param ask for units by name; those that don't exist are left out of the answer
+ */
+export async function readRelatedUnits(
+  chosen: SystemdUnitFacts,
+  ask: (units: readonly string[]) => Promise<readonly SystemdUnitFacts[]>,
+): Promise<RelatedUnit[]> {
+  const known = new Set([fullUnitName(chosen.unit)]);
+  const related: RelatedUnit[] = [];
+  let next: readonly string[] = [...chosen.sockets, ...chosen.stopsAlso];
+  while (next.length > 0 && related.length < MAX_RELATED) {
+    for (const unit of next) known.add(unit);
+    const found = await ask(next);
+    related.push(...found.map(({ unit, activeState }) => ({ unit, activeState })));
+    const further = found.flatMap(({ stopsAlso }) => stopsAlso);
+    next = [...new Set(further)].filter((unit) => !known.has(unit)).slice(0, MAX_RELATED);
+  }
+  return related;
+}
+
+/**
+ * What is wrong with a unit, or will be in the way of a stop or a start, in words; one line each.
+ * The results are those of systemd.exec(5), "$SERVICE_RESULT".
+ */
+export function unitTroubles(facts: SystemdUnitFacts): string[] {
+  const { unit, loadState, activeState, subState, result, exitStatus, statusText } = facts;
+  const troubles: string[] = [];
+  if (loadState === 'masked') troubles.push(`${unit} is masked: systemd refuses to start it`);
+  else if (loadState !== 'loaded') troubles.push(`systemd can't load ${unit}: ${loadState}`);
+  if (activeState === 'deactivating') {
+    troubles.push(`systemd is stopping ${unit} at the moment (${subState})`);
+  }
+  if (subState === 'auto-restart') troubles.push(`systemd is about to start ${unit} again`);
+  if (result === 'start-limit-hit' || result === 'start-limit') {
+    troubles.push(`systemd has given up on ${unit}: it was started too often (start limit)`);
+  } else if (result !== '' && result !== 'success') {
+    const status = exitStatus > 0 ? `, status ${exitStatus}` : '';
+    const words = statusText === '' ? '' : `: ${statusText}`;
+    troubles.push(`${unit} ended with Result=${result}${status}${words}`);
+  }
+  return troubles;
 }

@@ -16,6 +16,12 @@ const RUNNING = [
   'SubState=running',
   'ControlGroup=/system.slice/salt-api.service',
   'KillMode=process',
+  'ExecMainStatus=1',
+  'StatusText=Serving \u001b[2Jrequests',
+  'TriggeredBy=salt-api.socket salt-api.timer',
+  'DropInPaths=/etc/systemd/system/salt-api.service.d/kill.conf',
+  'ExecStart={ path=/usr/bin/salt-api ; argv[]=/usr/bin/salt-api -d ; ignore_errors=no ; pid=0 }',
+  'drop-in KillMode,User /etc/systemd/system/salt-api.service.d/kill.conf',
 ];
 
 const FACTS = {
@@ -30,6 +36,13 @@ const FACTS = {
   partOf: ['salt-master.service', 'other.service'],
   stopsAlso: ['salt-master.service'],
   result: 'success',
+  exitStatus: 1,
+  statusText: 'Serving requests',
+  sockets: ['salt-api.socket'],
+  dropIns: [
+    { path: '/etc/systemd/system/salt-api.service.d/kill.conf', sets: ['KillMode', 'User'] },
+  ],
+  startsSaltApi: true,
 };
 
 describe('parseSystemctlShow', () => {

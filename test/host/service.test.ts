@@ -43,6 +43,7 @@ function look(request: Partial<ServiceRequest> = {}) {
   return readService({
     pidFiles: [],
     unit: 'salt-api',
+    members: async () => [],
     timeoutMs: 10_000,
     systemdRuntimeDirectory: join(directory, 'systemd'),
     initScript: join(directory, 'init-script'),
@@ -132,7 +133,8 @@ describe('systemd', () => {
     assert.equal(
       await readFile(join(directory, 'asked'), 'utf8'),
       'show salt-api -p LoadState,ActiveState,SubState,MainPID,ControlGroup,KillMode,NRestarts,' +
-        'PartOf,ConsistsOf,BoundBy,RequiredBy,Result\nC\n',
+        'PartOf,ConsistsOf,BoundBy,RequiredBy,Result,ExecMainStatus,StatusText,TriggeredBy,' +
+        'DropInPaths,ExecStart\nC\n',
     );
   });
 

@@ -33,9 +33,11 @@ import {
   describeProcesses,
   holdersAmong,
   type ProcessScan,
+  readMemberships,
   scanProcesses,
 } from './processes.ts';
 import { readSaltConfig } from './salt-config.ts';
+import type { ServiceRequest } from './service.ts';
 import { readPortSockets } from './sockets.ts';
 
 /** The host we run on, read from `/proc` and the file system. */
@@ -85,8 +87,17 @@ export class LocalHost implements Host {
       if ('failed' in found) return blindProcesses(found.failed, this.#proc);
       return describeProcesses(found, table, saltFiles, this.#proc);
     });
-    const service = Promise.all([config, ours, instance]).then(([found, argv, chosen]) =>
-      this.#service(found, argv, chosen, request),
+    const members = async () => {
+      const [found, chosen] = await Promise.all([scan, instance]);
+      if ('failed' in found) return [];
+      const own = believable(found.saltApi, host.uid).filter(({ argv }) => belongsTo(argv, chosen));
+      return readMemberships(
+        own.map(({ pid }) => pid),
+        this.#proc,
+      );
+    };
+    const service = Promise.all([config, ours, instance]).then(([found, argvs, chosen]) =>
+      this.#service({ pidFiles: choosePidFiles(found, argvs, chosen), members }, request),
     );
     const apiLog = Promise.all([config, ours, port]).then(([found, argv, chosen]) =>
       this.#apiLog(request, { host, config: found, argvs: argv, port: chosen }),
@@ -123,14 +134,12 @@ export class LocalHost implements Host {
   }
 
   async #service(
-    config: Look<SaltConfigFacts>,
-    argvs: readonly SaltApiArgv[],
-    instance: InstanceFacts,
+    known: Pick<ServiceRequest, 'pidFiles' | 'members'>,
     request: LookRequest,
   ): Promise<Look<ServiceFacts>> {
     const { readService } = await import('./service.ts');
     const look = readService({
-      pidFiles: choosePidFiles(config, argvs, instance),
+      ...known,
       unit: this.#unit,
       timeoutMs: request.lookTimeoutMs,
     });
@@ -163,13 +172,20 @@ export class LocalHost implements Host {
 
 /** The command lines of our own network namespace, youngest process first. */
 function argvsOf(saltApi: ProcessScan['saltApi'], ours: number): SaltApiArgv[] {
+  return believable(saltApi, ours).map(({ argv }) => argv);
+}
+
+function believable(
+  saltApi: ProcessScan['saltApi'],
+  ours: number,
+): { readonly pid: number; readonly argv: SaltApiArgv }[] {
   return saltApi
     .filter(({ networkNamespace }) => networkNamespace !== 'other')
     .filter(({ uid }) => mayNameFiles(uid, ours))
     .toSorted((a, b) => b.stat.startTicks - a.stat.startTicks)
-    .flatMap(({ argv, environment }) => {
+    .flatMap(({ stat: { pid }, argv, environment }) => {
       const read = readSaltApiArgv(argv);
-      return read === null ? [] : [withEnvironment(read, environment)];
+      return read === null ? [] : [{ pid, argv: withEnvironment(read, environment) }];
     });
 }
 

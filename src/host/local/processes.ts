@@ -28,6 +28,7 @@ import {
   saltSigns,
 } from '../../evidence/process-facts.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import { type ServiceMember, serviceOfCgroup } from '../../evidence/systemd-unit.ts';
 import {
   Breather,
   codeOrText,
@@ -229,6 +230,15 @@ export async function holdersAmong(
     if (typeof table === 'object' && table.listens.length > 0) holders.push(one);
   }
   return holders;
+}
+
+/** The services that the given processes are in; those in none are left out. */
+export function readMemberships(pids: readonly number[], proc = '/proc'): ServiceMember[] {
+  return pids.flatMap((pid) => {
+    const cgroup = parseControlGroup(tryReadKernelFile(`${proc}/${pid}/cgroup`) ?? '');
+    const service = cgroup === null ? null : serviceOfCgroup(cgroup);
+    return service === null ? [] : [{ pid, service }];
+  });
 }
 
 interface FdTable {

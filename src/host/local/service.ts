@@ -10,7 +10,16 @@ import {
   seen,
 } from '../../evidence/evidence.ts';
 import { mayNameFiles } from '../../evidence/resolve.ts';
-import { parseSystemctlShow, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
+import {
+  chooseUnit,
+  dropInPaths,
+  parseSystemctlShow,
+  readRelatedUnits,
+  type ServiceMember,
+  tellingSettings,
+  UNIT_PROPERTIES,
+  unitsBeside,
+} from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
 
@@ -19,6 +28,8 @@ export interface ServiceRequest {
   /** In the order of precedence, absolute. */
   readonly pidFiles: readonly string[];
   readonly unit: string;
+  /** This instance's salt-api processes that are in a service; asked for where systemd runs. */
+  readonly members: () => Promise<readonly ServiceMember[]>;
   /** Bound on systemctl, in ms. */
   readonly timeoutMs: number;
   /** A directory where systemd is the init (sd_booted(3)). */
@@ -33,20 +44,47 @@ export interface ServiceRequest {
  */
 export async function readService(request: ServiceRequest): Promise<Look<ServiceFacts>> {
   const initScript = request.initScript ?? `/etc/init.d/${request.unit.replace(/\.service$/, '')}`;
-  const [pidFiles, systemd, hasScript, openRc] = await Promise.all([
+  const [pidFiles, units, hasScript, openRc] = await Promise.all([
     readPidFiles(request.pidFiles),
-    readUnit(request),
+    readUnits(request),
     exists(initScript),
     isOnPath('rc-service'),
   ]);
-  return seen({ pidFiles, systemd, initScript: hasScript, openRc });
+  return seen({ pidFiles, ...units, initScript: hasScript, openRc });
 }
 
-async function readUnit(request: ServiceRequest): Promise<Look<SystemdUnitFacts | null>> {
-  const { unit, timeoutMs } = request;
+type UnitSections = Pick<ServiceFacts, 'systemd' | 'systemdRuns' | 'otherUnits' | 'relatedUnits'>;
+
+async function readUnits(request: ServiceRequest): Promise<UnitSections> {
+  const none = { systemdRuns: true, otherUnits: [], relatedUnits: [] };
   if (!(await isDirectory(request.systemdRuntimeDirectory ?? '/run/systemd/system'))) {
-    return seen(null);
+    return { ...none, systemdRuns: false, systemd: seen(null) };
   }
+  const { unit, timeoutMs } = request;
+  const asked = await readUnit(unit, timeoutMs);
+  if (!asked.seen) return { ...none, systemd: asked };
+  const members = await request.members();
+  const beside = await readAll(unitsBeside(unit, members), timeoutMs);
+  const chosen = chooseUnit(asked.value, beside, members);
+  const otherUnits = [...(asked.value === null ? [] : [asked.value]), ...beside].filter(
+    (facts) => facts !== chosen,
+  );
+  return {
+    systemd: seen(chosen),
+    systemdRuns: true,
+    otherUnits,
+    relatedUnits:
+      chosen === null ? [] : await readRelatedUnits(chosen, (units) => readAll(units, timeoutMs)),
+  };
+}
+
+/** Those that exist and could be asked for. */
+async function readAll(units: readonly string[], timeoutMs: number): Promise<SystemdUnitFacts[]> {
+  const looks = await Promise.all(units.map((unit) => readUnit(unit, timeoutMs)));
+  return looks.flatMap((look) => (look.seen && look.value !== null ? [look.value] : []));
+}
+
+async function readUnit(unit: string, timeoutMs: number): Promise<Look<SystemdUnitFacts | null>> {
   if (unit === '' || unit.startsWith('-')) {
     return blind('malformed', stripControl(`${JSON.stringify(unit)} is no unit name`));
   }
@@ -73,7 +111,24 @@ async function readUnit(request: ServiceRequest): Promise<Look<SystemdUnitFacts 
     const cause = /denied|not permitted/i.test(said) ? 'permission' : 'unsupported';
     return blind(cause, stripControl(`systemctl show ${unit}: ${said}`));
   }
-  return parseSystemctlShow(unit, result.stdout);
+  const dropIns = await Promise.all(dropInPaths(result.stdout).map(describeDropIn));
+  return parseSystemctlShow(unit, [result.stdout, ...dropIns].join('\n'));
+}
+
+/** The line that `parseSystemctlShow` knows; empty for a file that tells nothing. */
+async function describeDropIn(path: string): Promise<string> {
+  try {
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(65_536), 0, 65_536, 0);
+      const sets = tellingSettings(buffer.toString('utf8', 0, bytesRead));
+      return sets.length === 0 ? '' : `drop-in ${sets.join(',')} ${path}`;
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return '';
+  }
 }
 
 function patience(milliseconds: number, signal: AbortSignal): Promise<null> {

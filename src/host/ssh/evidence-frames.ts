@@ -60,7 +60,15 @@ import {
   type SaltConfigFile,
   saltConfigFromFiles,
 } from '../../evidence/salt-config.ts';
-import { parseSystemctlShow } from '../../evidence/systemd-unit.ts';
+import {
+  chooseUnit,
+  parseSystemctlShow,
+  readRelatedUnits,
+  type ServiceMember,
+  serviceOfCgroup,
+  type UnitMembership,
+  unitsBeside,
+} from '../../evidence/systemd-unit.ts';
 import { TcpTableReader } from '../../evidence/tcp-table.ts';
 import { stripControl } from '../../untrusted.ts';
 
@@ -213,6 +221,9 @@ export async function readFrames(
   const config = await configFacts(frames, instance.configDirectory, used.configDirectory);
   const port = choosePort(request.port, config);
   const ours = argvs.filter((argv) => belongsTo(argv, instance));
+  const members = near
+    .filter(({ argv }) => belongsTo(argv, instance))
+    .flatMap(({ pid, service }) => (service === null ? [] : [{ pid, service }]));
   const log = chooseLog(request, { config, argvs: ours });
   const pidFiles = choosePidFiles(config, ours, instance);
   const guessedRight =
@@ -228,7 +239,7 @@ export async function readFrames(
     port,
     sockets: socketFacts(frames.sockets, used.port),
     processes: table.look,
-    service: serviceFacts(frames, pidFiles, { unit: used.unit, uid: host.uid }),
+    service: await serviceFacts(frames, pidFiles, { unit: used.unit, uid: host.uid, members }),
     apiLog: apiLogFacts(frames.log, {
       source: { kind: 'file', ...log },
       unit: used.unit,
@@ -437,6 +448,8 @@ interface ProcessTable {
   readonly look: Look<ProcessTableFacts>;
   /** Youngest first. */
   readonly saltApi: readonly {
+    readonly pid: number;
+    readonly service: UnitMembership | null;
     /** With what its environment says. */
     readonly argv: SaltApiArgv;
     readonly uid: number;
@@ -577,6 +590,8 @@ function processTable({ lines, late }: Part, self: string, files: SaltFiles): Pr
       const process = facts.get(stat.pid);
       const holds = (process?.listens.length ?? 0) > 0;
       return {
+        pid: stat.pid,
+        service: process?.cgroup == null ? null : serviceOfCgroup(process.cgroup),
         argv: withEnvironment(argv, process?.environment ?? null),
         uid: process?.uid ?? -1,
         networkNamespace: process?.networkNamespace ?? 'unseen',
@@ -653,11 +668,15 @@ function signTexts({ argv, executable, script, saltFiles }: ProcessTexts): SignT
   return { argv: argv ?? [], executable, script, files: saltFiles };
 }
 
-function serviceFacts(
+async function serviceFacts(
   { service, unit }: ProbeFrames,
   wanted: readonly string[],
-  about: { readonly unit: string; readonly uid: number },
-): Look<ServiceFacts> {
+  about: {
+    readonly unit: string;
+    readonly uid: number;
+    readonly members: readonly ServiceMember[];
+  },
+): Promise<Look<ServiceFacts>> {
   if (service.late) return timedOut('the service');
   const found = new Map<string, PidFileFacts & { readonly file: string }>();
   for (const [index, line] of service.lines.entries()) {
@@ -679,23 +698,85 @@ function serviceFacts(
     if (!files.has(file)) pidFiles.push(pidFile);
     files.add(file);
   }
+  const runs = service.lines.includes('systemd');
   return seen({
     pidFiles,
-    systemd: service.lines.includes('systemd') ? unitFacts(unit, about.unit) : seen(null),
+    ...(runs ? await unitSections(unit, about) : NO_SYSTEMD),
     initScript: service.lines.includes('initscript'),
     openRc: service.lines.includes('openrc'),
   });
 }
 
-function unitFacts({ lines, late }: Part, unit: string): Look<SystemdUnitFacts | null> {
-  if (late) return blind('timeout', `systemctl show ${unit} did not answer in time`);
-  const status = lines.at(-1);
-  if (status !== 'exit 0') {
-    const said = stripControl(utf8OfLatin1(lines.at(-2) ?? '')) || 'it failed';
+type UnitSections = Pick<ServiceFacts, 'systemd' | 'systemdRuns' | 'otherUnits' | 'relatedUnits'>;
+
+const NO_SYSTEMD: UnitSections = {
+  systemd: seen(null),
+  systemdRuns: false,
+  otherUnits: [],
+  relatedUnits: [],
+};
+
+async function unitSections(
+  { lines, late }: Part,
+  { unit, members }: { readonly unit: string; readonly members: readonly ServiceMember[] },
+): Promise<UnitSections> {
+  const blindTo = (systemd: Look<never>) => ({ ...NO_SYSTEMD, systemdRuns: true, systemd });
+  if (late) return blindTo(blind('timeout', `systemctl show ${unit} did not answer in time`));
+  const [asked, ...shown] = shownUnits(lines, unit);
+  if (asked === undefined) return blindTo(blind('malformed', `systemctl show ${unit}: no answer`));
+  if (!asked.look.seen) return blindTo(asked.look);
+  const wanted = new Set(unitsBeside(unit, members));
+  const found = (kind: 'unit' | 'related') =>
+    shown.flatMap(({ look, ...about }) => {
+      return about.kind === kind && look.seen && look.value !== null ? [look.value] : [];
+    });
+  const beside = found('unit').filter((facts) => wanted.has(facts.unit));
+  const chosen = chooseUnit(asked.look.value, beside, members);
+  const otherUnits = [...(asked.look.value === null ? [] : [asked.look.value]), ...beside];
+  const all = [...found('unit'), ...found('related')];
+  const among = async (names: readonly string[]) => {
+    return names.flatMap((name) => all.find((facts) => facts.unit === name) ?? []);
+  };
+  return {
+    systemd: seen(chosen),
+    systemdRuns: true,
+    otherUnits: otherUnits.filter((facts) => facts !== chosen),
+    relatedUnits: chosen === null ? [] : await readRelatedUnits(chosen, among),
+  };
+}
+
+/** The units that were shown, each from its line of the frame to its `exit`. */
+function shownUnits(lines: readonly string[], asked: string) {
+  const shown: { kind: string; look: Look<SystemdUnitFacts | null> }[] = [];
+  let kind = 'unit';
+  let unit = asked;
+  let text: string[] = [];
+  for (const line of lines) {
+    const [, heading, name] = /^(unit|related) (\S{1,255})$/.exec(line) ?? [];
+    const status = /^exit (\d{1,3})$/.exec(line)?.[1];
+    if (heading !== undefined && name !== undefined) {
+      kind = heading;
+      // The first is the asked one, by the name that it was asked by.
+      unit = shown.length === 0 ? asked : stripControl(name);
+      text = [];
+    } else if (status !== undefined) {
+      shown.push({ kind, look: shownUnit(unit, text, status) });
+    } else text.push(line);
+  }
+  return shown;
+}
+
+function shownUnit(
+  unit: string,
+  lines: readonly string[],
+  status: string,
+): Look<SystemdUnitFacts | null> {
+  if (status !== '0') {
+    const said = stripControl(utf8OfLatin1(lines.at(-1) ?? '')) || 'it failed';
     const cause = /denied|not permitted/i.test(said) ? 'permission' : 'unsupported';
     return blind(cause, `systemctl show ${unit}: ${said}`);
   }
-  return parseSystemctlShow(unit, utf8OfLatin1(lines.slice(0, -1).join('\n')));
+  return parseSystemctlShow(unit, utf8OfLatin1(lines.join('\n')));
 }
 
 interface LogContext {

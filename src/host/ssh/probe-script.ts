@@ -1,5 +1,5 @@
 /** The one shell script that looks at a host on which nothing of ours is installed. */
-import { UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
+import { TELLING_SETTINGS, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
 import { quoteRemoteWord } from './quote-remote-word.ts';
 
 /** What a look is about; an empty text is found out by the script itself. */
@@ -31,6 +31,7 @@ export function probeScript(parameters: ProbeParameters): string {
     UNIT: unit,
     LIMIT: limit,
     PROPERTIES: UNIT_PROPERTIES.join(','),
+    TELLING: TELLING_SETTINGS.join('|'),
   };
   const assignments = Object.entries(values).map(([name, value]) => {
     return `${name}=${quoteRemoteWord(value)}\n`;
@@ -527,9 +528,68 @@ service_facts() {
   [ ! -d /run/systemd/system ] || echo systemd
 }
 
+# show_unit KIND NAME: "KIND NAME", what systemctl says, "drop-in KEYS PATH", "exit STATUS".
+show_unit() {
+  echo "$1 $2"
+  shown=$(LC_ALL=C systemctl show "$2" -p "$PROPERTIES" 2>&1)
+  status=$?
+  printf '%s\n' "$shown"
+  (
+    IFS=' '
+    for dropin in $(printf '%s\n' "$shown" | sed -n 's/^DropInPaths=//p'); do
+      [ -f "$dropin" ] || continue
+      keys=$(head -c 65536 "$dropin" | tr -d '\000' | grep -oE "^[[:blank:]]*($TELLING)[[:blank:]]*=" |
+        tr -d ' \t=' | awk '!seen[$0]++' | awk '{ printf "%s%s", separator, $0; separator = "," }')
+      [ -z "$keys" ] || echo "drop-in $keys $dropin"
+    done
+  )
+  echo "exit $status"
+}
+
+# stops_also TEXT: the units that a stop of the shown one takes along, one a line.
+stops_also() {
+  printf '%s\n' "$1" | awk '
+    sub(/^(ConsistsOf|BoundBy|RequiredBy|TriggeredBy)=/, "") { for (i = 1; i <= NF; i++) if ($i ~ /^[^-]/ && !seen[$i]++) print $i }'
+}
+
+# units_of PIDS: the services that processes are in, by their cgroups.
+units_of() {
+  cat $(paths cgroup "$1") 2>/dev/null | awk -F / '
+    !/^0::/ && !/:name=systemd:/ { next }
+    {
+      for (i = NF; i > 1; i--) if ($i ~ /\.(service|scope)$/) break
+      sub(/^_/, "", $i)
+      if (i > 1 && $i ~ /^[A-Za-z0-9_@:.\\][A-Za-z0-9_@:.\\-]*\.service$/ && !seen[$i]++ && ++n <= 10) print $i
+    }'
+}
+
+# unit_facts: the unit that was asked for, those that salt-api is in, and all that a stop of any of
+# them takes along, which may take along more. Which of them is salt-api's is judged later.
 unit_facts() {
   [ -d /run/systemd/system ] || return 0
-  { LC_ALL=C systemctl show "$UNIT" -p "$PROPERTIES" 2>&1; echo "exit $?"; }
+  facts=$(show_unit unit "$UNIT")
+  for name in $(units_of "$candidates"); do
+    case $name in "$UNIT" | "$UNIT.service") continue ;; esac
+    facts="$facts
+$(show_unit unit "$name")"
+  done
+  known="$UNIT $UNIT.service "
+  asked=0
+  next=$(stops_also "$facts")
+  while [ -n "$next" ] && [ "$asked" -lt 20 ]; do
+    more=
+    for name in $next; do
+      case " $known" in *" $name "*) continue ;; esac
+      known="$known$name "
+      asked=$((asked + 1))
+      [ "$asked" -le 40 ] || break
+      more="$more
+$(show_unit related "$name")"
+    done
+    facts="$facts$more"
+    next=$(stops_also "$more")
+  done
+  printf '%s\n' "$facts"
 }
 
 # ---- the API log
