@@ -1,6 +1,7 @@
 /** From findings to one verdict. Pure: the same evidence gives the same verdict on any machine. */
 import { ExitCode } from '../errors.ts';
 import type { Evidence, ProcessFacts } from '../evidence/evidence.ts';
+import { unitTroubles } from '../evidence/systemd-unit.ts';
 import { count, describeDuration, pidList, startedAt } from '../words.ts';
 import type { Findings } from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
@@ -243,7 +244,20 @@ function concludeFree({ evidence, findings, roles }: Case): Verdict {
     };
   }
   const { daemon } = roles;
-  const facts = because(findings, 'port-holder', 'api-log', 'orphans');
+  const troubles = serviceTroubles(evidence);
+  const facts = [...because(findings, 'port-holder', 'api-log', 'orphans'), ...troubles];
+  // A socket unit of its own may have the port without it.
+  const asleep = findings['port-holder'].evidence.listeners.length > 0;
+  if (asleep && findings['api-answers'].status === 'pass') {
+    return {
+      code: 'unknown',
+      summary: `systemd starts salt-api when port ${port} is asked, as this look did: look again`,
+      evidence: facts,
+      wouldChange: 'a look after the start',
+    };
+  }
+  const nobody = asleep ? 'only systemd listens' : 'nobody listens';
+  const trouble = troubles[0] === undefined ? '' : `; ${troubles[0]}`;
   if (daemon === null) {
     const unclear = roles.all.filter(({ role }) => role === 'unclear');
     const beside =
@@ -252,7 +266,7 @@ function concludeFree({ evidence, findings, roles }: Case): Verdict {
         : '';
     return {
       code: 'down',
-      summary: `no salt-api daemon runs, and nobody listens on port ${port}${beside}`,
+      summary: `no salt-api daemon runs, and ${nobody} on port ${port}${beside}${trouble}`,
       evidence: facts,
       wouldChange: `a listener on port ${port}`,
     };
@@ -288,10 +302,16 @@ function concludeFree({ evidence, findings, roles }: Case): Verdict {
   }
   return {
     code: 'down',
-    summary: `the daemon ${daemon.facts.pid} runs without an API child; nobody listens on port ${port}`,
+    summary: `the daemon ${daemon.facts.pid} runs without an API child; ${nobody} on port ${port}${trouble}`,
     evidence: facts,
     wouldChange: 'a child that listens',
   };
+}
+
+function serviceTroubles({ service }: Evidence): string[] {
+  if (!service.seen || !service.value.systemd.seen || service.value.systemd.value === null)
+    return [];
+  return unitTroubles(service.value.systemd.value);
 }
 
 /**

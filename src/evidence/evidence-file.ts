@@ -71,6 +71,7 @@ const systemdUnit = v.strictObject({
   sockets: v.optional(list(v.string()), []),
   dropIns: v.optional(list(v.strictObject({ path: v.string(), sets: list(v.string()) })), []),
   startsSaltApi: v.optional(v.boolean(), false),
+  ports: v.optional(list(portNumber, 1_000), []),
 });
 
 const evidenceSchema = v.strictObject({
@@ -180,7 +181,14 @@ const evidenceSchema = v.strictObject({
       systemdRuns: v.optional(v.boolean(), false),
       otherUnits: v.optional(list(systemdUnit, 100), []),
       relatedUnits: v.optional(
-        list(v.strictObject({ unit: v.string(), activeState: v.string() }), 1_000),
+        list(
+          v.strictObject({
+            unit: v.string(),
+            activeState: v.string(),
+            ports: list(portNumber, 1_000),
+          }),
+          1_000,
+        ),
         [],
       ),
       initScript: v.boolean(),

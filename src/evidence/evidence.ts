@@ -272,13 +272,12 @@ export interface SystemdUnitFacts {
   readonly dropIns: readonly { readonly path: string; readonly sets: readonly string[] }[];
   /** Its program is salt-api (ExecStart). */
   readonly startsSaltApi: boolean;
+  /** TCP ports that a socket unit listens on. */
+  readonly ports: readonly number[];
 }
 
 /** How a unit stands that a stop of salt-api's takes along, or that starts it. */
-export interface RelatedUnit {
-  readonly unit: string;
-  readonly activeState: string;
-}
+export type RelatedUnit = Pick<SystemdUnitFacts, 'unit' | 'activeState' | 'ports'>;
 
 /** Who is supposed to look after salt-api on this host. */
 export interface ServiceFacts {

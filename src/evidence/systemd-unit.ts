@@ -21,6 +21,7 @@ export const UNIT_PROPERTIES = [
   'TriggeredBy',
   'DropInPaths',
   'ExecStart',
+  'Listen',
 ] as const;
 
 /** What salt-api's unit is called unless somebody says otherwise. */
@@ -85,6 +86,7 @@ export function parseSystemctlShow(unit: string, text: string): Look<SystemdUnit
     sockets: words('TriggeredBy').filter((name) => name.endsWith('.socket')),
     dropIns,
     startsSaltApi: startsSaltApi(word('ExecStart')),
+    ports: listenPorts(text),
   });
 }
 
@@ -106,6 +108,13 @@ function listOf(text: string): string[] {
 function startsSaltApi(execStart: string): boolean {
   const argv = /\bargv\[\]=(.*?)(?: ; |$)/.exec(execStart)?.[1] ?? '';
   return readSaltApiArgv(listOf(argv)) !== null;
+}
+
+/** `Listen=[::]:443 (Stream)`; `ListenStream=[::]:443` before systemd 220. */
+function listenPorts(text: string): number[] {
+  const found = text.matchAll(/^Listen(?:=.*:(\d{1,5}) \(Stream\)|Stream=.*:(\d{1,5}))\s*$/gm);
+  const ports = [...found].map(([, now, before]) => Number(now ?? before));
+  return [...new Set(ports)].filter((port) => port > 0 && port < 65_536);
 }
 
 function count(text: string): number {
@@ -203,7 +212,7 @@ export async function readRelatedUnits(
   while (next.length > 0 && related.length < MAX_RELATED) {
     for (const unit of next) known.add(unit);
     const found = await ask(next);
-    related.push(...found.map(({ unit, activeState }) => ({ unit, activeState })));
+    related.push(...found.map(({ unit, activeState, ports }) => ({ unit, activeState, ports })));
     const further = found.flatMap(({ stopsAlso }) => stopsAlso);
     next = [...new Set(further)].filter((unit) => !known.has(unit)).slice(0, MAX_RELATED);
   }
@@ -212,10 +221,11 @@ export async function readRelatedUnits(
 
 /**
  * What is wrong with a unit, or will be in the way of a stop or a start, in words; one line each.
- * The results are those of systemd.exec(5), "$SERVICE_RESULT".
+ * The results are those of systemd.exec(5), "$SERVICE_RESULT"; a start limit mostly keeps the result
+ * of the last run, and shows as `failed` after restarts of systemd's own (salt-facts §10).
  */
 export function unitTroubles(facts: SystemdUnitFacts): string[] {
-  const { unit, loadState, activeState, subState, result, exitStatus, statusText } = facts;
+  const { unit, loadState, activeState, subState, restarts, result } = facts;
   const troubles: string[] = [];
   if (loadState === 'masked') troubles.push(`${unit} is masked: systemd refuses to start it`);
   else if (loadState !== 'loaded') troubles.push(`systemd can't load ${unit}: ${loadState}`);
@@ -223,12 +233,28 @@ export function unitTroubles(facts: SystemdUnitFacts): string[] {
     troubles.push(`systemd is stopping ${unit} at the moment (${subState})`);
   }
   if (subState === 'auto-restart') troubles.push(`systemd is about to start ${unit} again`);
-  if (result === 'start-limit-hit' || result === 'start-limit') {
-    troubles.push(`systemd has given up on ${unit}: it was started too often (start limit)`);
-  } else if (result !== '' && result !== 'success') {
-    const status = exitStatus > 0 ? `, status ${exitStatus}` : '';
-    const words = statusText === '' ? '' : `: ${statusText}`;
+  const limit = result === 'start-limit-hit' || result === 'start-limit';
+  if (limit || (activeState === 'failed' && restarts > 0)) {
+    troubles.push(`systemd has given up on ${unit}, started too often (start limit)`);
+  }
+  if (result !== '' && result !== 'success' && !limit) {
+    const status = facts.exitStatus > 0 ? `, status ${facts.exitStatus}` : '';
+    const words = facts.statusText === '' ? '' : `; it last said "${facts.statusText}"`;
     troubles.push(`${unit} ended with Result=${result}${status}${words}`);
   }
   return troubles;
+}
+
+/**
+ * Why systemd says that a unit has failed, from `systemctl show` (Result, ExecMainStatus and
+ * StatusText); at most one line, none where it gives no reason.
+ */
+export function unitFailure(text: string): string[] {
+  const word = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1]?.trim() ?? '';
+  const [result, status, words] = ['Result', 'ExecMainStatus', 'StatusText'].map(word);
+  if (!result || result === 'success') return [];
+  const exit = count(status ?? '') > 0 ? `, ExecMainStatus=${status}` : '';
+  return [
+    stripControl(`systemd: Result=${result}${exit}${words ? `; it last said "${words}"` : ''}`),
+  ];
 }

@@ -7,6 +7,7 @@ import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
 import { TriageError } from '../errors.ts';
 import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
+import { unitFailure } from '../evidence/systemd-unit.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
 import type { CommandOutcome, Host, HostActions, KillOutcome } from '../host/host.ts';
 import {
@@ -109,6 +110,8 @@ const LEFTOVER_GRACE_MS = 5_000;
 /** A supervisor's usual pause before it starts anew, and the time that a daemon takes to show. */
 const RESPAWN_MS = 1_500;
 const LEFTOVER_ROUNDS = 3;
+/** How long a manager may take to say how a unit stands. */
+const CHECK_TIMEOUT_MS = 5_000;
 const POLL_MS = 500;
 /** A log read after a start need not reach back further than the start. */
 const RECENT_LOG_MS = 600_000;
@@ -141,6 +144,10 @@ class PlanRun {
   #neverStopped = false;
   #stopDeclined = false;
   #stopFailed = false;
+  /** The stop command found no service that it could have stopped. */
+  #stopMissed = false;
+  /** Units that ran before the stop and don't any more. */
+  readonly #dependentsDown: string[] = [];
   #portStaysHeld = false;
   /** A holder of the port that the person has said no to. */
   #keptHolder: number | null = null;
@@ -217,6 +224,8 @@ class PlanRun {
         return this.#recoveredByItself ? alreadyServing() : this.#waitPortFree(step.port);
       case 'start':
         return this.#recoveredByItself ? alreadyServing() : this.#start(step);
+      case 'start-dependent':
+        return this.#startDependent(step);
       case 'verify':
         return this.#verify(step.goal);
     }
@@ -363,7 +372,12 @@ class PlanRun {
       return { status: 'done', detail: `${lastWords(outcome.output) || 'exit 0'}; not trusted` };
     }
     this.#stopFailed = true;
-    return describeFailure(outcome, await this.#managerWords());
+    if (neverReached(outcome, this.#context.manager)) {
+      // What nobody has stopped is not left behind.
+      this.#stopMissed = true;
+      this.#stopped = null;
+    }
+    return describeFailure(outcome, await this.#managerWords(now));
   }
 
   async #killLeftovers(): Promise<Settled | null> {
@@ -432,7 +446,7 @@ class PlanRun {
 
   #leftIn(now: Diagnosis): SaltApiProcess[] {
     return leftoversOf(now)
-      .filter(({ role }) => !this.#stopDeclined || role === 'orphan')
+      .filter(({ role }) => !(this.#stopDeclined || this.#stopMissed) || role === 'orphan')
       .filter((member) => !this.#isOfNewDaemon(member));
   }
 
@@ -518,7 +532,29 @@ class PlanRun {
     if (outcome.exitCode === 0) {
       return { status: 'done', detail: lastWords(outcome.output) || 'exit 0' };
     }
-    return describeFailure(outcome, await this.#managerWords());
+    return describeFailure(outcome, await this.#managerWords(now));
+  }
+
+  /** Its manager is asked and not the port: what it has to do with that is not known here. */
+  async #startDependent(step: Extract<PlanStep, { kind: 'start-dependent' }>): Promise<Settled> {
+    const runs = async () => {
+      const { exitCode } = await this.#context.actions.run(step.check, CHECK_TIMEOUT_MS);
+      return exitCode === 0;
+    };
+    if (await runs()) return { status: 'not-needed', detail: `${step.unit} runs` };
+    this.#dependentsDown.push(step.unit);
+    const start = this.#outcomes.find(({ step: { kind } }) => kind === 'start');
+    if (start?.status !== 'done' && start?.status !== 'not-needed') {
+      return { status: 'refused', detail: 'salt-api, which it needs, was not started' };
+    }
+    const declined = await this.#consent(step);
+    if (declined !== null) return declined;
+    const outcome = await this.#command(step.command, step.title);
+    if (outcome.exitCode !== 0 || !(await runs())) {
+      return describeFailure(outcome, { reason: [], logged: [] });
+    }
+    this.#dependentsDown.pop();
+    return { status: 'done', detail: `${step.unit} runs` };
   }
 
   async #verify(goal: 'serving' | 'no-orphans'): Promise<Settled> {
@@ -528,7 +564,11 @@ class PlanRun {
       const now = await this.#look({ probe: goal === 'serving' });
       const missing = this.#missing(now, goal);
       if (missing.length === 0) {
-        this.#recovered = true;
+        this.#recovered = this.#dependentsDown.length === 0;
+        if (!this.#recovered) {
+          const down = this.#dependentsDown.join(', ');
+          return { status: 'failed', detail: `the API serves again; still down: ${down}` };
+        }
         const holder = now.findings['port-holder'].summary;
         const answer = now.findings['api-answers'].summary;
         const detail = goal === 'serving' ? `${holder}; ${answer}` : 'no orphan is left';
@@ -625,12 +665,23 @@ class PlanRun {
     });
   }
 
-  async #managerWords(): Promise<string> {
-    const argv = this.#context.manager?.journal;
-    if (argv === null || argv === undefined) return '';
-    const { output } = await this.#context.actions.run(argv, 5_000);
-    return output;
+  /** The manager's own reason, and what was logged since a look. */
+  async #managerWords({ evidence }: Diagnosis): Promise<ManagerWords> {
+    const { actions, manager } = this.#context;
+    const since = `--since=@${Math.floor(evidence.host.now / 1000)}`;
+    const ask = async (argv: readonly string[] | null | undefined): Promise<string> => {
+      return argv == null ? '' : (await actions.run(argv, CHECK_TIMEOUT_MS)).output;
+    };
+    const reason = unitFailure(await ask(manager?.reason));
+    const journal = await ask(manager?.journal && [...manager.journal, since]);
+    return { reason, logged: lastLines(journal, 10).filter((line) => !line.startsWith('-- ')) };
   }
+}
+
+/** What a service manager says of a failure. */
+interface ManagerWords {
+  readonly reason: readonly string[];
+  readonly logged: readonly string[];
 }
 
 /** The plan for the trail: of a target what is shown of it, not its whole argv with its secrets. */
@@ -724,11 +775,27 @@ function commandResult(outcome: CommandOutcome): string {
   return `exit ${outcome.exitCode ?? 'by signal'}`;
 }
 
-function describeFailure(outcome: CommandOutcome, words: string): Settled {
+/**
+ * True for a stop that can't have ended anything: it was not run, or there is no such service.
+ * 5 is `systemctl`'s for a unit that is not loaded and an init script's for a program that is not
+ * installed (systemctl(1), LSB Core 22.2).
+ */
+function neverReached(outcome: CommandOutcome, manager: ServiceManager | null): boolean {
+  if (outcome.failed !== null) return true;
+  if (manager === null || manager.kind === 'commands') return false;
+  return outcome.exitCode === 5 || NO_SUCH_SERVICE.test(outcome.output);
+}
+
+/** service(8) of Debian and of Red Hat, rc-service(8). */
+const NO_SUCH_SERVICE = /unrecognized service|service .{1,100} does not exist|could not be found/i;
+
+/** The manager's reason comes first: a command mostly says no more than that it failed. */
+function describeFailure(outcome: CommandOutcome, words: ManagerWords): Settled {
   const lines = [
     `${commandLine(outcome.argv)}: ${commandResult(outcome)} after ${describeDuration(outcome.durationMs)}`,
+    ...words.reason,
     ...lastLines(outcome.output, 5),
-    ...lastLines(words, 10),
+    ...words.logged,
   ];
   return { status: 'failed', detail: lines.join('\n') };
 }

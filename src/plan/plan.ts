@@ -5,11 +5,11 @@ import { looksLikeForkedJob } from '../diagnosis/orphan-signs.ts';
 import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import type { ProcessFacts } from '../evidence/evidence.ts';
-import { DEFAULT_CONFIG_DIRECTORY, namesDirectory } from '../evidence/salt-api-argv.ts';
 import type { KillTarget } from '../host/host.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
 import { averageCpuPercent, count, describeCpuTime, describeRecent, startedAt } from '../words.ts';
 import type { ServiceManager } from './service-manager.ts';
+import { daemonIsBeside, refuseService } from './service-refusals.ts';
 
 /** A process to end, with what a person needs to decide. */
 export interface KillStep {
@@ -45,6 +45,15 @@ export type PlanStep =
       readonly command: readonly string[];
       readonly before: readonly string[] | null;
     }
+  /** A unit that the stop takes along, and that nothing else starts again. */
+  | {
+      readonly kind: 'start-dependent';
+      readonly title: string;
+      readonly unit: string;
+      readonly command: readonly string[];
+      /** Exits 0 where it runs already (systemctl(1), is-active). */
+      readonly check: readonly string[];
+    }
   | { readonly kind: 'verify'; readonly title: string; readonly goal: 'serving' | 'no-orphans' };
 
 export type Plan =
@@ -72,7 +81,7 @@ export interface PlanOptions {
 
 /** True for a step that changes the host and therefore asks first. */
 export function changesHost(step: PlanStep): boolean {
-  return step.kind === 'kill' || step.kind === 'stop' || step.kind === 'start';
+  return ['kill', 'stop', 'start', 'start-dependent'].includes(step.kind);
 }
 
 /**
@@ -123,19 +132,10 @@ function planMend(
   const forks = all.filter(
     ({ role, under }) => role === 'fork' && under !== null && pids.has(under),
   );
-  const stranger = strangersService(diagnosis, manager);
-  if (stranger !== null && only !== 'kill') return { kind: 'refused', verdict, ...stranger };
   const served = diagnosis.findings['port-holder'].evidence.state === 'daemon';
   const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served);
-  if (restarts && manager === null) {
-    return {
-      kind: 'refused',
-      verdict,
-      why: 'no service manager was found that could start salt-api again',
-      advice:
-        'Name one with --service, or give --stop-cmd and --start-cmd; --only kill does without.',
-    };
-  }
+  const refusal = restarts ? refuseService(diagnosis, manager) : null;
+  if (refusal !== null) return { kind: 'refused', verdict, ...refusal };
   const steps: PlanStep[] = [{ kind: 'save-evidence', title: 'save the evidence' }];
   for (const member of [...orphans, ...forks]) steps.push(killStep(member, diagnosis));
   if (only === 'kill' && steps.length === 1) {
@@ -177,11 +177,14 @@ function planMend(
         before: manager.beforeStart,
       },
     );
+    if (stops) steps.push(...manager.dependents.map(startAgain));
   }
   const goal = restarts ? 'serving' : 'no-orphans';
   const title = restarts ? 'verify that the API serves again' : 'verify that the orphans are gone';
   steps.push({ kind: 'verify', title, goal });
   const remarks = [...(restarts ? (manager?.remarks ?? []) : [])];
+  const beside = restarts && manager !== null ? daemonIsBeside(diagnosis, manager) : null;
+  if (beside !== null) remarks.push(beside);
   const jobs = all.filter(({ role, under }) => {
     return role === 'job' || (role === 'fork' && (under === null || !pids.has(under)));
   });
@@ -197,42 +200,14 @@ function planMend(
   return { kind: 'mend', verdict, steps, remarks };
 }
 
-/**
- * Why the service is not this instance's: with configuration directories of their own two salt-apis
- * can run on a host, and a stop of the wrong one would end the one that is well.
- */
-function strangersService(
-  { evidence, roles }: Diagnosis,
-  manager: ServiceManager | null,
-): { readonly why: string; readonly advice: string } | null {
-  if (manager === null || manager.named || !evidence.service.seen) return null;
-  const { systemd } = evidence.service.value;
-  const unit = systemd.seen ? systemd.value : null;
-  const main =
-    unit === null ? undefined : roles.all.find(({ facts }) => facts.pid === unit.mainPid);
-  const { configDirectory } = evidence.instance;
-  const strangers = main === undefined ? defaultNeighbours(configDirectory, roles.all) : [main];
-  const others = strangers.filter(({ role }) => role === 'elsewhere');
-  if (others.length === 0) return null;
-  const pids = others.map(({ facts }) => facts.pid).join(', ');
+function startAgain(unit: string): PlanStep {
   return {
-    why: `${manager.label} may be that of another salt-api, ${pids}, and not of ${configDirectory}`,
-    advice: 'Say which service this one is: --unit NAME, or --stop-cmd and --start-cmd.',
+    kind: 'start-dependent',
+    title: `start ${unit} again`,
+    unit,
+    command: ['systemctl', 'start', unit],
+    check: ['systemctl', 'is-active', '--quiet', unit],
   };
-}
-
-/** A service that nobody has named is the default instance's, if that runs. */
-function defaultNeighbours(
-  configDirectory: string,
-  all: readonly SaltApiProcess[],
-): readonly SaltApiProcess[] {
-  if (configDirectory === DEFAULT_CONFIG_DIRECTORY) return [];
-  return all.filter(({ argv }) => {
-    return namesDirectory(
-      argv.configDirectory ?? DEFAULT_CONFIG_DIRECTORY,
-      DEFAULT_CONFIG_DIRECTORY,
-    );
-  });
 }
 
 function pidOf(step: PlanStep): number[] {

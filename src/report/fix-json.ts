@@ -81,6 +81,7 @@ function jsonStep(step: PlanStep): object {
     }
     case 'stop':
     case 'start':
+    case 'start-dependent':
       return { kind, title, command: step.command };
     default:
       return { kind, title };

@@ -32,7 +32,8 @@ export function planText(
 /** The lines under a step: what it runs, on whom, and what is lost by it. */
 export function stepFacts(step: PlanStep): string[] {
   if (step.kind === 'kill') return killFacts(step);
-  if (step.kind === 'stop') return [`$ ${commandLine(step.command)}`];
+  if (step.kind === 'stop' || step.kind === 'start-dependent')
+    return [`$ ${commandLine(step.command)}`];
   if (step.kind === 'start') {
     const before = step.before === null ? [] : [`$ ${commandLine(step.before)}`];
     return [...before, `$ ${commandLine(step.command)}`];

@@ -153,6 +153,7 @@ export function evidenceOf(situation: Situation): Evidence {
               sockets: [],
               dropIns: [],
               startsSaltApi: true,
+              ports: [],
               ...unit,
             },
       ),

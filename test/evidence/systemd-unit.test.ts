@@ -43,6 +43,7 @@ const FACTS = {
     { path: '/etc/systemd/system/salt-api.service.d/kill.conf', sets: ['KillMode', 'User'] },
   ],
   startsSaltApi: true,
+  ports: [],
 };
 
 describe('parseSystemctlShow', () => {

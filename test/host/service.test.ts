@@ -134,7 +134,7 @@ describe('systemd', () => {
       await readFile(join(directory, 'asked'), 'utf8'),
       'show salt-api -p LoadState,ActiveState,SubState,MainPID,ControlGroup,KillMode,NRestarts,' +
         'PartOf,ConsistsOf,BoundBy,RequiredBy,Result,ExecMainStatus,StatusText,TriggeredBy,' +
-        'DropInPaths,ExecStart\nC\n',
+        'DropInPaths,ExecStart,Listen\nC\n',
     );
   });
 

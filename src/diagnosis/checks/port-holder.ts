@@ -32,13 +32,21 @@ export interface PortHolderEvidence {
   readonly deniedFds: number;
 }
 
-type Needs = 'host' | 'instance' | 'port' | 'config' | 'sockets' | 'processes' | 'roles';
+type Needs =
+  | 'host'
+  | 'instance'
+  | 'port'
+  | 'config'
+  | 'sockets'
+  | 'processes'
+  | 'service'
+  | 'roles';
 
 /** Step 1: which processes hold the listening socket of the port. */
 export const portHolder: Check<'port-holder', Needs, PortHolderEvidence> = {
   id: 'port-holder',
   title: 'port holder',
-  needs: ['host', 'instance', 'port', 'config', 'sockets', 'processes', 'roles'],
+  needs: ['host', 'instance', 'port', 'config', 'sockets', 'processes', 'service', 'roles'],
   judge,
 };
 
@@ -67,11 +75,19 @@ function judge(evidence: Pick<Known, Needs>): Finding<PortHolderEvidence> {
       .filter((facts) => facts.listens.includes(listener.inode))
       .map((facts) => facts.pid),
   }));
-  const roled = holders.map((facts) => roleOfHolder(facts, roles));
+  const units = socketUnits(evidence);
+  const roled = holders.map((facts) => roleOfHolder(facts, roles, units));
+  const servers = roled.filter(({ forService }) => !forService);
+  // systemd has the socket so that the service can be started: without that nobody serves.
+  const asleep = servers.length === 0 && roled.length > 0;
   const hindering = listeners.filter(({ address }) => hinders(address, boundAddress(evidence)));
-  const state = stateOf(hindering, roled, roles);
-  const shared = strangersBeside(byListener, roled);
-  const summary = summarize(state, evidence, { holders: roled, shared }, roles);
+  const state = asleep ? 'free' : stateOf(hindering, servers, roles);
+  const shared = strangersBeside(byListener, servers);
+  const beside =
+    servers.length < roled.length ? `; systemd holds it too, for ${units.join(', ')}` : '';
+  const summary = asleep
+    ? summarizeAsleep(port.number, units, roles)
+    : summarize(state, evidence, { holders: servers, shared }, roles) + beside;
   return {
     status: state === 'daemon' && shared.length > 0 ? 'warn' : STATUS[state],
     summary,
@@ -120,17 +136,34 @@ interface Holder {
   readonly under: number | null;
   /** As of a {@link SaltApiProcess}. */
   readonly proven: boolean;
+  /** It is systemd, which has the socket for the service to be started with (systemd.socket(5)). */
+  readonly forService: boolean;
 }
 
-function roleOfHolder(facts: ProcessFacts, roles: ProcessRoles): Holder {
+/** The socket units of the service that listen on the port. */
+function socketUnits({ service, port }: Pick<Known, Needs>): string[] {
+  if (!service.seen || !service.value.systemd.seen) return [];
+  const sockets = service.value.systemd.value?.sockets ?? [];
+  return service.value.relatedUnits
+    .filter(({ unit, ports }) => sockets.includes(unit) && ports.includes(port.number))
+    .filter(({ activeState }) => activeState === 'active')
+    .map(({ unit }) => unit);
+}
+
+function roleOfHolder(facts: ProcessFacts, roles: ProcessRoles, units: readonly string[]): Holder {
   const member = roles.all.find((other) => other.facts.pid === facts.pid);
   if (member !== undefined) {
     const { role, reasons, under, proven } = member;
-    return { facts, role, reasons, under, proven };
+    return { facts, role, reasons, under, proven, forService: false };
+  }
+  const stranger = { facts, role: 'foreign', under: null, proven: false } as const;
+  if (facts.pid === 1 && units.length > 0) {
+    const reasons = [`systemd itself, for ${units.join(', ')}`];
+    return { ...stranger, reasons, forService: true };
   }
   const reason =
     readSaltApiArgv(facts.argv) === null ? 'its argv is not salt-api' : 'not to be judged';
-  return { facts, role: 'foreign', reasons: [reason], under: null, proven: false };
+  return { ...stranger, reasons: [reason], forService: false };
 }
 
 /** The address that the config has the service bind; null where it is silent about this port. */
@@ -191,6 +224,11 @@ function stateOf(
   const forks = holders.filter(({ role }) => role === 'fork');
   if (forks.some(right)) return 'daemon';
   return holders.length > 0 ? 'unproven' : 'unseen';
+}
+
+function summarizeAsleep(port: number, units: readonly string[], { daemon }: ProcessRoles): string {
+  const salt = daemon === null ? 'no salt-api daemon runs' : `not the daemon ${daemon.facts.pid}`;
+  return `only systemd itself listens on ${port}, for ${units.join(', ')}, and ${salt}`;
 }
 
 function summarize(
