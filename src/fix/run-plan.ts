@@ -493,7 +493,7 @@ class PlanRun {
       if (state === 'daemon' && (this.#stopDeclined || !this.#isHeldAsBefore(now))) {
         return { status: 'not-needed', detail: summary };
       }
-      const inVain = state === 'foreign' || this.#keptHolder !== null;
+      const inVain = state === 'foreign' || this.#keptHolder !== null || this.#stopMissed;
       if (performance.now() > deadline || this.#context.interrupted() || inVain) {
         this.#portStaysHeld = true;
         return { status: 'failed', detail: summary };

@@ -17,6 +17,14 @@ const calls = (staged: Staged) => join(staged.directory, 'calls');
 const called = (staged: Staged) =>
   existsSync(calls(staged)) ? readFileSync(calls(staged), 'utf8').trim().split('\n') : [];
 
+/** The program on a host that systemd seems to have booted (sd_booted(3)). */
+const BOOTED = [
+  ...['unshare', '--mount', 'sh', '-c'],
+  'mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec "$@"',
+  ...['sh', process.execPath, BUNDLE],
+];
+const unbootable = skipWithoutMountNamespaces();
+
 const quiet = { systemctl: 'exit 1', journalctl: 'exit 1', logger: 'exit 0' };
 
 describe('fix through systemd', () => {
@@ -90,8 +98,108 @@ describe('fix through systemd', () => {
     assert.equal(document.result, 'not-recovered');
   });
 
+  it('kills nothing that a stop of a unit that is not loaded has never reached', async (t) => {
+    const staged = await stage(t, 'hung');
+    const env = programs(staged.directory, {
+      ...quiet,
+      systemctl: `${note(staged)}
+        [ "$1" = stop ] && { echo 'Failed to stop salt-api.service: Unit not loaded.' >&2; exit 5; }
+        exit 1`,
+    });
+    const options = ['--service', 'systemd', '--wait', '500ms'];
+    const { code, document } = await fix([...staged.target, ...options], { env });
+    assert.equal(code, 5, JSON.stringify(document.steps));
+    assert.deepEqual(
+      document.steps.filter(({ kind }) => kind === 'kill'),
+      [],
+    );
+    assert.ok(isAlive(staged.managerPid) && isAlive(staged.orphanPid));
+    assert.deepEqual(
+      called(staged).filter((call) => call.includes(' stop ') || call.includes(' start ')),
+      ['systemctl stop salt-api'],
+    );
+  });
+
+  it('shows the reason of systemd first where a start fails, and the journal since then', async (t) => {
+    const staged = await stage(t, 'orphan');
+    const env = programs(staged.directory, {
+      ...quiet,
+      systemctl: `case "$1" in
+        show) printf '%s\\n' Result=exit-code ExecMainStatus=3 'StatusText=no certificate';;
+        start) echo 'Job for salt-api.service failed.' >&2; exit 1;;
+        esac`,
+      journalctl: `${note(staged)}; echo '-- No entries --'; echo 'salt-api: no certificate'`,
+    });
+    const before = Math.floor(Date.now() / 1000);
+    const options = ['--service', 'systemd', '--wait', '500ms'];
+    const { code, document } = await fix([...staged.target, ...options], { env });
+    assert.equal(code, 1);
+    const lines = document.steps.find(({ kind }) => kind === 'start')?.detail.split('\n') ?? [];
+    assert.match(lines[0] ?? '', /^systemctl start salt-api: exit 1/);
+    assert.deepEqual(lines.slice(1), [
+      'systemd: Result=exit-code, ExecMainStatus=3; it last said "no certificate"',
+      'Job for salt-api.service failed.',
+      'salt-api: no certificate',
+    ]);
+    const since = Number(/--since=@(\d+)$/.exec(called(staged).at(-1) ?? '')?.[1]);
+    assert.ok(since >= before && since <= Date.now() / 1000, called(staged).join());
+  });
+
+  it('refuses a masked unit before it kills anything', { skip: unbootable }, async (t) => {
+    const staged = await stage(t, 'orphan');
+    const env = programs(staged.directory, {
+      ...quiet,
+      systemctl: `${note(staged)}\n[ "$1" = show ] && echo LoadState=masked`,
+    });
+    const args = ['fix', '--yes', ...staged.target, '--unit', 'salt-api'];
+    const ran = await runCli(args, { env, command: BOOTED });
+    assert.equal(ran.code, 2);
+    assert.match(ran.stderr, /refused: salt-api is masked[\s\S]*systemctl unmask salt-api/);
+    assert.ok(isAlive(staged.orphanPid));
+    assert.ok(called(staged).every((call) => call.startsWith('systemctl show')));
+  });
+
+  for (const [what, works] of [
+    ['is recovered only with what the stop took along', true],
+    ['is not recovered while what the stop took along stays down', false],
+  ] as const) {
+    it(what, { skip: unbootable }, async (t) => {
+      const staged = await stage(t, 'restarted');
+      const down = join(staged.directory, 'dep-is-down');
+      const env = programs(staged.directory, {
+        ...quiet,
+        systemctl: `${note(staged)}
+          case "$1 $2" in
+            'show salt-api') printf '%s\\n' LoadState=loaded ActiveState=active \
+              MainPID=${staged.managerPid} RequiredBy=dep.service ConsistsOf=idle.service;;
+            'show dep.service') printf '%s\\n' LoadState=loaded ActiveState=active;;
+            'show idle.service') printf '%s\\n' LoadState=loaded ActiveState=inactive;;
+            'is-active --quiet') [ ! -e ${down} ];;
+            'stop salt-api') touch ${down}; exec ${stop(staged)};;
+            'start salt-api') exec ${start(staged)};;
+            'start dep.service') ${works ? `rm ${down}` : 'echo no >&2; exit 1'};;
+          esac`,
+      });
+      const { code, document } = await fix(staged.target, { env, command: BOOTED });
+      const again = document.steps.filter(({ kind }) => kind === 'start-dependent');
+      assert.deepEqual(
+        again.map(({ status }) => status),
+        [works ? 'done' : 'failed'],
+        JSON.stringify(document.steps),
+      );
+      assert.deepEqual([code, document.result], works ? [0, 'recovered'] : [1, 'not-recovered']);
+      const last = document.steps.at(-1);
+      if (!works)
+        assert.match(last?.detail ?? '', /the API serves again; still down: dep\.service/);
+      assert.equal(
+        called(staged).filter((call) => call === 'systemctl start dep.service').length,
+        1,
+      );
+    });
+  }
+
   it('says beforehand what else a stop takes along, and which KillMode makes orphans', {
-    skip: skipWithoutMountNamespaces(),
+    skip: unbootable,
   }, async (t) => {
     const staged = await stage(t, 'restarted');
     const env = programs(staged.directory, {
@@ -99,9 +207,7 @@ describe('fix through systemd', () => {
       systemctl: `printf '%s\\n' LoadState=loaded ActiveState=active MainPID=${staged.managerPid} \
         KillMode=process ConsistsOf=salt-master.service`,
     });
-    const booted = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec "$@"';
-    const command = ['unshare', '--mount', 'sh', '-c', booted, 'sh', process.execPath, BUNDLE];
-    const ran = await runCli(['fix', '--dry-run', ...staged.target], { env, command });
+    const ran = await runCli(['fix', '--dry-run', ...staged.target], { env, command: BOOTED });
     assert.equal(ran.code, 0, ran.stderr);
     assert.match(ran.stdout, /service: systemd \(unit salt-api\)/);
     assert.match(ran.stdout, /! stopping salt-api also stops salt-master\.service/);

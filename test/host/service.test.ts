@@ -182,6 +182,71 @@ describe('systemd', () => {
   });
 });
 
+describe('a unit of another name', () => {
+  const shows = (units: Readonly<Record<string, readonly string[]>>) =>
+    program(
+      'systemctl',
+      `case "$2" in
+        ${Object.entries(units)
+          .map(
+            ([unit, lines]) =>
+              `${unit}) printf '%s\\n' ${lines.map((one) => `'${one}'`).join(' ')};;`,
+          )
+          .join('\n')}
+        *) echo LoadState=not-found;;
+      esac`,
+    );
+  const members = async () => [{ pid: 77, service: { unit: 'my-rest-api.service', user: null } }];
+
+  it('is the service of the salt-api that runs, where systemd says that it is its main process', async () => {
+    await shows({ 'my-rest-api.service': ['LoadState=loaded', 'MainPID=77'] });
+    const unit = await systemd({ members });
+    assert.equal(unit.seen && unit.value?.unit, 'my-rest-api.service');
+  });
+
+  it('is not taken where systemd says that its main process is another', async () => {
+    await shows({ 'my-rest-api.service': ['LoadState=loaded', 'MainPID=5'] });
+    assert.deepEqual(await systemd({ members }), { seen: true, value: null });
+  });
+
+  it('is told beside the usual one, which stays known', async () => {
+    await shows({
+      'salt-api': ['LoadState=loaded', 'ActiveState=inactive', 'MainPID=0'],
+      'my-rest-api.service': ['LoadState=loaded', 'MainPID=77'],
+    });
+    const service = await look({ members });
+    assert.ok(service.seen);
+    assert.deepEqual(
+      service.value.otherUnits.map(({ unit }) => unit),
+      ['salt-api'],
+    );
+    assert.equal(service.value.systemdRuns, true);
+  });
+
+  it('comes with the units that go down with it, and with the drop-ins that matter', async () => {
+    const dropIn = join(directory, 'kill.conf');
+    await writeFile(dropIn, '[Service]\nKillMode=process\nEnvironment=TOKEN=hunter2\n');
+    await shows({
+      'salt-api': [
+        'LoadState=loaded',
+        'TriggeredBy=salt-api.socket',
+        'ConsistsOf=dep.service',
+        `DropInPaths=${dropIn} ${join(directory, 'gone.conf')}`,
+      ],
+      'salt-api.socket': ['LoadState=loaded', 'ActiveState=active', 'Listen=0.0.0.0:443 (Stream)'],
+      'dep.service': ['LoadState=loaded', 'ActiveState=inactive'],
+    });
+    const service = await look();
+    assert.ok(service.seen && service.value.systemd.seen);
+    assert.deepEqual(service.value.relatedUnits, [
+      { unit: 'salt-api.socket', activeState: 'active', ports: [443] },
+      { unit: 'dep.service', activeState: 'inactive', ports: [] },
+    ]);
+    assert.deepEqual(service.value.systemd.value?.dropIns, [{ path: dropIn, sets: ['KillMode'] }]);
+    assert.doesNotMatch(JSON.stringify(service), /hunter2/);
+  });
+});
+
 describe('init script and OpenRC', () => {
   it('are seen where they are there', async () => {
     await writeFile(join(directory, 'init-script'), '');

@@ -257,8 +257,9 @@ function summarize(
         strangers.length > 0 ? `; another address of it by ${who(strangers)}` : '',
         alsoShared,
       ].join('');
-      return servers.some(({ role }) => role === 'child')
-        ? `${number} is held by ${who(servers)}, child of the daemon ${daemon}${beside}`
+      const children = servers.filter(({ role }) => role === 'child');
+      return children.length > 0
+        ? `${number} is held by ${who(children)}, child of the daemon ${daemon}${beside}`
         : `${number} is held by the daemon ${daemon} itself${beside}`;
     }
     case 'other-daemon': {
