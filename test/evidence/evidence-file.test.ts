@@ -37,6 +37,25 @@ test('what was written is read back', () => {
   assert.match(sha256, /^[0-9a-f]{64}$/);
 });
 
+test('a file from before units were looked at beside the one is read, with nothing of them', () => {
+  const whole = evidenceOf({ processes: [], unit: {} });
+  const copy = structuredClone(whole) as unknown as {
+    service: { value: { systemd: { value: Record<string, unknown> } } & Record<string, unknown> };
+  };
+  const { value } = copy.service;
+  const newer = ['exitStatus', 'statusText', 'sockets', 'dropIns', 'startsSaltApi', 'ports'];
+  for (const name of newer) delete value.systemd.value[name];
+  for (const name of ['systemdRuns', 'otherUnits', 'relatedUnits']) delete value[name];
+  const { service } = parseEvidence(sealEvidence(copy as unknown as typeof whole));
+  assert.ok(service.seen && whole.service.seen && service.value.systemd.seen);
+  assert.deepEqual(service.value.relatedUnits, []);
+  assert.deepEqual(
+    { ...service.value, systemdRuns: true, systemd: null },
+    { ...whole.service.value, systemd: null },
+  );
+  assert.deepEqual(service.value.systemd.value?.sockets, []);
+});
+
 test('a file that was only laid out anew is still good', () => {
   const { evidence: body, ...head } = JSON.parse(text);
   const reversed = Object.fromEntries(Object.entries(body).reverse());

@@ -158,6 +158,20 @@ describe('a unit that can not be started', () => {
   });
 });
 
+describe('a unit that systemd made of an init script', () => {
+  it('is stopped before it is started: active (exited), it would ignore a start', () => {
+    const { plan } = planned({
+      processes: [],
+      unit: { mainPid: 0, activeState: 'active', subState: 'exited' },
+      evidence: { answer: seen({ kind: 'refused' }) },
+    });
+    assert.deepEqual(commands(plan), [
+      'systemctl stop salt-api.service',
+      'systemctl start salt-api.service',
+    ]);
+  });
+});
+
 describe('a unit of another name', () => {
   const cgroup = '/system.slice/my-rest-api.service';
   const own = { unit: 'my-rest-api.service', controlGroup: cgroup };

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -8,11 +16,14 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { TriageError } from '../../src/errors.ts';
 import type { LookRequest } from '../../src/evidence/evidence.ts';
+import { parseEvidence } from '../../src/evidence/evidence-file.ts';
 
 import { LocalHost } from '../../src/host/local/local-host.ts';
 import { evidenceOfProbe, parseFrames, readFrames } from '../../src/host/ssh/evidence-frames.ts';
 import { probeScript } from '../../src/host/ssh/probe-script.ts';
 import { probeParameters } from '../../src/host/ssh/ssh-host.ts';
+import { BUNDLE } from '../cli/run.ts';
+import { FakeSaltApis, pidOf, targetOf, until } from '../host/fake-salt-api.ts';
 
 const REQUEST: LookRequest = {
   port: 65_000,
@@ -218,5 +229,124 @@ describe('the configuration over ssh', () => {
     assert.deepEqual(sections.port, await local.port);
     assert.equal(sections.port.number, 8443);
     assert.equal(sections.lookAgain, null);
+  });
+});
+
+describe('the units over ssh', () => {
+  const UNIT = ['LoadState=loaded', 'ActiveState=active', 'MainPID=0'];
+
+  /** The output with another part `unit`, and every process in the given cgroup. */
+  function output(unit: readonly string[], cgroup: string): Buffer {
+    const lines = probe(REQUEST).toString('latin1').split('\n');
+    const from = lines.indexOf('@@abc part unit');
+    const to = lines.findIndex((line) => line.startsWith('@@abc end unit '));
+    assert.ok(from > 0 && to > from);
+    const part = unit.map((line) => `|${line}`);
+    const there = lines
+      .toSpliced(from + 1, to - from, ...part, '|= 0', `@@abc end unit ${part.length + 1}`)
+      .map((line) => line.replace(/^(\|file \/proc\/\d+\/cgroup:).*/, `$10::${cgroup}`));
+    const service = there.findIndex((line) => line.startsWith('@@abc end service '));
+    const count = Number(there[service]?.split(' ').at(-1));
+    const runs = there.toSpliced(service, 1, `@@abc end service ${count + 1}`);
+    return Buffer.from(runs.toSpliced(service - 1, 0, '|systemd').join('\n'), 'latin1');
+  }
+
+  async function service(unit: readonly string[], cgroup = '/') {
+    const sections = await readFrames(parseFrames(output(unit, cgroup), 'abc'), REQUEST);
+    assert.ok(sections.service.seen);
+    return sections.service.value;
+  }
+
+  it('are those of the salt-api that runs, where another is its unit', async (t) => {
+    const fakes = new FakeSaltApis();
+    t.after(() => fakes.end());
+    const pid = pidOf(fakes.start('echo ready; read x'));
+    await until(() => targetOf(pid).argv.length > 1, 'its argv');
+    const own = [
+      'unit own.service',
+      'LoadState=loaded',
+      `MainPID=${pid}`,
+      'TriggeredBy=own.socket',
+    ];
+    const socket = ['related own.socket', 'LoadState=loaded', 'ActiveState=active'];
+    const shown = [
+      'unit salt-api',
+      'LoadState=not-found',
+      'exit 0',
+      ...own,
+      'exit 0',
+      ...socket,
+      'exit 0',
+    ];
+    const found = await service(shown, '/system.slice/own.service');
+    assert.equal(found.systemd.seen && found.systemd.value?.unit, 'own.service');
+    assert.deepEqual(found.relatedUnits, [
+      { unit: 'own.socket', activeState: 'active', ports: [] },
+    ]);
+    // What no process of ours is in does not count, whatever was shown.
+    const elsewhere = await service(shown, '/system.slice/cron.service');
+    assert.deepEqual(elsewhere.systemd, { seen: true, value: null });
+  });
+
+  it('are read from a probe that knew one unit alone', async () => {
+    const { systemd, systemdRuns } = await service([...UNIT, 'exit 0']);
+    assert.equal(systemd.seen && systemd.value?.activeState, 'active');
+    assert.equal(systemdRuns, true);
+  });
+
+  it('are blind with what systemctl said where it failed or never answered', async () => {
+    const failed = await service(['unit salt-api', 'Failed to connect to bus', 'exit 1']);
+    assert.match(failed.systemd.seen ? '' : failed.systemd.why, /Failed to connect to bus/);
+    const silent = await service([]);
+    assert.equal(silent.systemd.seen ? null : silent.systemd.cause, 'malformed');
+  });
+
+  it('are read as on the host itself, with what goes down along and what drop-ins set', {
+    skip: spawnSync('unshare', ['--mount', 'true']).status !== 0 && 'needs root',
+  }, () => {
+    const bin = join(directory, 'units');
+    mkdirSync(bin);
+    const dropIn = join(bin, 'kill.conf');
+    writeFileSync(
+      dropIn,
+      '[Service]\nKillMode=none\n  User = x\nKillMode=mixed\nEnvironment=A=b\n',
+    );
+    writeFileSync(
+      join(bin, 'systemctl'),
+      `#!/bin/sh
+      case "$2" in
+        salt-api) printf '%s\\n' LoadState=loaded ActiveState=failed Result=exit-code \
+          ExecMainStatus=3 'StatusText=no: "certificate"' 'TriggeredBy=salt-api.socket a.timer' \
+          'RequiredBy=one.service gone.service' 'DropInPaths=${dropIn} /nowhere.conf' \
+          'ExecStart={ path=/usr/bin/salt-api ; argv[]=/usr/bin/salt-api ; x=y }';;
+        salt-api.socket) printf '%s\\n' LoadState=loaded ActiveState=active 'Listen=[::]:443 (Stream)';;
+        one.service) printf '%s\\n' LoadState=loaded ActiveState=active BoundBy=two.service;;
+        two.service) printf '%s\\n' LoadState=loaded ActiveState=inactive ConsistsOf=salt-api.service;;
+        *) echo LoadState=not-found;;
+      esac`,
+      { mode: 0o755 },
+    );
+    const script = `set -e
+      mount -t tmpfs none /run; mkdir -p /run/systemd/system; PATH=${bin}:$PATH; cd ${bin}
+      "$0" "$1" diagnose --no-probe --port 65000 --save local > /dev/null || true
+      "$0" "$1" probe --port 65000 > script
+      for shell in $2; do
+        $(echo $shell | tr _ ' ') script > output
+        "$0" "$1" diagnose --from output --save $shell > /dev/null || true
+      done`;
+    const shells = ['sh', 'bash', ...(existsSync('/bin/busybox') ? ['busybox_ash'] : [])];
+    const args = ['--mount', 'sh', '-c', script, process.execPath, BUNDLE, shells.join(' ')];
+    execFileSync('unshare', args);
+    const read = (name: string) => parseEvidence(readFileSync(join(bin, name), 'utf8')).service;
+    const local = read('local');
+    assert.ok(local.seen && local.value.systemd.seen);
+    assert.deepEqual(
+      local.value.relatedUnits.map(({ unit }) => unit),
+      ['salt-api.socket', 'one.service', 'two.service'],
+    );
+    assert.deepEqual(local.value.systemd.value?.dropIns, [
+      { path: dropIn, sets: ['KillMode', 'User'] },
+    ]);
+    for (const shell of shells) assert.deepEqual(read(shell), local, shell);
   });
 });
