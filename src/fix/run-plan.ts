@@ -551,7 +551,9 @@ class PlanRun {
     if (declined !== null) return declined;
     const outcome = await this.#command(step.command, step.title);
     if (outcome.exitCode !== 0 || !(await runs())) {
-      return describeFailure(outcome, { reason: [], logged: [] });
+      const { output } = await this.#context.actions.run(step.reason, CHECK_TIMEOUT_MS);
+      const reason = [`${step.unit} does not run`, ...unitFailure(output)];
+      return describeFailure(outcome, { reason, logged: [] });
     }
     this.#dependentsDown.pop();
     return { status: 'done', detail: `${step.unit} runs` };

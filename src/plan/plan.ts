@@ -8,7 +8,7 @@ import type { ProcessFacts } from '../evidence/evidence.ts';
 import type { KillTarget } from '../host/host.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
 import { averageCpuPercent, count, describeCpuTime, describeRecent, startedAt } from '../words.ts';
-import type { ServiceManager } from './service-manager.ts';
+import { reasonOf, type ServiceManager } from './service-manager.ts';
 import { daemonIsBeside, refuseService } from './service-refusals.ts';
 
 /** A process to end, with what a person needs to decide. */
@@ -53,6 +53,8 @@ export type PlanStep =
       readonly command: readonly string[];
       /** Exits 0 where it runs already (systemctl(1), is-active). */
       readonly check: readonly string[];
+      /** Prints why it does not run, as `unitFailure` reads it. */
+      readonly reason: readonly string[];
     }
   | { readonly kind: 'verify'; readonly title: string; readonly goal: 'serving' | 'no-orphans' };
 
@@ -207,6 +209,7 @@ function startAgain(unit: string): PlanStep {
     unit,
     command: ['systemctl', 'start', unit],
     check: ['systemctl', 'is-active', '--quiet', unit],
+    reason: reasonOf(unit),
   };
 }
 

@@ -141,12 +141,17 @@ function systemdManager(
     beforeStart: ['systemctl', 'reset-failed', ...units],
     start: ['systemctl', 'start', ...units],
     dependents: dependents.map(({ unit }) => unit),
-    reason: ['systemctl', 'show', name, '-p', 'Result,ExecMainStatus,StatusText'],
+    reason: reasonOf(name),
     journal: ['journalctl', '-u', name, '-n', '10', '--no-pager', '-o', 'short-iso'],
     believesRunning:
       facts === null || sockets.length > 0 || !['inactive', 'failed'].includes(facts.activeState),
     remarks: facts === null ? [] : unitRemarks(facts, sockets, options),
   };
+}
+
+/** Prints why a unit of systemd failed, for `unitFailure`. */
+export function reasonOf(unit: string): readonly string[] {
+  return ['systemctl', 'show', unit, '-p', 'Result,ExecMainStatus,StatusText'];
 }
 
 /** ActiveState of a unit that somebody counts on (systemctl(1)). */

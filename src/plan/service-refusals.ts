@@ -25,14 +25,18 @@ export function refuseService(
   return (
     strangersService(diagnosis, manager) ??
     keptByAnother(diagnosis, manager) ??
-    (manager === null ? NO_MANAGER : unusableUnit(diagnosis, manager))
+    (manager === null ? noManager(diagnosis) : unusableUnit(diagnosis, manager))
   );
 }
 
-const NO_MANAGER: ServiceRefusal = {
-  why: 'no service manager was found that could start salt-api again',
-  advice: 'Name one with --service, or give --stop-cmd and --start-cmd; --only kill does without.',
-};
+function noManager({ roles }: Diagnosis): ServiceRefusal {
+  const [member] = inSystemUnits(roles.all);
+  const advice =
+    member === undefined
+      ? 'Name one with --service, or give --stop-cmd and --start-cmd; --only kill does without.'
+      : `${itsUnit(member)} Else give --stop-cmd and --start-cmd; --only kill does without.`;
+  return { why: 'no service manager was found that could start salt-api again', advice };
+}
 
 /**
  * Why the service is not this instance's: with configuration directories of their own two salt-apis
@@ -96,18 +100,27 @@ function unusableUnit(
   }
 }
 
-/** Names the units that salt-api is in; where there are none, how to find it. */
+/** Names the unit that salt-api is in; where there is none, how to find it. */
 function adviseUnit({ roles }: Diagnosis): string {
-  const [first] = membersOf(roles.all).filter(({ service }) => service.user === null);
-  if (first === undefined) return "Find it with `systemctl list-units '*salt*'`, then --unit NAME.";
-  const { service, member } = first;
+  const [member] = inSystemUnits(roles.all);
+  return member === undefined
+    ? "Find it with `systemctl list-units '*salt*'`, then --unit NAME."
+    : itsUnit(member);
+}
+
+function itsUnit({ service, member }: Membership): string {
+  const { pid } = member.facts;
   const name = service.unit.replace(/\.service$/, '');
-  return `salt-api ${member.facts.pid} is in ${service.unit} (/proc/${member.facts.pid}/cgroup): --unit ${name}, if that is its service.`;
+  return `salt-api ${pid} is in ${service.unit} (/proc/${pid}/cgroup): --unit ${name}, if that is its service.`;
 }
 
 interface Membership {
   readonly member: SaltApiProcess;
   readonly service: UnitMembership;
+}
+
+function inSystemUnits(all: readonly SaltApiProcess[]): Membership[] {
+  return membersOf(all).filter(({ service }) => service.user === null);
 }
 
 /** This instance's processes that are in a service, those of a live daemon first. */
@@ -181,7 +194,10 @@ function keptByAnother(
 ): ServiceRefusal | null {
   if (manager?.named === true) return null;
   const table = evidence.processes.seen ? evidence.processes.value.processes : [];
-  const roots = roles.all.filter(({ role }) => role === 'manager' || role === 'unclear');
+  // To pid 1 comes also what nobody has kept.
+  const roots = roles.all.filter(({ role, facts }) => {
+    return role === 'manager' || (role === 'unclear' && facts.ppid !== 1);
+  });
   for (const { facts } of roots) {
     if (isInUnit(facts, manager)) continue;
     const parent = table.find(({ pid }) => pid === facts.ppid);
@@ -219,8 +235,10 @@ function userUnit(facts: ProcessFacts): ServiceRefusal | null {
   const service = facts.cgroup === null ? null : serviceOfCgroup(facts.cgroup);
   if (service === null || service.user === null) return null;
   const { unit, user } = service;
-  const asUser = ['sudo', '-u', `#${user}`, `XDG_RUNTIME_DIR=/run/user/${user}`];
-  const systemctl = (verb: string) => [...asUser, 'systemctl', '--user', verb, unit];
+  // A root without sudo has setpriv(1) of util-linux.
+  const asUser = ['setpriv', `--reuid=${user}`, '--clear-groups', 'env'];
+  const bus = `XDG_RUNTIME_DIR=/run/user/${user}`;
+  const systemctl = (verb: string) => [...asUser, bus, 'systemctl', '--user', verb, unit];
   return {
     why: `salt-api ${facts.pid} is in ${unit} of user ${user}'s own systemd, which is no unit of the system`,
     advice: `Go through that one: ${bothCommands(systemctl('stop'), systemctl('start'))}.`,

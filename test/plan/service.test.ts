@@ -151,6 +151,10 @@ describe('a unit that can not be started', () => {
         /systemd has no unit salt-api.* \| salt-api 100 is in my-rest-api\.service .*--unit my-rest-api/,
       );
     }
+    assert.match(
+      refusal(planned(scene).plan),
+      /no service manager was found.*salt-api 100 is in my-rest-api\.service .*--stop-cmd/,
+    );
     // Nobody knows whether it is there where systemctl does not answer.
     const blind = { systemd: { seen: false, cause: 'timeout', why: 'late' } } as const;
     const { plan } = planned({ ...scene, service: { systemdRuns: true, ...blind } });
@@ -297,6 +301,17 @@ describe('a salt-api that another program keeps', () => {
     });
   }
 
+  it('is not what comes to a supervisor because that is pid 1, as in a container', () => {
+    const lone = saltApi({ pid: 37, ppid: 1, session: 12, age: 9_000 });
+    const init = keeper(1, ['/usr/bin/python3', '/usr/bin/supervisord']);
+    const { plan } = planned({
+      processes: [{ ...init, ppid: 0 }, lone],
+      service: { initScript: true },
+      evidence: { answer: seen({ kind: 'refused' }) },
+    });
+    assert.equal(plan.kind, 'mend');
+  });
+
   it('is not one whose parent is only named alike', () => {
     for (const argv of [['tail', 'supervisord'], ['/opt/supervisord-logger']]) {
       const processes = [{ ...daemon, ppid: 90 }, child, keeper(90, argv)];
@@ -319,7 +334,7 @@ describe('a salt-api that another program keeps', () => {
     const { plan } = planned({ processes: [{ ...daemon, cgroup }, child], unit: { mainPid: 0 } });
     assert.match(
       refusal(plan),
-      /salt-api\.service of user 1000's own systemd.*XDG_RUNTIME_DIR=\/run\/user\/1000 systemctl --user stop salt-api\.service'/,
+      /salt-api\.service of user 1000's own systemd.*'setpriv --reuid=1000 --clear-groups env XDG_RUNTIME_DIR=\/run\/user\/1000 systemctl --user stop salt-api\.service'/,
     );
   });
 });
