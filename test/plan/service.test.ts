@@ -96,10 +96,11 @@ describe('the service of another salt-api', () => {
     assert.equal(planned({ ...scene, processes: ours }).plan.kind, 'mend');
   });
 
-  it('is no matter to the default instance itself', () => {
+  it('is no matter to the default instance itself, nor is what a container runs', () => {
     const other = { ...neighbour, argv };
-    const { plan } = planned({ processes: [daemon, child, other], service: { initScript: true } });
-    assert.equal(plan.kind, 'mend');
+    const inside = { ...neighbour, pid: 901, pidNamespace: 'other' as const };
+    const processes = [daemon, child, other, inside];
+    assert.equal(planned({ processes, service: { initScript: true } }).plan.kind, 'mend');
   });
 
   it('has no part in what a stop of ours leaves', () => {
