@@ -368,7 +368,7 @@ class PlanRun {
     let outcome = await this.#command(step.command, step.title);
     // Whether it ran is not known; to stop what is stopped already does no harm.
     if (outcome.lost) outcome = await this.#command(step.command, step.title);
-    if (outcome.exitCode === 0) {
+    if (outcome.exitCode === 0 && !saysFailed(outcome)) {
       return { status: 'done', detail: `${lastWords(outcome.output) || 'exit 0'}; not trusted` };
     }
     this.#stopFailed = true;
@@ -529,7 +529,7 @@ class PlanRun {
       }
       outcome = await this.#command(step.command, step.title);
     }
-    if (outcome.exitCode === 0) {
+    if (outcome.exitCode === 0 && !saysFailed(outcome)) {
       return { status: 'done', detail: lastWords(outcome.output) || 'exit 0' };
     }
     return describeFailure(outcome, await this.#managerWords(now));
@@ -786,6 +786,11 @@ function neverReached(outcome: CommandOutcome, manager: ServiceManager | null): 
   if (outcome.failed !== null) return true;
   if (manager === null || manager.kind === 'commands') return false;
   return outcome.exitCode === 5 || NO_SUCH_SERVICE.test(outcome.output);
+}
+
+/** Debian's init script of salt-api ends with `failed!` and exit 0 (measured). */
+function saysFailed({ output }: CommandOutcome): boolean {
+  return /\bfail(?:ed)?\b/i.test(lastWords(output));
 }
 
 /** service(8) of Debian and of Red Hat, rc-service(8). */

@@ -228,6 +228,21 @@ describe('fix through other service managers', () => {
     assert.match(document.plan.remarks?.join() ?? '', /ends only the pid in the pid file/);
   });
 
+  it('does not take for a stop what exits 0 and says that it failed, as Debian’s script does', async (t) => {
+    const staged = await stage(t, 'hung');
+    const env = programs(staged.directory, {
+      ...quiet,
+      service: `[ "$2" = start ] && exec ${start(staged)}
+        echo 'Stopping the Salt REST API: salt-api failed!'`,
+    });
+    const { code, document } = await fix([...staged.target, '--service', 'sysv'], { env });
+    assert.equal(code, 0, JSON.stringify(document.steps));
+    const failed = document.steps.find(({ kind }) => kind === 'stop');
+    assert.equal(failed?.status, 'failed');
+    assert.match(failed?.detail ?? '', /service salt-api stop: exit 0 .*\n.*salt-api failed!/);
+    assert.ok(document.steps.some(({ kind, pid }) => kind === 'kill' && pid === staged.managerPid));
+  });
+
   it('uses rc-service of OpenRC, with zap: it would not start what it believes to run', async (t) => {
     const staged = await stage(t, 'restarted');
     const env = programs(staged.directory, {
