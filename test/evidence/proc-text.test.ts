@@ -23,6 +23,7 @@ test('a stat line of a real salt-api', () => {
     session: 12,
     cpuTicks: 194,
     threads: 103,
+    kernel: false,
     startTicks: 277_573,
   });
 });
@@ -133,4 +134,12 @@ test('only a socket link has an inode', () => {
 test('the boot time is in ms', () => {
   assert.equal(parseBootTime('cpu 1 2\nbtime 1795503204\nprocesses 1\n'), 1_795_503_204_000);
   assert.equal(parseBootTime('cpu 1 2\n'), null);
+});
+
+test('a thread of the kernel is told by its flag, and not by pid 2, which a container may give out', () => {
+  const line = (pid: number, flags: number) =>
+    `${pid} (salt-api) S 1 12 12 0 -1 ${flags} 0 0 0 0 7 1 0 0 20 0 1 0 500 0 0`;
+  // PF_KTHREAD | PF_FORKNOEXEC, as of kthreadd; then the flags of the recorded manager.
+  assert.equal(parseProcessStat(line(2, 0x20_0000 + 0x40))?.kernel, true);
+  assert.equal(parseProcessStat(line(2, 4_194_368))?.kernel, false);
 });

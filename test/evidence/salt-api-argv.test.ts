@@ -93,6 +93,7 @@ for (const argv of NOT_SALT_API) {
 
 test('options are read in each of their forms, whole or out of a title', () => {
   const expected = {
+    entryPoint: '/usr/bin/salt-api',
     title: '',
     configDirectory: '/srv/salt',
     logFile: '/var/log/a',
