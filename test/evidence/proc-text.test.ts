@@ -58,6 +58,7 @@ test('a name can hold anything, the fields stand behind its last parenthesis', (
           session,
           cpuTicks: user + system,
           threads,
+          kernel: false,
           startTicks: start,
         });
       },
