@@ -17,7 +17,7 @@ export interface Ran {
 export function runCli(
   args: readonly string[],
   options: {
-    readonly input?: string;
+    readonly input?: string | Buffer;
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
     readonly uid?: number;
