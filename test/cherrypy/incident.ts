@@ -10,6 +10,7 @@ import type { SocketFacts } from '../../src/evidence/evidence.ts';
 import { type ProcessStat, parseProcessStat } from '../../src/evidence/proc-text.ts';
 import { TcpTableReader } from '../../src/evidence/tcp-table.ts';
 import { endWithThisProcess } from '../../src/on-exit.ts';
+import { clientsThatGiveUp } from './clients.ts';
 
 /** What differs between the salt-api versions that are played (salt-facts §1.3). */
 type Era = '2017' | '3002' | '3006';
@@ -142,17 +143,8 @@ export async function startCherryPy(options: CherryPyOptions = {}): Promise<Cher
       .reduce((sum, peer) => sum + peer.accepted + peer.unaccepted, 0);
   }
 
-  /** `count` clients of 127.0.0.2 that ask, get no answer within half a second and close. */
   async function giveUp(count: number, path: string): Promise<void> {
-    const client = `
-      const { connect } = require('${options.tls ? 'node:tls' : 'node:net'}');
-      for (let client = 0; client < ${count}; client += 1) {
-        const socket = connect({ host: '127.0.0.1', port: ${port}, localAddress: '127.0.0.2',
-          rejectUnauthorized: false });
-        socket.on('error', () => {});
-        socket.write('GET ${path} HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n');
-        setTimeout(() => socket.destroy(), 500);
-      }`;
+    const client = clientsThatGiveUp(count, path, port, options.tls);
     const [program, ...args] = inNetwork(process.execPath, '-e', client);
     await runFile(program, args, { timeout: DEADLINE_MS });
   }

@@ -50,6 +50,8 @@ export interface Guest {
   readonly name: string;
   /** Enters the guest's network alone: argv before a command that is to reach it from outside. */
   readonly outside: readonly string[];
+  /** Where a file of the guest is for a program outside; no link in its path may be absolute. */
+  fromOutside(path: string): string;
   /** Runs a command in the guest, as root; its failure is not one of the test. */
   run(command: readonly string[], options?: RunOptions): Promise<Ran>;
   /** The same, but a failure is one: returns standard output. */
@@ -80,7 +82,7 @@ export function skipWithoutGuests(): string | false {
 }
 
 /** Makes the root of a guest, furnished with salt-api and what its init system needs. */
-export async function makeGuest(options: GuestOptions): Promise<Guest> {
+async function makeGuest(options: GuestOptions): Promise<Guest> {
   guests += 1;
   const name = `salt-triage-guest-${process.pid}-${guests}`;
   const directory = mkdtempSync(join(tmpdir(), `${name}-`));
@@ -198,6 +200,7 @@ function guestOf(name: string, holder: Holder, root: string): Guest {
   return {
     name,
     outside: ['nsenter', `--target=${holder.pid}`, '--net'],
+    fromOutside: (path) => `/proc/${holder.pid}/root${root}${path}`,
     run,
     must,
     async write(path, text, mode = '644') {
@@ -210,9 +213,14 @@ function guestOf(name: string, holder: Holder, root: string): Guest {
       await must('sh', '-c', `echo ${name} >${MARK}`);
       holder.boot();
       const nspawn = Number((await holder.answer()).replace('nspawn ', ''));
-      const pid = await until('pid 1 of the guest', () => firstProcess(nspawn, name));
-      enter = ['nsenter', `--target=${pid}`, '--all'];
-      await until('a booted guest', async () => (await run(['/booted'])).code === 0 || null);
+      try {
+        const pid = await until('pid 1 of the guest', () => firstProcess(nspawn, name));
+        enter = ['nsenter', `--target=${pid}`, '--all'];
+        await until('a booted guest', async () => (await run(['/booted'])).code === 0 || null);
+      } catch (error) {
+        const console = readFileSync(`/proc/${holder.pid}/root${root}/../console`, 'utf8');
+        throw new Error(`the guest does not boot: ${console}`, { cause: error });
+      }
     },
     triage: (args, options) => run(['node', '/usr/local/bin/salt-triage', ...args], options),
     end: () => holder.end(),
@@ -313,8 +321,16 @@ function archive(name: string): string | null {
 /** Into a directory of its own first: what is in the cache is whole. */
 function download(name: string): string {
   const fresh = mkdtempSync(join(ARCHIVES, 'download-'));
-  try {
+  const get = () =>
     execFileSync('apt-get', ['-q', 'download', name], { cwd: fresh, stdio: 'pipe' });
+  try {
+    try {
+      get();
+    } catch {
+      // A fresh image has no package lists.
+      execFileSync('apt-get', ['-q', 'update'], { stdio: 'pipe' });
+      get();
+    }
     for (const file of readdirSync(fresh)) renameSync(join(fresh, file), join(ARCHIVES, file));
   } finally {
     rmSync(fresh, { recursive: true, force: true });
