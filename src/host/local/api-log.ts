@@ -517,6 +517,7 @@ export async function readJournal(options: ReadJournalOptions): Promise<Look<Api
   const since = windowFrom === null ? [] : ['--since', `@${Math.floor(windowFrom / 1000)}`];
   const argv = ['--quiet', '--no-pager', '-o', 'short-iso', ...since, `--unit=${unit}`];
   const account = { path: `journal:${unit}`, bytesRead: 0 };
+  const noRights = blind('permission', `${what} may not be read by this user; run as root`);
   reading.files.push(account);
   return bounded(reading, what, async () => {
     if (options.journalctl === undefined && !(await isOnPath('journalctl'))) {
@@ -554,19 +555,38 @@ export async function readJournal(options: ReadJournalOptions): Promise<Look<Api
     if (result.code === 'ENOENT') return blind('missing', 'journalctl is not on this host');
     if (/No journal files were (?:found|opened)/.test(complaint)) {
       const denied = /permission/i.test(complaint);
-      return denied
-        ? blind('permission', `${what} may not be read by this user; run as root`)
-        : blind('missing', 'this host keeps no journal');
-    }
-    if (/insufficient permissions|not seeing messages from other users/i.test(complaint)) {
-      return blind('permission', `${what} may not be read by this user; run as root`);
+      return denied ? noRights : blind('missing', 'this host keeps no journal');
     }
     if (result.exitCode !== 0 && result.exitCode !== undefined) {
       return blind('unsupported', `journalctl failed: ${complaint.slice(0, 300)}`);
     }
     // Silence of a journal that has nothing of the unit says nothing about the unit.
-    if (account.bytesRead === 0) return blind('missing', `${what} has no entry in that time`);
+    if (account.bytesRead === 0) {
+      return (await isOthersJournal(options))
+        ? noRights
+        : blind('missing', `${what} has no entry in that time`);
+    }
     reading.scanner.endFile();
     return seen(reading.facts({ kind: 'journal', unit }, true));
   });
+}
+
+/**
+ * Whether the user sees no more than his own journal: a unit's is then empty, with exit 0. Only the
+ * hint that `--quiet` suppresses tells it (journalctl(1)).
+ */
+async function isOthersJournal({
+  unit,
+  journalctl = 'journalctl',
+  timeoutMs,
+}: ReadJournalOptions): Promise<boolean> {
+  const { execa } = await import('execa');
+  const { stderr } = await execa(journalctl, ['--no-pager', '--lines=1', `--unit=${unit}`], {
+    stdin: 'ignore',
+    maxBuffer: 65_536,
+    reject: false,
+    env: { LC_ALL: 'C' },
+    timeout: timeoutMs,
+  });
+  return /insufficient permissions|not seeing messages from other users/i.test(stderr);
 }

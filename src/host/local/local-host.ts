@@ -166,7 +166,11 @@ export class LocalHost implements Host {
     const look = await readApiLog({ path, origin, ...window });
     if (look.seen || look.cause !== 'missing' || origin === 'option') return look;
     const journal = await readJournal({ unit: this.#unit, ...window });
-    return journal.seen ? journal : look;
+    // A journal that is not there leaves the missing file as the reason.
+    if (journal.seen) return journal;
+    return journal.cause === 'missing'
+      ? look
+      : blind(journal.cause, `${look.why}, and ${journal.why}`);
   }
 }
 

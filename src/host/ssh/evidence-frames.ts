@@ -827,6 +827,10 @@ function apiLogFacts({ lines, late }: Part, context: LogContext): Look<ApiLogFac
   }
   const noLog = blind('missing', `${path} does not exist`);
   if (missing && from.kind === 'file') return noLog;
+  if (from.kind === 'journal' && complaints.some((text) => NO_RIGHTS.test(text))) {
+    const journal = `the journal of ${stripControl(unit)} may not be read by this user; run as root`;
+    return blind('permission', `${path} does not exist, and ${journal}`);
+  }
   // As on the host itself: a journal that says nothing leaves the missing file as the reason.
   const silent = complaints.some((text) => COMPLAINT.test(text)) || !hasLines;
   if (from.kind === 'journal' && silent) return noLog;
@@ -846,5 +850,5 @@ function apiLogFacts({ lines, late }: Part, context: LogContext): Look<ApiLogFac
   });
 }
 
-const COMPLAINT =
-  /^failed: |No journal files were (?:found|opened)|insufficient permissions|not seeing messages from other users/i;
+const COMPLAINT = /^failed: |No journal files were (?:found|opened)/i;
+const NO_RIGHTS = /insufficient permissions|not seeing messages from other users/i;

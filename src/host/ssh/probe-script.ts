@@ -793,7 +793,11 @@ journal() {
   {
     # Complaints go past the reduction.
     {
-      { journalctl --quiet --no-pager -o short-iso $since "--unit=$UNIT" || echo "failed: $?" >&2; } 2>&1 >&4 |
+      {
+        journalctl --quiet --no-pager -o short-iso $since "--unit=$UNIT" || echo "failed: $?" >&2
+        # The hint that this user may not see it comes without --quiet alone.
+        journalctl --no-pager --lines=1 "--unit=$UNIT" > /dev/null
+      } 2>&1 >&4 |
         awk '{ print "complaint " $0 }' >&3
     } 4>&1 | head -c 268435456 | reduce_log
   } 3>&1
