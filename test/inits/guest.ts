@@ -81,6 +81,14 @@ export function skipWithoutGuests(): string | false {
   }
 }
 
+/** The same for guests with hybrid cgroups, which a machine without cgroup v1 can't give. */
+export function skipWithoutHybridCgroups(): string | false {
+  if (process.env['CI'] || /name=systemd/.test(readFileSync('/proc/self/cgroup', 'utf8'))) {
+    return false;
+  }
+  return 'needs the named cgroup v1 hierarchy of systemd';
+}
+
 /** Makes the root of a guest, furnished with salt-api and what its init system needs. */
 async function makeGuest(options: GuestOptions): Promise<Guest> {
   guests += 1;

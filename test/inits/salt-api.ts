@@ -221,3 +221,10 @@ retry=TERM/2
 export function killed(fixed: Fix): Fix['steps'] {
   return fixed.steps.filter(({ kind, status }) => kind === 'kill' && status === 'done');
 }
+
+/** Everything a diagnosis says in words. */
+export function words({ verdict, steps }: Diagnosis): string {
+  const { code, summary, evidence, next, nextNote } = verdict;
+  const summaries = steps.map((one) => one.summary);
+  return [code, summary, ...evidence, next, nextNote, ...summaries].join('\n');
+}
