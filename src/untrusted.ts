@@ -1,63 +1,189 @@
+/**
+ * Text of strangers: log lines, titles, command lines, names. Secrets in it are masked, and what a
+ * terminal would act on is taken out. Every step takes time in proportion to the text.
+ */
+
 /** What replaces a secret. */
 const MASK = '***';
 
-const SECRET_WORD =
-  '(?:password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|eauth|credentials?)';
+/** Names that hold a secret wherever they stand in a longer one: `ldappassword`, `X-Auth-Token`. */
+const SECRET_WITHIN =
+  /password|passwd|passphrase|passcode|secret|token|credential|eauth|sessionid|jwt|(?:api|private|access|shared|signing|encryption)key/;
+/** Names that hold one as a whole, or as their last word: `db_pass`, `requirepass`, `bindpw`. */
+const SECRET_LAST = /(?<!by|com|sur|tres)pass$|pwd?$|psk$|(?:^|[_-])(?:auth|sig|signature)$|^key$/;
+/** Where the secret lies or how long it lasts, which operators need. */
+const ABOUT_SECRETS = /(?:file|path|dir|directory|expires?|timeout|length|type)$/;
 
-/** A value: quoted (also Python's u'…'), or up to the next separator. */
-const VALUE = `(?:[ub]?"(?:[^"\\\\]|\\\\.)*"?|[ub]?'(?:[^'\\\\]|\\\\.)*'?|[^\\s,;&)}\\]]+)`;
+/**
+ * Whether what stands behind a name is a secret: of a setting, a JSON field, a parameter or an
+ * option. Of `auth.ldap.bindpw` the last part counts.
+ */
+function isSecretName(name: string): boolean {
+  const last = name.slice(name.lastIndexOf('.') + 1).toLowerCase();
+  if (ABOUT_SECRETS.test(last)) return false;
+  return SECRET_WITHIN.test(last.replace(/[_-]/g, '')) || SECRET_LAST.test(last);
+}
 
-const KEY_AND_VALUE = new RegExp(
-  `(${SECRET_WORD}[\\w-]{0,32}["']?\\s{0,8}[:=]\\s{0,8})${VALUE}`,
-  'gi',
-);
-const OPTION_AND_VALUE = new RegExp(
-  `(--?[\\w-]{0,32}${SECRET_WORD}[\\w-]{0,32}\\s{1,8})\\S+`,
-  'gi',
-);
-const AUTHORIZATION =
-  /(\bauthorization["']?\s{0,8}[:=]\s{0,8}["']?)((?:basic|bearer|digest|negotiate)\s{1,8})?[^\s"',;]+/gi;
+/** A name and what parts it from its value: `a=`, `a: `, `"a" => `, and `\"a\": ` in a string. */
+const NAME_AND_SEPARATOR =
+  /([a-z_][\w.-]{0,63})\\{0,4}["']?\s{0,8}(?:=>|:=|={1,3}|:)\s{0,8}(?:[ub](?=["']))?/gi;
+/** An option whose value is the next word. */
+const OPTION_AND_BLANK = /(?<![\w-])--?([a-z][\w.-]{0,63})\s{1,8}/gi;
+/** `password is x`; a word that says how it is, such as `password is required`, is no password. */
+const SAID =
+  /\b(?:pass(?:word|wd|phrase|code)|pwd|token|secret|credentials?|api[ _-]?key)\s{1,8}(?:is|was)\s{1,8}(?!(?:not?|now|too|an?|the|set|unset|empty|required|missing|wrong|incorrect|invalid|valid|expired|unknown|none|null|given|needed|accepted|rejected|ok|correct|in|for|of|being|already)\b)/gi;
+/** Basic authentication on a command line, as curl(1) has it: `-u user:x`, `--user=user:x`. */
+const USER_AND_PASSWORD =
+  /((?:^|(?<=[\s"']))(?:-[uU]\s{0,8}|--(?:proxy-)?user(?:\s{1,8}|=))["']?[^\s:"']{1,128}:)[^\s"']{1,1024}/g;
+/** `-px` of mysql(1) and its like. Not `-p443`, nor a single-dashed word such as `-port`. */
+const SHORT_PASSWORD =
+  /(?<=^|[\s"'])-p(?![\d.,:/-]*(?:$|[\s"']))(?!(?:id|idfile|id-file|ort|ath|rint|rint0|erm|rune|refix|roto|rotocol|arent|riority|rocess|ackage|lugin|rofile|roxy|ipe|ython)(?:$|[\s"'=:]))[^\s"']{1,1024}/g;
+/** sshpass(1) takes it as the next word. */
+const SSHPASS = /(\bsshpass\s{1,8}-p\s{0,8})[^\s]{1,1024}/g;
+/** A JSON Web Token: header, claims, signature (RFC 7519). */
+const JSON_WEB_TOKEN = /(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?/g;
+const AUTHORIZATION = /\bauthorization\\{0,4}["']?\s{0,8}[:=]\s{0,8}\\{0,4}["']?/gi;
+const ONE_CREDENTIAL = /(?:basic|bearer|negotiate|ntlm|token|apikey)\s{1,8}/iy;
+const OTHER_SCHEME = /(?:[\w-]{1,32}\s{1,8}(?=[^\s"',;]))?/iy;
 const COOKIE = /(\b(?:set-)?cookie["']?\s{0,8}[:=]\s{0,8})[^\r\n]+/gi;
-const URL_USER = /(\b[a-z][a-z0-9+.-]{0,32}:\/\/[^\s/:@'"]{0,256}:)[^\s/@'"]{1,1024}@/gi;
+const SCHEME = /\b([a-z][a-z0-9+.-]{0,32}):\/\//gi;
 const PRIVATE_KEY =
   /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g;
 
-const SECRET_OPTION = new RegExp(
-  `^(--?[\\w-]{0,64}(?:${SECRET_WORD}|pass|pwd)[\\w-]{0,64})(=.*)?$`,
-  'is',
-);
-
 /**
- * Masks what looks like a password, token, key, cookie or Authorization header in a line of text.
- * It may mask too much (`eauth=pam`); it must not mask too little.
+ * Masks what looks like a password, token, key, cookie or Authorization header in a line of text,
+ * command lines in it included. It may mask too much (`eauth=pam`); it must not mask too little.
  */
 export function redactSecrets(text: string): string {
-  return text
-    .replace(PRIVATE_KEY, MASK)
-    .replace(AUTHORIZATION, (_all, key: string, scheme: string | undefined) => {
-      return `${key}${scheme ?? ''}${MASK}`;
-    })
-    .replace(COOKIE, `$1${MASK}`)
-    .replace(OPTION_AND_VALUE, `$1${MASK}`)
-    .replace(KEY_AND_VALUE, `$1${MASK}`)
-    .replace(URL_USER, `$1${MASK}@`);
+  let clean = text.replace(PRIVATE_KEY, MASK).replace(COOKIE, `$1${MASK}`);
+  clean = maskBehind(clean, AUTHORIZATION, (_match, at) => credentialsAt(clean, at));
+  clean = maskBehind(clean, SCHEME, ([, scheme = ''], at) => userOfUrlAt(clean, scheme, at));
+  clean = maskBehind(clean, SAID, (_match, at) => valueAt(clean, at));
+  clean = maskBehind(clean, NAME_AND_SEPARATOR, (match, at) => {
+    if (!isSecretName(match[1] ?? '') || isLoggerOrDirectory(clean, match, at)) return null;
+    return valueAt(clean, at);
+  });
+  clean = maskBehind(clean, OPTION_AND_BLANK, ([, name = ''], at) =>
+    isSecretName(name) && !clean.startsWith('--', at) ? valueAt(clean, at) : null,
+  );
+  return clean
+    .replace(USER_AND_PASSWORD, `$1${MASK}`)
+    .replace(SSHPASS, `$1${MASK}`)
+    .replace(SHORT_PASSWORD, (word) => (isSecretName(word.slice(1)) ? word : `-p${MASK}`))
+    .replace(JSON_WEB_TOKEN, MASK);
+}
+
+/** A part of a text: where it begins, and where what follows it begins. */
+type Span = readonly [from: number, to: number];
+
+/**
+ * Masks what stands behind each match.
+ * @param secret where the secret is, given a match and where it ends; null where there is none
+ */
+function maskBehind(
+  text: string,
+  pattern: RegExp,
+  secret: (match: RegExpMatchArray, end: number) => Span | null,
+): string {
+  const parts: string[] = [];
+  let done = 0;
+  for (const match of text.matchAll(pattern)) {
+    if (match.index < done) continue;
+    const span = secret(match, match.index + match[0].length);
+    if (span === null || span[1] <= span[0]) continue;
+    parts.push(text.slice(done, span[0]), MASK);
+    done = span[1];
+  }
+  return parts.length === 0 ? text : parts.join('') + text.slice(done);
+}
+
+/** A value: quoted, also within a string (`\"x\"`), or up to the next separator. */
+function valueAt(text: string, at: number): Span {
+  let from = at;
+  while (text[from] === '\\' && from - at < 4) from += 1;
+  const quote = text[from];
+  if (quote !== '"' && quote !== "'") return [at, endOf(text, at, /[\s,;&)}\]]/g)];
+  const nested = from > at;
+  for (let index = from + 1; index < text.length; index += 1) {
+    if (text[index] === quote) return [at, index + 1];
+    if (text[index] === '\\' && !nested) index += 1;
+  }
+  return [at, text.length];
+}
+
+function endOf(text: string, at: number, separator: RegExp): number {
+  separator.lastIndex = at;
+  return separator.exec(text)?.index ?? text.length;
+}
+
+/** The credentials of a header; the scheme stays where it is one that is known. */
+function credentialsAt(text: string, at: number): Span {
+  const quote = /["']/.exec(text[at - 1] ?? '')?.[0];
+  ONE_CREDENTIAL.lastIndex = at;
+  const known = ONE_CREDENTIAL.exec(text);
+  const from = at + (known?.[0].length ?? 0);
+  if (quote !== undefined)
+    return [from, endOf(text, from, quote === '"' ? /["\\\r\n]/g : /['\r\n]/g)];
+  if (known !== null) return [from, endOf(text, from, /[\s"',;]/g)];
+  // Digest, AWS4-HMAC-SHA256 and OAuth have a list of parameters.
+  OTHER_SCHEME.lastIndex = at;
+  const credential = at + (OTHER_SCHEME.exec(text)?.[0].length ?? 0);
+  const end = endOf(text, credential, /[\s"',;]/g);
+  const listed = text.slice(credential, end).includes('=') || /["',]/.test(text[end] ?? '');
+  return [at, listed ? endOf(text, end, /[\r\n]/g) : end];
 }
 
 /**
- * Masks secrets of a command line: `--password x`, `--token=x`, `http://user:x@host`, and the same
- * inside a title that setproctitle made one spaced string (salt-facts §1.3).
+ * What a URL says of who asks: the password, or all of it where there is no name. It goes up to
+ * the last `@` before the path, since a password may hold one.
+ */
+function userOfUrlAt(text: string, scheme: string, at: number): Span | null {
+  let end = endOf(text, at, /[\s/?#"'<>\\]/g);
+  const port = /^[^@[]{0,256}?:(?!\d{0,5}$)/.test(text.slice(at, end));
+  // A password with a slash in it, which would have to be written %2F.
+  if (port && !text.slice(at, end).includes('@')) {
+    end = at + endOf(text.slice(at, at + 256), 0, /[\s"'<>]/g);
+  }
+  const last = text.slice(at, end).lastIndexOf('@');
+  if (last <= 0) return null;
+  const colon = text.slice(at, at + last).indexOf(':');
+  if (colon === -1 && /^(?:ssh|sftp|rsync)$/i.test(scheme)) return null;
+  return [at + colon + 1, at + last];
+}
+
+/** `[salt.auth   :123 ]` names who logged and the line of its code; `PWD=/root` a directory. */
+function isLoggerOrDirectory(text: string, match: RegExpMatchArray, at: number): boolean {
+  if (/^(?:OLD)?PWD$/.test(match[1] ?? '')) return text[at] === '/';
+  const bracket = match.index !== undefined && text[match.index - 1] === '[';
+  return (
+    bracket && (match[1] ?? '').includes('.') && /^\d{1,6}\s{0,8}\]/.test(text.slice(at, at + 16))
+  );
+}
+
+/** An option that is a word of its own: its name, and its value where that is in the same word. */
+const OPTION_WORD = /^--?([a-z][\w.-]{0,63})(=?)/i;
+
+/**
+ * Masks secrets of a command line, as {@link redactSecrets} does in one string: `--password x`,
+ * `--token=x`, `http://user:x@host`, and the same inside a title that setproctitle made one
+ * spaced string (salt-facts §1.3). Every word keeps its place.
  */
 export function redactArgv(argv: readonly string[]): string[] {
-  let valueFollows = false;
-  return argv.map((argument) => {
-    if (valueFollows && !argument.startsWith('--')) {
-      valueFollows = false;
-      return MASK;
-    }
-    const option = SECRET_OPTION.exec(argument);
-    valueFollows = option !== null && option[2] === undefined;
-    if (option !== null) return option[2] === undefined ? argument : `${option[1] ?? ''}=${MASK}`;
-    return redactSecrets(argument);
+  let follows: 'secret' | 'user' | 'nothing' = 'nothing';
+  return argv.map((word, index) => {
+    const before = follows;
+    const [whole = '', name = '', equals] = OPTION_WORD.exec(word) ?? [];
+    const alone = whole.length === word.length && equals === '';
+    follows = 'nothing';
+    if (before === 'secret' && !word.startsWith('--')) return MASK;
+    if (before === 'user') return word.replace(/^([^:]{1,128}:).+$/s, `$1${MASK}`);
+    if (alone && /^-p$/.test(word) && /(?:^|\/)sshpass$/.test(argv[index - 1] ?? '')) {
+      follows = 'secret';
+    } else if (alone && /^(?:-[uU]|--(?:proxy-)?user)$/.test(word)) follows = 'user';
+    else if (alone && isSecretName(name)) follows = 'secret';
+    // All of it: a blank in it ends no word here.
+    if (equals === '=' && isSecretName(name)) return `${whole}${MASK}`;
+    return redactSecrets(word);
   });
 }
 
@@ -80,4 +206,14 @@ export function stripControl(text: string): string {
     .replace(ESCAPE_SEQUENCE, '')
     .replace(WHITE_CONTROL, ' ')
     .replace(INVISIBLE, '');
+}
+
+/** Lines of a host as the trail keeps them: one line each, secrets masked. */
+export function recordedText(lines: readonly string[]): string {
+  return lines.map((line) => `${redactSecrets(stripControl(line))}\n`).join('');
+}
+
+/** A command line as the trail keeps it: JSON, so that its words can be told apart. */
+export function recordedArgv(argv: readonly string[]): string {
+  return `${JSON.stringify(redactArgv(argv.map(stripControl)))}\n`;
 }

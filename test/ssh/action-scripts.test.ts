@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { parseCommandLine, parseProcessStat } from '../../src/evidence/proc-text.ts';
 import type { KillTarget } from '../../src/host/host.ts';
 import { commandScript, killScript, programScript } from '../../src/host/ssh/action-scripts.ts';
+import { SshActions } from '../../src/host/ssh/ssh-actions.ts';
+import { SshConnection } from '../../src/host/ssh/ssh-connection.ts';
 import { isAlive, until } from '../fix/staged.ts';
 
 const SHELLS = [['dash'], ['bash', '--posix'], ['busybox', 'sh']].filter(
@@ -197,3 +199,28 @@ it('is tried in more than one shell', () => {
   if (process.env['CI']) assert.equal(SHELLS.length, 3, 'dash, bash and busybox are there');
   assert.ok(SHELLS.length > 0 && existsSync('/proc/self/stat'));
 });
+
+for (const shell of SHELLS) {
+  it(`the record of a process in ${shell.join(' ')} has its words apart and its secrets masked`, async (t) => {
+    const child = spawn(
+      'bash',
+      ['-c', 'read line', 'x', '--pass', 'two hunter2', '--key=hunter2'],
+      {
+        stdio: ['pipe', 'ignore', 'ignore'],
+      },
+    );
+    t.after(() => child.kill('SIGKILL'));
+    const client = join(directory, `ssh-${shell[0]}`);
+    writeFileSync(client, `#!/bin/sh\nexec ${shell.join(' ')} -s\n`, { mode: 0o755 });
+    const connection = new SshConnection(
+      { destination: 'master', sudo: false },
+      { connectTimeoutMs: 5_000, mayAsk: false, program: client },
+    );
+    const record = await new SshActions(connection).recordProcess(child.pid ?? 0);
+    await connection.close();
+    const argv = ['bash', '-c', 'read line', 'x', '--pass', '***', '--key=***'];
+    assert.deepEqual(JSON.parse(record.get('cmdline') ?? ''), argv);
+    assert.doesNotMatch([...record.values()].join(), /hunter2/);
+    assert.match(record.get('status') ?? '', /^Pid:\s+\d+$/m);
+  });
+}

@@ -7,7 +7,7 @@ import {
   parseProcessStat,
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
-import { redactArgv, stripControl } from '../../untrusted.ts';
+import { recordedArgv, recordedText, redactArgv, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
 import { type KillMoment, refuseToKill } from '../kill-guard.ts';
 import { isOnPath } from './on-path.ts';
@@ -83,19 +83,18 @@ export class LocalActions implements HostActions {
     const record = new Map<string, string>();
     for (const name of ['status', 'stat', 'wchan', 'stack', 'syscall', 'limits', 'cgroup']) {
       const text = tryReadKernelFile(`${directory}/${name}`);
-      if (text !== null && text !== '') record.set(name, text);
+      if (text !== null && text !== '') record.set(name, recordedText(text.trimEnd().split('\n')));
     }
     const threads = readThreads(pid).map(({ tid, stat, waitChannel }) => {
-      return `${tid} ${stat.state} ${waitChannel ?? '-'} ${stat.comm}\n`;
+      return `${tid} ${stat.state} ${waitChannel ?? '-'} ${stat.comm}`;
     });
-    if (threads.length > 0) record.set('threads', threads.join(''));
+    if (threads.length > 0) record.set('threads', recordedText(threads));
     const fds = listNumbers(`${directory}/fd`).slice(0, MAX_FDS);
-    const links = fds.map((fd) => `${fd} ${tryReadLink(`${directory}/fd/${fd}`) ?? '?'}\n`);
-    if (links.length > 0) record.set('fds', links.join(''));
+    const links = fds.map((fd) => `${fd} ${tryReadLink(`${directory}/fd/${fd}`) ?? '?'}`);
+    if (links.length > 0) record.set('fds', recordedText(links));
     const argv = await tryReadBounded(`${directory}/cmdline`);
     if (argv !== null && argv !== '') {
-      const words = redactArgv(parseCommandLine(utf8OfLatin1(argv)));
-      record.set('cmdline', `${JSON.stringify(words)}\n`);
+      record.set('cmdline', recordedArgv(parseCommandLine(utf8OfLatin1(argv))));
     }
     return record;
   }

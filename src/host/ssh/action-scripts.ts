@@ -149,7 +149,8 @@ for f in status stat wchan stack syscall limits cgroup; do
   sed "s/^/|$f /" "/proc/${pid}/$f" 2>/dev/null
 done
 ls -l "/proc/${pid}/fd" 2>/dev/null | sed -n 's/^.* \\([0-9]* -> .*\\)$/|fds \\1/p' | head -n 2000
-tr '\\000' ' ' < "/proc/${pid}/cmdline" 2>/dev/null | sed 's/^/|cmdline /'
+# A word a line: in one string nobody can tell where a secret of two words ends.
+tr '\\n\\000' ' \\n' < "/proc/${pid}/cmdline" 2>/dev/null | sed 's/^/|cmdline /'
 echo`,
   );
 }

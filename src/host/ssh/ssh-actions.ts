@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { redactSecrets, stripControl } from '../../untrusted.ts';
+import { parseCommandLine } from '../../evidence/proc-text.ts';
+import { recordedArgv, recordedText, redactSecrets, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
 import { refuseTarget } from '../kill-guard.ts';
 import {
@@ -90,16 +91,23 @@ export class SshActions implements HostActions {
   }
 
   async #record(script: (nonce: string) => string): Promise<ReadonlyMap<string, string>> {
-    const record = new Map<string, string>();
     // For the trail alone: it is not worth failing for.
     const { lines } = await this.#repeatable(script, 10_000).catch(() => ({ lines: [] }));
+    const texts = new Map<string, string[]>();
     for (const line of lines) {
       const blank = line.indexOf(' ');
       const name = line.slice(0, blank);
-      const text = redactSecrets(stripControl(line.slice(blank + 1)));
-      if (/^[a-z]+$/.test(name)) record.set(name, `${record.get(name) ?? ''}${text}\n`);
+      if (!/^[a-z]+$/.test(name)) continue;
+      const text = texts.get(name) ?? [];
+      text.push(line.slice(blank + 1));
+      texts.set(name, text);
     }
-    return record;
+    return new Map(
+      [...texts].map(([name, text]) => [
+        name,
+        name === 'cmdline' ? recordedArgv(parseCommandLine(text.join('\0'))) : recordedText(text),
+      ]),
+    );
   }
 
   /** What a command's script says; null where the connection was lost and the command has ended. */
