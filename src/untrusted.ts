@@ -208,6 +208,24 @@ export function stripControl(text: string): string {
     .replace(INVISIBLE, '');
 }
 
+/** The codes that chalk's named styles make (ECMA-48 §8.3.117), and no other. */
+const OWN_COLOUR = /(\u001b\[(?:[12]|22|3[0-79]|90)m)/;
+
+/**
+ * Text as it may leave: of each line, what {@link stripControl} leaves of it.
+ * @param coloured chalk's codes stay; who can put one in may colour a line, and no more
+ */
+export function printable(text: string, coloured = false): string {
+  const line = coloured
+    ? (part: string) =>
+        part
+          .split(OWN_COLOUR)
+          .map((piece, at) => (at % 2 === 1 ? piece : stripControl(piece)))
+          .join('')
+    : stripControl;
+  return text.split('\n').map(line).join('\n');
+}
+
 /** Lines of a host as the trail keeps them: one line each, secrets masked. */
 export function recordedText(lines: readonly string[]): string {
   return lines.map((line) => `${redactSecrets(stripControl(line))}\n`).join('');

@@ -50,29 +50,39 @@ const DEFAULTS = {
  */
 export async function resolveLookOptions(flags: LookFlags): Promise<LookOptions> {
   const settings = await loadSettings(flags.config);
-  const closeWaitWarn =
-    wholeOption(flags.closeWaitWarn, '--close-wait-warn', 1, 1_000_000) ??
-    settings.closeWaitWarn ??
-    DEFAULTS.closeWaitWarn;
-  const closeWaitFail =
-    wholeOption(flags.closeWaitFail, '--close-wait-fail', 1, 1_000_000) ??
-    settings.closeWaitFail ??
-    Math.max(DEFAULTS.closeWaitFail, closeWaitWarn);
-  if (closeWaitFail < closeWaitWarn) {
-    throw new TriageError(
-      `--close-wait-fail ${closeWaitFail} is below --close-wait-warn ${closeWaitWarn}`,
-      'Raise the one or lower the other.',
-      ExitCode.usage,
-    );
-  }
   return {
     request: lookRequest(flags, settings),
-    policy: { closeWaitWarn, closeWaitFail },
+    policy: thresholds(flags, settings, DEFAULTS),
     unit: unitOption(flags.unit) ?? settings.unit ?? DEFAULTS.unit,
     unitNamed: (flags.unit ?? settings.unit) !== undefined,
     repeated: repeatedOptions(flags),
     settings,
   };
+}
+
+/**
+ * The limits of CLOSE_WAIT: options before settings before what is given besides.
+ * @throws TriageError (usage) for a limit that can't be taken, and for two that cross
+ */
+export function thresholds(
+  flags: Pick<LookFlags, 'closeWaitWarn' | 'closeWaitFail'>,
+  settings: Pick<Settings, 'closeWaitWarn' | 'closeWaitFail'>,
+  otherwise: Policy,
+): Policy {
+  const closeWaitWarn =
+    wholeOption(flags.closeWaitWarn, '--close-wait-warn', 1, 1_000_000) ??
+    settings.closeWaitWarn ??
+    otherwise.closeWaitWarn;
+  const closeWaitFail =
+    wholeOption(flags.closeWaitFail, '--close-wait-fail', 1, 1_000_000) ??
+    settings.closeWaitFail ??
+    Math.max(otherwise.closeWaitFail, closeWaitWarn);
+  if (closeWaitFail >= closeWaitWarn) return { closeWaitWarn, closeWaitFail };
+  throw new TriageError(
+    `--close-wait-fail ${closeWaitFail} is below --close-wait-warn ${closeWaitWarn}`,
+    'Raise the one or lower the other.',
+    ExitCode.usage,
+  );
 }
 
 function lookRequest(flags: LookFlags, settings: Settings): LookRequest {

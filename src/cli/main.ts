@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { ExitCode, TriageError } from '../errors.ts';
+import { printable } from '../untrusted.ts';
 import type { DiagnoseFlags } from './commands/diagnose.ts';
 import type { DrillFlags } from './commands/drill.ts';
 import type { HistoryFlags } from './commands/history.ts';
@@ -18,21 +19,26 @@ Exit codes:
    3 could not determine            77 not permitted     130 interrupted`;
 
 /** Options that say what to look at, the same for every command that looks. */
-function addLookOptions(command: Command): Command {
+function addTargetOptions(command: Command): Command {
   return command
     .option('-p, --port <number>', 'port of the API (default: from the salt config, else 443)')
     .option('-c, --salt-config-dir <dir>', "Salt's configuration directory, as salt-api's own -c")
     .option('--log <file>', 'API log (default: from the running process or the salt config)')
     .option('--since <span>', 'how far back the log counts: 90m, 24h, 7d or all (default: 24h)')
-    .option('--no-probe', "don't send GET / to the API")
-    .option('--probe-timeout <span>', 'how long GET / may take (default: 5s)')
-    .option('--close-wait-warn <number>', 'CLOSE_WAIT sockets that raise a warning (default: 5)')
-    .option('--close-wait-fail <number>', 'CLOSE_WAIT sockets that fail the step (default: 20)')
     .option('--timeout <span>', 'bound on every single look (default: 20s)')
     .option('--unit <name>', 'name of the service (default: salt-api)')
     .option('--config <file>', 'settings of salt-triage (default: /etc/salt-triage.yaml)')
     .option('--no-color', 'no colour, as NO_COLOR')
     .option('--debug', 'show the stack of an error');
+}
+
+/** The same, and how what is seen is judged. */
+function addLookOptions(command: Command): Command {
+  return addTargetOptions(command)
+    .option('--no-probe', "don't send GET / to the API")
+    .option('--probe-timeout <span>', 'how long GET / may take (default: 5s)')
+    .option('--close-wait-warn <number>', 'CLOSE_WAIT sockets that raise a warning (default: 5)')
+    .option('--close-wait-fail <number>', 'CLOSE_WAIT sockets that fail the step (default: 20)');
 }
 
 /** Options that bear on a host behind ssh. */
@@ -100,9 +106,9 @@ async function program(): Promise<Command> {
       const { fixCommand } = await import('./commands/fix.ts');
       process.exitCode = await fixCommand(flags);
     });
-  addLookOptions(root.command('probe'))
+  addTargetOptions(root.command('probe'))
     .description('print the shell script that --host sends, to run by hand; see diagnose --from')
-    .action(async (flags: LookFlags) => {
+    .action(async (flags: Omit<LookFlags, 'probe'>) => {
       const { probeCommand } = await import('./commands/probe.ts');
       process.exitCode = await probeCommand(flags);
     });
@@ -146,13 +152,13 @@ function report(error: unknown, debug: boolean): ExitCode | number {
       : ExitCode.usage;
   }
   if (error instanceof TriageError) {
-    process.stderr.write(`salt-triage: ${error.message}\n`);
-    if (error.advice !== '') process.stderr.write(`  ${error.advice}\n`);
-    if (debug) process.stderr.write(`${error.stack ?? ''}\n`);
+    const advice = error.advice === '' ? '' : `  ${error.advice}\n`;
+    const stack = debug ? `${error.stack ?? ''}\n` : '';
+    process.stderr.write(printable(`salt-triage: ${error.message}\n${advice}${stack}`));
     return error.exitCode;
   }
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`salt-triage: a defect of salt-triage itself: ${message}\n`);
+  process.stderr.write(printable(`salt-triage: a defect of salt-triage itself: ${message}\n`));
   process.stderr.write(
     debug && error instanceof Error ? `${error.stack ?? ''}\n` : '  Run it again with --debug.\n',
   );

@@ -1,15 +1,18 @@
-/** The file that `--save` writes and `--from` reads: evidence with a digest of itself. */
-import { createHash } from 'node:crypto';
+/** The text that `--save` writes and `--from` reads: evidence, checked against its schema. */
 import * as v from 'valibot';
 import { ExitCode, TriageError } from '../errors.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
-import { type Evidence, MAX_EVENT_TIMES, SALT_SIGNS, seen, TCP_STATES } from './evidence.ts';
+import { blind, type Evidence, MAX_EVENT_TIMES, SALT_SIGNS, seen, TCP_STATES } from './evidence.ts';
 
 const FORMAT = 'salt-triage-evidence';
 const SCHEMA_VERSION = 1;
 
-/** Characters of the largest file that is read; a host with 50,000 peers makes about 1 MiB. */
-const MAX_TEXT = 64 * 1024 * 1024;
+/** Bytes of the largest file that is read; a host with 50,000 peers makes about 1 MiB. */
+export const MAX_EVIDENCE_TEXT = 64 * 1024 * 1024;
+/** Values of the fullest file that is read, 100 for each of 10,000 processes: 200 MiB of memory. */
+const MAX_VALUES = 1_000_000;
+/** The schema nests six deep. */
+const MAX_DEPTH = 16;
 /** A bound on every list without one of its own. */
 const MAX_LIST = 100_000;
 /** The last millisecond of the year 9999: far within what `Date` can hold. */
@@ -247,45 +250,112 @@ type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : 
 type FileEvidence = Frozen<v.InferOutput<typeof evidenceSchema>>;
 
 /**
- * The text of an evidence file: one line of JSON with a digest of the evidence in it.
- * It holds what the host showed, argv and log lines included, secrets in them masked, since it is
- * made to be carried elsewhere: write it with mode 0600.
+ * The text of an evidence file: one line of JSON. It holds what the host showed, argv and log lines
+ * included, secrets in them masked, since it is made to be carried elsewhere: write it with mode
+ * 0600. What {@link parseEvidence} would refuse to read is left out and said to be.
  */
 export function writeEvidence(evidence: Evidence): string {
-  return sealEvidence(withoutSecrets(evidence));
+  let clean = withinBounds(withoutSecrets(evidence));
+  // Each list is within its bounds, but perhaps not all of them together: the longest go first.
+  for (const section of ['processes', 'sockets'] as const) {
+    const text = fileText(clean);
+    if (whyTooMuch(text) === null) return text;
+    clean = { ...clean, [section]: blind('unsupported', TOO_MUCH) };
+  }
+  return fileText(clean);
 }
 
-/** The text of a file with the digest of just this evidence, as it is. */
-export function sealEvidence(evidence: Evidence): string {
-  const body = canonicalJson(evidence satisfies FileEvidence);
-  const head = JSON.stringify({
-    format: FORMAT,
-    schemaVersion: SCHEMA_VERSION,
-    sha256: digest(body),
-  });
-  return `${head.slice(0, -1)},"evidence":${body}}\n`;
+function fileText(evidence: FileEvidence): string {
+  const document = { format: FORMAT, schemaVersion: SCHEMA_VERSION, evidence };
+  // As escapes: the file may be shown on a terminal, and what is judged must not change.
+  const text = JSON.stringify(document).replace(
+    /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `${text}\n`;
+}
+
+const TOO_MUCH = 'it held more than a file of evidence may, so it was not saved';
+const SECTIONS = ['config', 'sockets', 'processes', 'service', 'apiLog', 'answer'] as const;
+
+/** A host can be made to show more than is read back; such a section goes unseen. */
+function withinBounds(evidence: Evidence): FileEvidence {
+  let within: Evidence = evidence;
+  for (const name of SECTIONS) {
+    if (v.safeParse(evidenceSchema.entries[name], evidence[name], { abortEarly: true }).success) {
+      continue;
+    }
+    within = { ...within, [name]: blind('unsupported', TOO_MUCH) };
+  }
+  return within;
 }
 
 /**
- * Reads an evidence file. The digest is over the evidence with sorted keys, so a file that was
- * only laid out anew (`jq .`) is still good.
+ * Reads an evidence file. Files that were saved with a digest of themselves are read as well.
  *
  * @throws TriageError `usage` for text that is no evidence file or one of a newer version,
- *   `unknown` for an evidence file that is damaged
+ *   `unknown` for an evidence file that is damaged or beyond all bounds
  */
 export function parseEvidence(text: string): Evidence {
-  if (text.length > MAX_TEXT) {
-    throw notEvidence(`it is larger than ${MAX_TEXT / 1024 / 1024} MiB`);
-  }
-  const envelope = readEnvelope(text);
-  const result = v.safeParse(evidenceSchema, envelope.evidence, { abortEarly: true });
+  const tooMuch = whyTooMuch(text);
+  if (tooMuch !== null) throw damaged(tooMuch);
+  const { evidence } = readEnvelope(text);
+  const result = v.safeParse(evidenceSchema, evidence, { abortEarly: true });
   if (!result.success) throw damaged(describeIssue(result.issues[0]));
-  // Hashed only now: the schema has bounded how deep it nests. Hashed as it came, because the
-  // schema takes an empty list for an object without required keys.
-  if (digest(canonicalJson(envelope.evidence)) !== envelope.sha256) {
-    throw damaged('its digest does not match its content');
+  return withoutControls(result.output);
+}
+
+/** Evidence from elsewhere, within the bounds of a file and without what a screen would act on. */
+export function boundedEvidence(evidence: Evidence): Evidence {
+  return withoutControls(withinBounds(evidence));
+}
+
+/** Judged word by word, as on the host itself; all else is only shown. */
+const JUDGED: ReadonlySet<string> = new Set(['argv', 'cgroup', 'controlGroup', 'configDirectory']);
+
+/** Everything that a stranger's text could do to a screen is gone where it comes in. */
+function withoutControls<T>(value: T): T;
+function withoutControls(value: unknown): unknown {
+  if (typeof value === 'string') return stripControl(value);
+  if (Array.isArray(value)) return value.map((item: unknown) => withoutControls(item));
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value) as [string, unknown][];
+  return Object.fromEntries(
+    entries.map(([key, inner]) => [key, JUDGED.has(key) ? inner : withoutControls(inner)]),
+  );
+}
+
+/** Bounds what JSON.parse would make of it, before it does. @returns null for what is well */
+function whyTooMuch(text: string): string | null {
+  if (text.length > MAX_EVIDENCE_TEXT) {
+    return `it is larger than ${MAX_EVIDENCE_TEXT / 1024 / 1024} MiB`;
   }
-  return result.output;
+  let depth = 0;
+  let values = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at);
+    else if (code === COMMA) values += 1;
+    else if (code === OPEN_BRACKET || code === OPEN_BRACE) {
+      depth += 1;
+      values += 1;
+    } else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) depth -= 1;
+    if (depth > MAX_DEPTH) return `it nests more than ${MAX_DEPTH} deep`;
+    if (values > MAX_VALUES) return `it holds more than ${MAX_VALUES} values`;
+  }
+  return null;
+}
+
+const [QUOTE, COMMA, BACKSLASH] = [0x22, 0x2c, 0x5c];
+const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d];
+
+/** Where a string of JSON that begins at `at` ends, or the text does. */
+function endOfString(text: string, at: number): number {
+  let index = at + 1;
+  while (index < text.length && text.charCodeAt(index) !== QUOTE) {
+    index += text.charCodeAt(index) === BACKSLASH ? 2 : 1;
+  }
+  return index;
 }
 
 /** Masked words keep their positions, so that the verdict is the same. */
@@ -298,7 +368,6 @@ function withoutSecrets(evidence: Evidence): Evidence {
 }
 
 interface Envelope {
-  readonly sha256: unknown;
   readonly evidence: unknown;
 }
 
@@ -318,7 +387,7 @@ function readEnvelope(text: string): Envelope {
     value,
   );
   if (!envelope.success) throw notEvidence(`it does not say "format":"${FORMAT}"`);
-  const { schemaVersion, sha256, evidence } = envelope.output;
+  const { schemaVersion, evidence } = envelope.output;
   if (schemaVersion !== SCHEMA_VERSION) {
     throw new TriageError(
       `the evidence file has schema version ${schemaVersion}; this salt-triage reads ${SCHEMA_VERSION}`,
@@ -326,7 +395,7 @@ function readEnvelope(text: string): Envelope {
       ExitCode.usage,
     );
   }
-  return { sha256, evidence };
+  return { evidence };
 }
 
 function notEvidence(why: string, cause?: unknown): TriageError {
@@ -352,17 +421,4 @@ function describeIssue(issue: v.BaseIssue<unknown>): string {
   const where = v.getDotPath(issue);
   if (where === null) return 'it holds no evidence';
   return `${stripControl(where).slice(0, 120)} is not as expected`;
-}
-
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-/** JSON with the keys of every object sorted. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
 }

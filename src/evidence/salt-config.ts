@@ -32,6 +32,11 @@ export interface SaltConfigSource {
 
 /** Far more than any master has; bounds an `include:` that matches half a disk. */
 const MAX_FILES = 500;
+/** Entries of one `include:`. */
+const MAX_GLOBS = 200;
+/** Characters but for comments of one file, and of all; a stock master has 60,000, all comments. */
+const MAX_TEXT = 512 * 1024;
+const MAX_ALL_TEXT = 1024 * 1024;
 
 const DEFAULT_PORT = 443;
 
@@ -64,6 +69,9 @@ interface Reading {
   readonly files: string[];
   readonly problems: string[];
   readonly errors: string[];
+  /** Files taken up, read or not, and the characters of them that were parsed. */
+  taken: number;
+  parsed: number;
 }
 
 /**
@@ -83,7 +91,8 @@ export async function saltConfigFromSource(
   const directory = location.directory;
   const mainFile = location.mainFile ?? posix.join(directory, 'master');
   const home = location.home ?? '/root';
-  const reading: Reading = { source, directory, home, files: [], problems: [], errors: [] };
+  const nothing = { files: [], problems: [], errors: [], taken: 0, parsed: 0 };
+  const reading: Reading = { source, directory, home, ...nothing };
 
   const main = await settingsOf(reading, await source.read(mainFile));
   const settings: Settings = new Map(main);
@@ -161,28 +170,50 @@ export function choosePort(option: number | undefined, config: Look<SaltConfigFa
 export function matchesGlobSegment(segment: string, name: string): boolean {
   if (!isGlob(segment)) return segment === name;
   if (name.startsWith('.') && !segment.startsWith('.')) return false;
-  let pattern = '';
+  const pattern = globTokens(segment);
+  const characters = [...name];
+  // By hand, going back to the last `*` alone: a regular expression goes back to every one of them.
+  let [at, token, starToken, starAt] = [0, 0, -1, 0];
+  while (at < characters.length) {
+    const matches = pattern[token];
+    if (matches === '*') [starToken, starAt, token] = [token, at, token + 1];
+    else if (matches?.(characters[at] ?? '')) [at, token] = [at + 1, token + 1];
+    else if (starToken !== -1) [starAt, at, token] = [starAt + 1, starAt + 1, starToken + 1];
+    else return false;
+  }
+  return pattern.slice(token).every((rest) => rest === '*');
+}
+
+type GlobToken = '*' | ((character: string) => boolean);
+
+function globTokens(segment: string): GlobToken[] {
+  const tokens: GlobToken[] = [];
   for (let at = 0; at < segment.length; at += 1) {
-    const character = segment.charAt(at);
+    const character = String.fromCodePoint(segment.codePointAt(at) ?? 0);
     const close = character === '[' ? segment.indexOf(']', at + 2) : -1;
     if (character === '*') {
-      if (segment.charAt(at - 1) !== '*') pattern += '.*';
-    } else if (character === '?') {
-      pattern += '.';
-    } else if (close !== -1) {
-      const negated = segment.charAt(at + 1) === '!';
-      const members = segment.slice(at + (negated ? 2 : 1), close);
-      pattern += `[${negated ? '^' : ''}${members.replace(/[\\\][^]/g, '\\$&')}]`;
+      if (tokens.at(-1) !== '*') tokens.push('*');
+    } else if (character === '?') tokens.push(() => true);
+    else if (close !== -1) {
+      tokens.push(oneOf(segment.slice(at + 1, close)));
       at = close;
     } else {
-      pattern += character.replace(/[\\^$.+()[\]{}|]/g, '\\$&');
+      tokens.push((other) => other === character);
+      at += character.length - 1;
     }
   }
+  return tokens;
+}
+
+/** A bracket of a glob; a range that runs backwards, `[z-a]`, makes it match nothing. */
+function oneOf(bracket: string): (character: string) => boolean {
+  const negated = bracket.startsWith('!');
+  const members = (negated ? bracket.slice(1) : bracket).replace(/[\\\][^]/g, '\\$&');
   try {
-    return new RegExp(`^${pattern}$`, 's').test(name);
+    const pattern = new RegExp(`^[${negated ? '^' : ''}${members}]$`, 'su');
+    return (character) => pattern.test(character);
   } catch {
-    // A range that runs backwards, `[z-a]`, matches nothing.
-    return false;
+    return () => false;
   }
 }
 
@@ -209,7 +240,7 @@ async function readIncluded(
   const merged: Settings = new Map();
   for (const glob of globs) {
     const expanded = glob.startsWith('~/') ? posix.join(reading.home, glob.slice(2)) : glob;
-    const most = MAX_FILES + 1 - reading.files.length;
+    const most = MAX_FILES + 1 - reading.taken;
     const absolute = posix.resolve('/', directory, expanded);
     const files = await reading.source.readMatching(absolute, most);
     for (const file of files) {
@@ -217,10 +248,11 @@ async function readIncluded(
         reading.problems.push(`${file.path} includes itself`);
         continue;
       }
-      if (reading.files.length >= MAX_FILES) {
+      if (reading.taken >= MAX_FILES) {
         reading.problems.push(`more than ${MAX_FILES} files; ${file.path} was not read`);
         return merged;
       }
+      reading.taken += 1;
       const settings = await settingsOf(reading, file);
       if (settings === null) continue;
       const nested = await readIncluded(
@@ -248,7 +280,9 @@ function mergeInto(target: Settings, added: Settings): void {
 function includeGlobs(entry: Settings | Setting | undefined): string[] {
   if (entry === undefined || entry instanceof Map) return [];
   const listed: readonly unknown[] = Array.isArray(entry.value) ? entry.value : [entry.value];
-  return listed.filter((glob): glob is string => typeof glob === 'string' && glob !== '');
+  return listed
+    .filter((glob): glob is string => typeof glob === 'string' && glob !== '')
+    .slice(0, MAX_GLOBS);
 }
 
 async function settingsOf(reading: Reading, file: SaltConfigFile): Promise<Settings | null> {
@@ -258,7 +292,8 @@ async function settingsOf(reading: Reading, file: SaltConfigFile): Promise<Setti
     reading.problems.push(`cannot read ${file.path}: ${reasonOf(file.error)}`);
     return null;
   }
-  const parsed = await parseYaml(file.text);
+  const parsed = await parseYaml(file.text, Math.min(MAX_TEXT, MAX_ALL_TEXT - reading.parsed));
+  reading.parsed += parsed.length;
   if ('error' in parsed) {
     reading.errors.push('malformed');
     const where = parsed.line === null ? file.path : `${file.path} line ${parsed.line}`;
@@ -282,16 +317,27 @@ type ParsedYaml =
   | { readonly value: object }
   | { readonly error: string; readonly line: number | null };
 
-async function parseYaml(text: string): Promise<ParsedYaml> {
+/** @param most characters that may be parsed @returns with `length`, those that were */
+async function parseYaml(
+  text: string,
+  most: number,
+): Promise<ParsedYaml & { readonly length: number }> {
   const kept = withoutComments(text);
-  if (kept === '') return { value: {} };
+  const { length } = kept;
+  if (length === 0) return { value: {}, length };
+  // The parser takes hundreds of times as much memory as its text.
+  if (length > most) {
+    const bound = `all there is of settings is more than ${MAX_TEXT / 1024} KiB`;
+    return { error: `is too large: ${bound}`, line: null, length: 0 };
+  }
   const parsed = await parseWholeYaml(kept);
   // Only the untouched text has the right line numbers.
-  return 'error' in parsed && kept !== text ? parseWholeYaml(text) : parsed;
+  const again = 'error' in parsed && kept !== text && text.length <= 2 * MAX_TEXT;
+  return { ...(again ? await parseWholeYaml(text) : parsed), length };
 }
 
 async function parseWholeYaml(text: string): Promise<ParsedYaml> {
-  const { LineCounter, parseDocument } = await import('yaml');
+  const { isScalar, LineCounter, parseDocument, visit } = await import('yaml');
   const lines = new LineCounter();
   const document = parseDocument(text, {
     // PyYAML reads YAML 1.1 (`yes` is true), but Salt makes 0443 a decimal (salt/utils/yamlloader).
@@ -300,10 +346,31 @@ async function parseWholeYaml(text: string): Promise<ParsedYaml> {
     lineCounter: lines,
     prettyErrors: false,
     logLevel: 'error',
+    // The parser's own search for keys that come twice takes quadratic time; see below.
+    uniqueKeys: false,
   });
   const error = document.errors[0];
-  if (error !== undefined) return { error: error.message, line: lines.linePos(error.pos[0]).line };
+  if (error !== undefined) {
+    const deep = error.message.startsWith('Maximum call stack');
+    const message = deep ? 'nests too deep' : error.message;
+    return { error: message, line: lines.linePos(error.pos[0]).line };
+  }
   try {
+    // Salt refuses a file with the same key twice in one mapping (salt/utils/yamlloader).
+    let twice: number | null = null;
+    visit(document, {
+      Map(_key, { items }) {
+        const keys = new Set<unknown>();
+        for (const { key } of items) {
+          if (!isScalar(key)) continue;
+          if (keys.has(key.value) && key.value !== '<<') twice ??= key.range?.[0] ?? 0;
+          keys.add(key.value);
+        }
+      },
+    });
+    if (twice !== null) {
+      return { error: 'Map keys must be unique', line: lines.linePos(twice).line };
+    }
     const value: unknown = document.toJS();
     if (value === null || value === '' || value === false || value === 0) return { value: {} };
     if (isMapping(value)) return { value };

@@ -1,6 +1,5 @@
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { TriageError } from '../errors.ts';
-import { stripControl } from '../untrusted.ts';
 import { isoMoment } from '../words.ts';
 import { nextCommand } from './next-command.ts';
 
@@ -42,6 +41,6 @@ export function jsonHostError(
   { message, advice }: TriageError,
   exitCode: number,
 ): object {
-  const error = { message: stripControl(message), advice };
+  const error = { message, advice };
   return { target, schemaVersion: JSON_SCHEMA_VERSION, host: target, error, exitCode };
 }

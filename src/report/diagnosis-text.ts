@@ -27,12 +27,14 @@ export function textReport(
   recordedIn?: string,
 ): DiagnosisObserver {
   if (verbosity === 'quiet') {
-    return { end: ({ verdict }) => screen.write(`${verdict.code}: ${verdict.summary}\n`) };
+    return {
+      end: ({ verdict }) => screen.write(`${verdict.code}: ${stripControl(verdict.summary)}\n`),
+    };
   }
   const { chalk } = screen;
   let pending = false;
   const clear = () => {
-    if (pending) screen.write('\r\u001b[K');
+    if (pending) screen.clearLine();
     pending = false;
   };
   return {

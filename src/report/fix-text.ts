@@ -24,7 +24,7 @@ export function planText(
     }
   }
   for (const remark of plan.remarks) {
-    lines.push(`  ${chalk.yellow(`! ${wrap(stripControl(remark), columns, 4)}`)}`);
+    lines.push(`  ${chalk.yellow(`! ${wrap(remark, columns, 4)}`)}`);
   }
   return `${lines.join('\n')}\n`;
 }
@@ -62,7 +62,7 @@ export function fixReport(
   const { chalk, columns, symbols } = screen;
   let progressShown = false;
   const clear = () => {
-    if (progressShown) screen.write('\r\u001b[K');
+    if (progressShown) screen.clearLine();
     progressShown = false;
   };
   return {
@@ -85,7 +85,7 @@ export function fixReport(
       }
     },
     warn(text) {
-      screen.write(`    ${chalk.yellow(`! ${wrap(stripControl(text), columns, INDENT)}`)}\n`);
+      screen.write(`    ${chalk.yellow(`! ${wrap(text, columns, INDENT)}`)}\n`);
     },
     progress(text) {
       if (!screen.interactive) return;

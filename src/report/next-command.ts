@@ -3,9 +3,11 @@
 import type { Findings } from '../diagnosis/checks/checks.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
+import type { Evidence } from '../evidence/evidence.ts';
 import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
 import type { Plan } from '../plan/plan.ts';
 import { quoteForShell } from '../shell-words.ts';
+import { stripControl } from '../untrusted.ts';
 import { pidList } from '../words.ts';
 
 export interface Next {
@@ -53,8 +55,12 @@ function afterUnknown({ evidence, verdict: { portInstead } }: Diagnosis, flags: 
   if (evidence.host.uid === 0) {
     return { next: [...again, '-v'].join(' '), nextNote: 'shows what could not be read, and why' };
   }
-  const asRoot = flags.includes('--host') ? [...again, '--sudo'] : ['sudo', ...again];
-  return { next: asRoot.join(' '), nextNote: 'root sees every holder and every log' };
+  const there = hostOption(flags);
+  const asRoot = there === null ? ['sudo', ...again] : [...again, '--sudo'];
+  return {
+    next: (there?.startsWith('root@') ? again : asRoot).join(' '),
+    nextNote: 'root sees every holder and every log',
+  };
 }
 
 function afterForeignHolder({ findings }: Diagnosis, flags: Flags): Next {
@@ -67,10 +73,17 @@ function afterForeignHolder({ findings }: Diagnosis, flags: Flags): Next {
       nextNote: 'looks at the salt-api that has the port',
     };
   }
+  const there = hostOption(flags);
+  const over = there === null ? [] : ['ssh', there];
   return {
-    next: `ps -fp ${holder?.pid ?? ''}`.trim(),
+    next: [...over, 'ps', '-fp', holder?.pid ?? ''].join(' ').trim(),
     nextNote: 'then stop that program, or give salt-api another port; fix never kills it',
   };
+}
+
+function hostOption(flags: Flags): string | null {
+  const at = flags.indexOf('--host');
+  return at === -1 ? null : (flags[at + 1] ?? null);
 }
 
 /** The options with one of them, which takes a value, changed or added. */
@@ -87,6 +100,24 @@ function fixNote(code: VerdictCode, findings: Findings): string {
   if (code === 'orphan-stray') return `kill -9 ${pids}, asking first`;
   if (code === 'down') return 'start the service, asking first';
   return 'stop, kill what stays, start, asking before each step';
+}
+
+/**
+ * What the next command must say where evidence from elsewhere is judged: that host, and what of
+ * it the evidence is of. Here it would look at another salt-api, or mend one.
+ */
+export function optionsOfEvidence({ host, port, instance, service }: Evidence): string[] {
+  const name = stripControl(host.name).trim();
+  const unit =
+    service.seen && service.value.systemd.seen ? service.value.systemd.value?.unit : null;
+  return [
+    ...['--host', `root@${name === '' ? 'HOST' : quoteForShell(name)}`],
+    ...['--port', String(port.number), '-c', quoteForShell(stripControl(instance.configDirectory))],
+    // No name of a unit begins so (systemd.unit(5)); it could be taken for an option.
+    ...(unit && unit !== 'salt-api' && !unit.startsWith('-')
+      ? ['--unit', quoteForShell(stripControl(unit))]
+      : []),
+  ];
 }
 
 /** What to do about a plan that was refused. */

@@ -1,5 +1,6 @@
-/** What the place that text goes to can show. */
+/** What the place that text goes to can show, and the way out for all text. */
 import { Chalk, type ChalkInstance } from 'chalk';
+import { printable, stripControl } from '../untrusted.ts';
 
 export interface Screen {
   readonly columns: number;
@@ -7,7 +8,10 @@ export interface Screen {
   /** A person is looking: lines may be rewritten in place. */
   readonly interactive: boolean;
   readonly symbols: Readonly<Record<'pass' | 'warn' | 'fail' | 'unknown' | 'skip', string>>;
+  /** Lines of text: no control character gets out but line breaks and chalk's own colours. */
   write(text: string): void;
+  /** Takes back what stands on the line of the cursor. */
+  clearLine(): void;
 }
 
 const UNICODE = { pass: '✔', warn: '!', fail: '✖', unknown: '?', skip: '-' };
@@ -29,7 +33,8 @@ export function screenOn(stream: NodeJS.WriteStream, color: boolean): Screen {
     chalk: new Chalk({ level }),
     interactive,
     symbols: speaksUtf8() ? UNICODE : ASCII,
-    write: (text) => stream.write(text),
+    write: (text) => stream.write(printable(text, level > 0)),
+    clearLine: () => stream.write('\r\u001b[K'),
   };
 }
 
@@ -39,7 +44,7 @@ function speaksUtf8(): boolean {
 }
 
 /**
- * Breaks text at blanks so that it fits, with later lines indented.
+ * Breaks a stranger's text at blanks so that it fits, with later lines indented.
  * A word longer than a line is cut across lines, so nothing ever runs past the edge.
  *
  * @param indent columns in front of every line but the first
@@ -48,7 +53,9 @@ export function wrap(text: string, columns: number, indent: number): string {
   const room = Math.max(10, columns - indent);
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ').flatMap((long) => slices(long, room))) {
+  for (const word of stripControl(text)
+    .split(' ')
+    .flatMap((long) => slices(long, room))) {
     if (line === '') line = word;
     else if (line.length + 1 + word.length <= room) line += ` ${word}`;
     else {

@@ -1,16 +1,15 @@
 /** Reads back what a trail has written. Files may be torn, missing or not ours: none of it is fatal. */
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import type { Verdict } from '../diagnosis/verdict.ts';
-import { parseEvidence } from '../evidence/evidence-file.ts';
+import { MAX_EVIDENCE_TEXT, parseEvidence } from '../evidence/evidence-file.ts';
+import { readPlainFile } from '../host/local/plain-file.ts';
 import { JOURNAL } from './directory.ts';
 import { listIncidents } from './retention.ts';
 
-/** Bounds on what is read of a file, bytes. */
+/** Bound on what is read of a file, bytes. */
 const MAX_JOURNAL = 4 * 1024 * 1024;
-const MAX_EVIDENCE = 64 * 1024 * 1024;
 
 const nullableText = v.nullable(v.string());
 const lineSchema = v.looseObject({
@@ -124,7 +123,8 @@ async function readJournal(directory: string): Promise<RecordedLine[]> {
 
 async function readVerdict(path: string): Promise<Verdict | null> {
   try {
-    return diagnoseEvidence(parseEvidence((await readBounded(path, MAX_EVIDENCE)) ?? '')).verdict;
+    return diagnoseEvidence(parseEvidence((await readBounded(path, MAX_EVIDENCE_TEXT)) ?? ''))
+      .verdict;
   } catch {
     return null;
   }
@@ -142,16 +142,7 @@ function parseJson<S extends v.GenericSchema>(
   }
 }
 
-/** @returns null where it can't be read or is longer than `most` bytes */
+/** @returns null where it is no plain file, can't be read or is longer than `most` bytes */
 async function readBounded(path: string, most: number): Promise<string | null> {
-  try {
-    const handle = await open(path, 'r');
-    try {
-      return (await handle.stat()).size > most ? null : await handle.readFile('utf8');
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    return null;
-  }
+  return (await readPlainFile(path, most).catch(() => null))?.toString('utf8') ?? null;
 }

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import { ExitCode, TriageError } from '../../src/errors.ts';
+import { TriageError } from '../../src/errors.ts';
 import { type BlindCause, blind, type Evidence } from '../../src/evidence/evidence.ts';
-import { parseEvidence, sealEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
+import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { incident2018, STAGES, stageEvidence } from '../recorded/captures.ts';
 import { saltApi } from './situation.ts';
 
@@ -184,28 +184,14 @@ for (const { name, evidence } of RECORDINGS) {
   const all = places(evidence).slice(1);
   const mutation = fc.tuple(fc.constantFrom(...all), REPLACEMENT);
 
-  test(`${name}: a damaged evidence file is refused`, () => {
-    const file: unknown = JSON.parse(writeEvidence(evidence));
-    fc.assert(
-      fc.property(mutation, ([path, replacement]) => {
-        const text = JSON.stringify(changed(file, ['evidence', ...path], replacement));
-        if (text === JSON.stringify(file)) return;
-        assert.throws(
-          () => parseEvidence(text),
-          (error) => error instanceof TriageError && error.exitCode === ExitCode.unknown,
-        );
-      }),
-      { numRuns: 150 },
-    );
-  });
-
-  test(`${name}: a forged one is refused or judged, and nothing breaks`, () => {
+  test(`${name}: a damaged or forged evidence file is refused or judged, and nothing breaks`, () => {
     const before = codeOf(evidence);
+    const file: unknown = JSON.parse(writeEvidence(evidence));
     fc.assert(
       fc.property(mutation, ([path, replacement]) => {
         let forged: Evidence;
         try {
-          forged = parseEvidence(sealEvidence(changed(evidence, path, replacement) as Evidence));
+          forged = parseEvidence(JSON.stringify(changed(file, ['evidence', ...path], replacement)));
         } catch (error) {
           assert.ok(error instanceof TriageError, String(error));
           return;

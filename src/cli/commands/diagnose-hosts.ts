@@ -6,6 +6,7 @@ import { ExitCode, TriageError } from '../../errors.ts';
 import type { SshConnection } from '../../host/ssh/ssh-connection.ts';
 import { SshHost } from '../../host/ssh/ssh-host.ts';
 import { jsonDiagnosis, jsonHostError } from '../../report/diagnosis-json.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { type Screen, screenOn } from '../../report/screen.ts';
 import { stripControl } from '../../untrusted.ts';
 import { hostError, hostsAtOnce, worstOf } from '../hosts-at-once.ts';
@@ -37,7 +38,7 @@ export async function diagnoseHosts(
   const outcomes: HostOutcome[] = [];
   const report = (outcome: HostOutcome): void => {
     outcomes.push(outcome);
-    if (flags.json) process.stdout.write(`${JSON.stringify(jsonOutcome(outcome))}\n`);
+    if (flags.json) process.stdout.write(jsonLine(jsonOutcome(outcome)));
     else screen.write(row(screen, outcome));
   };
   await hostsAtOnce(hosts.connections, hosts.concurrency, async (connection) => {

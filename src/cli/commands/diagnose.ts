@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { type DiagnosisObserver, diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import { isMendable, verdictExitCode } from '../../diagnosis/verdict.ts';
@@ -8,6 +7,8 @@ import type { Host } from '../../host/host.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
 import { jsonDiagnosis } from '../../report/diagnosis-json.ts';
 import { textReport, type Verbosity } from '../../report/diagnosis-text.ts';
+import { jsonLine } from '../../report/json-line.ts';
+import { optionsOfEvidence } from '../../report/next-command.ts';
 import { screenOn } from '../../report/screen.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
@@ -30,7 +31,7 @@ export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
   const options = await resolveLookOptions(flags);
   if (namesOtherHosts(flags)) return diagnoseOthers(flags, options);
   refuseLoneSudo(flags);
-  const { host, policy } = await chooseHost(flags, options);
+  const { host, policy, repeated } = await chooseHost(flags, options);
   // A look changes nothing, so there is nothing to finish; by default the code would be a signal.
   const onInterrupt = () => {
     if (process.stderr.isTTY) process.stderr.write('\n');
@@ -41,15 +42,12 @@ export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
     host,
     options.request,
     policy,
-    chooseReport(flags, options.repeated),
+    chooseReport(flags, repeated),
   );
   process.off('SIGINT', onInterrupt);
-  if (flags.save !== undefined) await save(flags.save, diagnosis);
+  await save(flags, diagnosis);
   const exitCode = verdictExitCode(diagnosis.verdict.code, flags.strict === true);
-  if (flags.json)
-    process.stdout.write(
-      `${JSON.stringify(jsonDiagnosis(diagnosis, options.repeated, exitCode))}\n`,
-    );
+  if (flags.json) process.stdout.write(jsonLine(jsonDiagnosis(diagnosis, repeated, exitCode)));
   else if (host instanceof LocalHost && !flags.quiet) {
     return (await offerFix(host, diagnosis, options, flags)) ?? exitCode;
   }
@@ -82,10 +80,9 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
   try {
     const report = chooseReport(flags, repeated);
     const diagnosis = await diagnoseHost(host, options.request, options.policy, report);
-    if (flags.save !== undefined) await save(flags.save, diagnosis);
+    await save(flags, diagnosis);
     const exitCode = verdictExitCode(diagnosis.verdict.code, flags.strict === true);
-    if (flags.json)
-      process.stdout.write(`${JSON.stringify(jsonDiagnosis(diagnosis, repeated, exitCode))}\n`);
+    if (flags.json) process.stdout.write(jsonLine(jsonDiagnosis(diagnosis, repeated, exitCode)));
     return exitCode;
   } finally {
     await connection.close();
@@ -124,56 +121,25 @@ function chooseReport(flags: DiagnoseFlags, repeated: readonly string[]): Diagno
 async function chooseHost(
   flags: DiagnoseFlags,
   options: LookOptions,
-): Promise<{ host: Host; policy: Policy }> {
+): Promise<{ host: Host; policy: Policy; repeated: readonly string[] }> {
+  const { policy, repeated } = options;
   if (flags.from === undefined) {
-    return { host: new LocalHost({ unit: options.unit }), policy: options.policy };
+    return { host: new LocalHost({ unit: options.unit }), policy, repeated };
   }
-  const [{ RecordedHost }, { parseEvidence }] = await Promise.all([
+  const [{ RecordedHost }, { evidenceFrom }] = await Promise.all([
     import('../../host/recorded-host.ts'),
-    import('../../evidence/evidence-file.ts'),
+    import('../evidence-files.ts'),
   ]);
-  const input = await readInput(flags.from);
-  const { evidenceOfProbe, isProbeOutput } = await import('../../host/ssh/evidence-frames.ts');
-  const evidence = isProbeOutput(input)
-    ? await evidenceOfProbe(input, options.request, options.policy)
-    : parseEvidence(input.toString('utf8'));
-  return { host: new RecordedHost(evidence), policy: evidence.policy };
+  const evidence = await evidenceFrom(flags.from, flags, options);
+  return {
+    host: new RecordedHost(evidence),
+    policy: evidence.policy,
+    repeated: optionsOfEvidence(evidence),
+  };
 }
 
-async function readInput(path: string): Promise<Buffer> {
-  const { readFile } = await import('node:fs/promises');
-  try {
-    if (path !== '-') return await readFile(path);
-    const chunks: Buffer[] = [];
-    for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-    return Buffer.concat(chunks);
-  } catch (error) {
-    throw new TriageError(
-      `can't read the evidence ${path}: ${(error as Error).message}`,
-      'Give a file that `diagnose --save FILE` or `probe` wrote, or - for standard input.',
-      ExitCode.usage,
-      { cause: error },
-    );
-  }
-}
-
-async function save(path: string, { evidence }: Diagnosis): Promise<void> {
-  const { writeEvidence } = await import('../../evidence/evidence-file.ts');
-  try {
-    const file = await open(path, 'w', 0o600);
-    try {
-      // The mode above is for a new file; one that was there keeps its own.
-      if ((await file.stat()).isFile()) await file.chmod(0o600);
-      await file.writeFile(writeEvidence(evidence));
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw new TriageError(
-      `can't save the evidence to ${path}: ${(error as Error).message}`,
-      'Name a file in a directory that you may write to.',
-      ExitCode.usage,
-      { cause: error },
-    );
-  }
+async function save({ save: path }: DiagnoseFlags, { evidence }: Diagnosis): Promise<void> {
+  if (path === undefined) return;
+  const { saveEvidence } = await import('../evidence-files.ts');
+  await saveEvidence(path, evidence);
 }

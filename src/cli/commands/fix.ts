@@ -18,10 +18,11 @@ import { chooseServiceManager, type ServiceManager } from '../../plan/service-ma
 import { textReport } from '../../report/diagnosis-text.ts';
 import { jsonFix } from '../../report/fix-json.ts';
 import { fixReport, planText } from '../../report/fix-text.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { refusalAdvice } from '../../report/next-command.ts';
 import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
-import { stripControl } from '../../untrusted.ts';
+import { printable, stripControl } from '../../untrusted.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
 import { listenForInterrupts } from '../interrupts.ts';
@@ -146,7 +147,7 @@ async function mendHost(
         exitCode,
       };
       const target = elsewhere === undefined ? {} : { target: elsewhere };
-      process.stdout.write(`${JSON.stringify({ ...target, ...jsonFix(parts) })}\n`);
+      process.stdout.write(jsonLine({ ...target, ...jsonFix(parts) }));
     }
     return exitCode;
   };
@@ -157,9 +158,11 @@ async function mendHost(
     return finish(well ? ExitCode.ok : ExitCode.incident, null, null);
   }
   if (plan.kind === 'refused') {
-    const where = elsewhere === undefined ? '' : `${stripControl(elsewhere)}: `;
+    const where = elsewhere === undefined ? '' : `${elsewhere}: `;
     process.stderr.write(
-      `salt-triage: ${where}refused: ${plan.why}\n  ${refusalAdvice(plan, before, flags)}\n`,
+      printable(
+        `salt-triage: ${where}refused: ${plan.why}\n  ${refusalAdvice(plan, before, flags)}\n`,
+      ),
     );
     return finish(refusalExitCode(plan), null, null);
   }
@@ -358,5 +361,5 @@ function ownScreen({ json, color }: FixTalk): Screen {
 }
 
 function silent(screen: Screen): Screen {
-  return { ...screen, interactive: false, write: () => undefined };
+  return { ...screen, interactive: false, write: () => undefined, clearLine: () => undefined };
 }

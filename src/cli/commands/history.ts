@@ -1,5 +1,6 @@
 import { ExitCode, TriageError } from '../../errors.ts';
 import { JSON_SCHEMA_VERSION } from '../../report/diagnosis-json.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { INCIDENT_ID, stateDirectories } from '../../trail/directory.ts';
 import {
@@ -45,7 +46,7 @@ export async function historyCommand(
 }
 
 function writeJson(document: object): void {
-  process.stdout.write(`${JSON.stringify({ schemaVersion: JSON_SCHEMA_VERSION, ...document })}\n`);
+  process.stdout.write(jsonLine({ schemaVersion: JSON_SCHEMA_VERSION, ...document }));
 }
 
 async function readAll(directories: readonly string[], asked: boolean): Promise<IncidentSummary[]> {
@@ -112,7 +113,7 @@ function listText(
         describeActions(incident),
         `by ${describeWho(who)}`,
       ];
-      const rest = wrap(stripControl(about.join('; ')), columns - 2, 2);
+      const rest = wrap(about.join('; '), columns - 2, 2);
       return `${chalk.bold(id)}  ${moment(beganAt)}  ${painted}\n  ${rest}\n`;
     })
     .join('');
@@ -126,7 +127,7 @@ function incidentText(screen: Screen, incident: IncidentRecord): string {
   const { chalk, columns } = screen;
   const { id, host, port, beganAt, endedAt, who, before, after, verdict, result, plan } = incident;
   const field = (name: string, text: string) =>
-    `  ${chalk.bold(name.padEnd(8))}${wrap(stripControl(text), columns, 10)}\n`;
+    `  ${chalk.bold(name.padEnd(8))}${wrap(text, columns, 10)}\n`;
   const ended = endedAt === null ? '' : `, ended ${moment(endedAt)}`;
   const head = [
     `${chalk.bold(`Incident ${id}`)}\n`,
@@ -142,11 +143,11 @@ function incidentText(screen: Screen, incident: IncidentRecord): string {
     field('files', incident.directory),
   ];
   const steps = plan?.steps.map(({ title }, index) => {
-    return `${String(index + 1).padStart(4)}  ${wrap(stripControl(title), columns, 6)}\n`;
+    return `${String(index + 1).padStart(4)}  ${wrap(title, columns, 6)}\n`;
   }) ?? ['  not recorded\n'];
   const lines = incident.journal.map((line) => {
     const head = `  ${stripControl(line.time).slice(11, 19)}  ${line.phase.padEnd(6)}  `;
-    return `${head}${wrap(stripControl(describeLine(line)), columns, head.length)}\n`;
+    return `${head}${wrap(describeLine(line), columns, head.length)}\n`;
   });
   return [...head, chalk.bold('\nPlan\n'), ...steps, chalk.bold('\nJournal\n'), ...lines].join('');
 }

@@ -7,8 +7,8 @@ import { type LookFlags, resolveLookOptions } from '../look-options.ts';
  * `salt-triage probe`: prints the script that `--host` sends, to be read and run by hand.
  * @throws TriageError for options that can't be used
  */
-export async function probeCommand(flags: LookFlags): Promise<ExitCode> {
-  const { request, unit } = await resolveLookOptions(flags);
+export async function probeCommand(flags: Omit<LookFlags, 'probe'>): Promise<ExitCode> {
+  const { request, unit } = await resolveLookOptions({ ...flags, probe: false });
   process.stdout.write(probeScript(probeParameters(request, unit)));
   return ExitCode.ok;
 }

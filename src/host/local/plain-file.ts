@@ -1,0 +1,81 @@
+/** Files that a person names: read only where they are plain ones, written only as new ones. */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { lstat, open, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { errorCode } from './proc-files.ts';
+
+/**
+ * Reads a plain file. Of a FIFO, a device or a socket nothing is waited for (open(2), O_NONBLOCK).
+ * @param most bytes that it may have
+ * @throws Error that completes "can't read FILE: …"
+ */
+export async function readPlainFile(path: string, most: number): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const status = await file.stat();
+    if (!status.isFile()) throw new Error(`it is ${kindOf(status)}, not a file`);
+    // One byte more than there may be: it may grow while it is read, and /proc says 0 of all.
+    const buffer = Buffer.alloc(Math.min(most, Math.max(status.size, 65_536)) + 1);
+    let length = 0;
+    while (length < buffer.length) {
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+      if (bytesRead === 0) return buffer.subarray(0, length);
+      length += bytesRead;
+    }
+    throw new Error(length > most ? tooLarge(most) : 'it grew while it was read');
+  } finally {
+    await file.close();
+  }
+}
+
+/** What {@link readPlainFile} says of a file that is larger. */
+export function tooLarge(most: number): string {
+  return `it is larger than ${Math.floor(most / 1024 / 1024)} MiB`;
+}
+
+/**
+ * Writes a file, mode 0600, whole or not at all. It is always a new one, put in its place by
+ * rename(2): nothing that others have put there, a link or a file that they hold open, is written
+ * to. What is there and is no plain file stays.
+ * @throws Error that completes "can't write FILE: …"
+ */
+export async function writePlainFile(path: string, text: string): Promise<void> {
+  const there = await lstat(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  });
+  if (there !== null && !there.isFile()) {
+    throw new Error(`${kindOf(there)} is there, which is not replaced`);
+  }
+  const draft = join(
+    dirname(path),
+    `.${basename(path).slice(0, 200)}.${randomBytes(8).toString('hex')}`,
+  );
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  const file = await open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+    await rename(draft, path);
+  } catch (error) {
+    await unlink(draft).catch(() => undefined);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+interface Kind {
+  isDirectory(): boolean;
+  isFIFO(): boolean;
+  isSocket(): boolean;
+  isSymbolicLink(): boolean;
+}
+
+function kindOf(status: Kind): string {
+  if (status.isDirectory()) return 'a directory';
+  if (status.isFIFO()) return 'a FIFO';
+  if (status.isSocket()) return 'a socket';
+  return status.isSymbolicLink() ? 'a symbolic link' : 'a device';
+}
