@@ -331,6 +331,54 @@ describe('comments', () => {
   });
 });
 
+describe('a configuration made to be slow', () => {
+  const problems = async (text: string) => {
+    const facts = await look({ path: MAIN, text }, { path: '/etc/salt/master.d/a.conf', text: '' });
+    return facts.seen ? facts.value.problems.join() : facts.why;
+  };
+
+  it('is a problem beyond what any master has, in one file or in all', async () => {
+    const keys = Array.from({ length: 100_000 }, (_, at) => `k${at}: v`);
+    assert.match(await problems(keys.join('\n')), /master: is too large/);
+    assert.match(await problems(`a: ${'['.repeat(50_000)}`), /master line 1: nests too deep/);
+    assert.match(await problems(`a: {${keys.join()}}`), /master: is too large/);
+    const files = Array.from({ length: 5 }, (_, at) => {
+      return { path: `/etc/salt/master.d/${at}.conf`, text: `a: ${'x'.repeat(500_000)}\n` };
+    });
+    const all = await look({ path: MAIN, text: 'rest_cherrypy:\n  port: 8000\n' }, ...files);
+    assert.ok(all.seen);
+    assert.equal(all.value.netapi?.port, 8000);
+    assert.equal(all.value.problems.filter((text) => /is too large/.test(text)).length, 3);
+  });
+
+  it('takes time in proportion to its keys, and still refuses one that comes twice', async () => {
+    const keys = Array.from({ length: 40_000 }, (_, at) => `k${at}: v`).join('\n');
+    const began = performance.now();
+    assert.equal(await problems(keys), '');
+    assert.ok(performance.now() - began < 20_000);
+    assert.match(await problems('a: 1\nb: {c: 1,\n c: 2}\n'), /master line 3: .*unique/);
+    assert.match(await problems('a: &x {b: 1}\nc:\n  <<: *x\n  b: 2\n'), /^$/);
+  });
+
+  it('has each file that can not be read but once in what is taken up', async () => {
+    const broken = Array.from({ length: 600 }, (_, at) => {
+      return { path: `/etc/salt/master.d/${at}.conf`, text: 'a: [\n' };
+    });
+    const facts = await look({ path: MAIN, text: 'include: master.d/*.conf\n' }, ...broken);
+    assert.ok(facts.seen);
+    assert.ok(facts.value.problems.length <= 503, `${facts.value.problems.length}`);
+    assert.match(facts.value.problems.join(), /more than 500 files/);
+  });
+
+  it('has no glob that is slow to match', () => {
+    const began = performance.now();
+    assert.equal(matchesGlobSegment('*a'.repeat(100), 'a'.repeat(5_000).concat('b')), false);
+    assert.equal(matchesGlobSegment('*?'.repeat(100), 'a'.repeat(99)), false);
+    assert.equal(matchesGlobSegment('*a?b*[!x]', 'zzaabaqby'), true);
+    assert.ok(performance.now() - began < 5_000);
+  });
+});
+
 describe('globs', () => {
   for (const [glob, name, matches] of [
     ['*.conf', 'api.conf', true],
