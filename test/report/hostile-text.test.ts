@@ -12,7 +12,7 @@ import { textReport, type Verbosity } from '../../src/report/diagnosis-text.ts';
 import { planText } from '../../src/report/fix-text.ts';
 import { jsonLine } from '../../src/report/json-line.ts';
 import { optionsOfEvidence } from '../../src/report/next-command.ts';
-import { type Screen, screenOn } from '../../src/report/screen.ts';
+import { type Screen, screenOn, wrap } from '../../src/report/screen.ts';
 import { STAGES, stageEvidence } from '../recorded/captures.ts';
 
 /** C0 but for the line break, DEL, C1, and what reorders, hides or breaks a line. */
@@ -136,4 +136,8 @@ test("a colour that is not chalk's own does not get out, nor any cursor code", (
   );
   screen.clearLine();
   assert.equal(lines.at(-1), '\r\x1b[K');
+});
+
+test('text that is wrapped brings neither colour nor lines of its own', () => {
+  assert.equal(wrap('a\x1b[31mb\nVerdict  healthy', 80, 2), 'ab Verdict  healthy');
 });
