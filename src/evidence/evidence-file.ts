@@ -13,8 +13,12 @@ export const MAX_EVIDENCE_TEXT = 64 * 1024 * 1024;
 const MAX_VALUES = 1_000_000;
 /** The schema nests six deep. */
 const MAX_DEPTH = 16;
-/** A bound on every list without one of its own. */
+/** A bound on every list without one of its own: of rows, which cost what they hold. */
 const MAX_LIST = 100_000;
+/** Of lists that are gone through for every process or shown whole; a host has a few dozen. */
+const MAX_SHORT = 1_000;
+/** Each is a word about every process; a look reads a handful (`choosePidFiles`). */
+const MAX_PID_FILES = 50;
 /** The last millisecond of the year 9999: far within what `Date` can hold. */
 const MAX_TIME = 253_402_300_799_999;
 /** Three hundred years of uptime at 100 ticks a second; at 1 a second still a valid `Date`. */
@@ -65,8 +69,8 @@ const systemdUnit = v.strictObject({
   controlGroup: v.string(),
   killMode: v.string(),
   restarts: whole,
-  partOf: list(v.string()),
-  stopsAlso: list(v.string()),
+  partOf: list(v.string(), MAX_SHORT),
+  stopsAlso: list(v.string(), MAX_SHORT),
   result: v.string(),
   // Files from before these were looked at have none of them.
   exitStatus: v.optional(whole, 0),
@@ -105,8 +109,8 @@ const evidenceSchema = v.strictObject({
   config: look(
     v.strictObject({
       directory: v.string(),
-      files: list(v.string()),
-      problems: list(v.string()),
+      files: list(v.string(), MAX_SHORT),
+      problems: list(v.string(), MAX_SHORT),
       netapi: v.nullable(
         v.strictObject({
           module: v.picklist(['rest_cherrypy', 'rest_tornado', 'rest_wsgi']),
@@ -162,7 +166,7 @@ const evidenceSchema = v.strictObject({
           rootDirectory: namespace,
           saltSigns: v.optional(v.nullable(list(v.picklist(SALT_SIGNS), 16)), null),
           fds: v.picklist(['read', 'denied', 'skipped']),
-          listens: list(whole),
+          listens: list(whole, 10_000),
           portConnections: whole,
           otherPorts: list(portNumber, 1_000),
           waitChannel: maybeText,
@@ -178,6 +182,7 @@ const evidenceSchema = v.strictObject({
     v.strictObject({
       pidFiles: list(
         v.strictObject({ path: v.string(), pid: v.nullable(whole), modifiedAt: time }),
+        MAX_PID_FILES,
       ),
       systemd: look(v.nullable(systemdUnit)),
       // Files from before these were looked at have none of them.
@@ -208,24 +213,24 @@ const evidenceSchema = v.strictObject({
         }),
         v.strictObject({ kind: v.literal('journal'), unit: v.string() }),
       ]),
-      files: list(v.strictObject({ path: v.string(), bytesRead: whole })),
+      files: list(v.strictObject({ path: v.string(), bytesRead: whole }), MAX_SHORT),
       windowFrom: v.nullable(time),
       events: whole,
       firstAt: v.nullable(time),
       lastAt: v.nullable(time),
       times: list(time, MAX_EVENT_TIMES),
-      pids: list(whole),
+      pids: list(whole, MAX_SHORT),
       wordings: v.strictObject({
         'port-not-free': v.exactOptional(whole),
         'no-socket-created': v.exactOptional(whole),
         'tornado-unable': v.exactOptional(whole),
         'address-in-use': v.exactOptional(whole),
       }),
-      ports: list(whole),
-      samples: list(v.string()),
+      ports: list(whole, MAX_SHORT),
+      samples: list(v.string(), MAX_SHORT),
       childDeaths: whole,
       dated: v.boolean(),
-      notes: list(v.string()),
+      notes: list(v.string(), MAX_SHORT),
     }),
   ),
   answer: look(

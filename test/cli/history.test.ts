@@ -80,6 +80,17 @@ describe('history', () => {
     );
   });
 
+  it('waits for no FIFO in place of a file', { timeout: 30_000 }, async () => {
+    const place = await incident('host');
+    for (const name of ['evidence-before.json', 'plan.json']) {
+      rmSync(join(place, name), { force: true });
+      spawnSync('mkfifo', [join(place, name)]);
+    }
+    const { status, stdout } = history(basename(place));
+    assert.equal(status, 0);
+    assert.match(stdout, /Plan\n {2}not recorded/);
+  });
+
   it('lists the newest first', async () => {
     const first = await incident('first');
     const second = await incident('second');

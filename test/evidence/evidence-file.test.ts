@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
+import { seen } from '../../src/evidence/evidence.ts';
 import { boundedEvidence, parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
-import { evidenceOf, saltApi, UNTITLED } from '../diagnosis/situation.ts';
+import { evidenceOf, saltApi, server, UNTITLED } from '../diagnosis/situation.ts';
 import { stageEvidence } from '../recorded/captures.ts';
 
 const evidence = stageEvidence('jammed/restarted');
@@ -110,6 +111,36 @@ test('what is saved is read, however much a host has shown', () => {
   assert.ok(!read.processes.seen && read.sockets.seen);
   const bounded = boundedEvidence(evidenceOf({ processes }));
   assert.ok(!bounded.processes.seen);
+});
+
+test('what a file may hold is judged in bounded time and memory', () => {
+  const api = server({ pid: 1_000, ppid: 1 });
+  const many = (count: number, facts: (at: number) => object) =>
+    Array.from({ length: count }, (_, at) => ({ ...api, pid: 1_000 + at, ...facts(at) }));
+  const inodes = Array.from({ length: 1_000 }, (_, at) => 5_000 + at);
+  const pidFiles = Array.from({ length: 50 }, () => ({ path: '/x', pid: 1_000, modifiedAt: 1 }));
+  const chained = many(5_000, (at) => ({ ppid: 999 + at, startTicks: 100 + at }));
+  const worst = [
+    evidenceOf({ processes: many(5_000, () => ({})) }),
+    evidenceOf({ processes: chained }),
+    evidenceOf({
+      processes: many(200, () => ({ listens: inodes })),
+      listeners: inodes.map((inode) => ({ inode })),
+    }),
+  ];
+  const { service } = worst[0] ?? {};
+  assert.ok(service?.seen);
+  const files = { ...service.value, pidFiles };
+  worst.push({ ...evidenceOf({ processes: many(2_000, () => ({})) }), service: seen(files) });
+  for (const [index, evidence] of worst.entries()) {
+    const began = performance.now();
+    diagnoseEvidence(parseEvidence(writeEvidence(evidence)));
+    const took = performance.now() - began;
+    assert.ok(took < 20_000, `${index}: ${Math.round(took)} ms`);
+  }
+  const more = seen({ ...files, pidFiles: [...pidFiles, ...pidFiles] });
+  const unseen = parseEvidence(writeEvidence({ ...evidenceOf({ processes: [] }), service: more }));
+  assert.ok(!unseen.service.seen);
 });
 
 test('what a screen would act on is gone from what is only shown, and stays in what is judged', () => {

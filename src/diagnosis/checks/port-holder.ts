@@ -69,14 +69,13 @@ function judge(evidence: Pick<Known, Needs>): Finding<PortHolderEvidence> {
   }
   const table = processes.seen ? processes.value.processes : [];
   const holders = table.filter((facts) => facts.listens.length > 0);
-  const byListener = listeners.map((listener) => ({
-    ...listener,
-    pids: holders
-      .filter((facts) => facts.listens.includes(listener.inode))
-      .map((facts) => facts.pid),
-  }));
+  const pids = pidsByInode(holders);
+  const byListener = listeners.map((listener) => {
+    return { ...listener, pids: [...(pids.get(listener.inode) ?? [])] };
+  });
   const units = socketUnits(evidence);
-  const roled = holders.map((facts) => roleOfHolder(facts, roles, units));
+  const members = new Map(roles.all.map((member) => [member.facts.pid, member]));
+  const roled = holders.map((facts) => roleOfHolder(facts, members.get(facts.pid), units));
   const servers = roled.filter(({ forService }) => !forService);
   // systemd has the socket so that the service can be started: without that nobody serves.
   const asleep = servers.length === 0 && roled.length > 0;
@@ -150,8 +149,24 @@ function socketUnits({ service, port }: Pick<Known, Needs>): string[] {
     .map(({ unit }) => unit);
 }
 
-function roleOfHolder(facts: ProcessFacts, roles: ProcessRoles, units: readonly string[]): Holder {
-  const member = roles.all.find((other) => other.facts.pid === facts.pid);
+/** Once for all listeners: there may be thousands of either. */
+function pidsByInode(holders: readonly ProcessFacts[]): Map<number, Set<number>> {
+  const pids = new Map<number, Set<number>>();
+  for (const { pid, listens } of holders) {
+    for (const inode of listens) {
+      const known = pids.get(inode);
+      if (known === undefined) pids.set(inode, new Set([pid]));
+      else known.add(pid);
+    }
+  }
+  return pids;
+}
+
+function roleOfHolder(
+  facts: ProcessFacts,
+  member: SaltApiProcess | undefined,
+  units: readonly string[],
+): Holder {
   if (member !== undefined) {
     const { role, reasons, under, proven } = member;
     return { facts, role, reasons, under, proven, forService: false };
