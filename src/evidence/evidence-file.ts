@@ -260,14 +260,13 @@ type FileEvidence = Frozen<v.InferOutput<typeof evidenceSchema>>;
  * 0600. What {@link parseEvidence} would refuse to read is left out and said to be.
  */
 export function writeEvidence(evidence: Evidence): string {
-  let clean = withinBounds(withoutSecrets(evidence));
-  // Each list is within its bounds, but perhaps not all of them together: the longest go first.
+  let clean: FileEvidence = withoutSecrets(evidence);
+  // Each list may be within its bounds, but not all of them together: the longest go first.
   for (const section of ['processes', 'sockets'] as const) {
-    const text = fileText(clean);
-    if (whyTooMuch(text) === null) return text;
+    if (whyTooMuch(fileText(clean)) === null) break;
     clean = { ...clean, [section]: blind('unsupported', TOO_MUCH) };
   }
-  return fileText(clean);
+  return fileText(withinBounds(clean));
 }
 
 function fileText(evidence: FileEvidence): string {
