@@ -48,8 +48,8 @@ export const NAMINGS = {
 
 export type Naming = keyof typeof NAMINGS;
 
-/** Where programs come from. All but the last five have a parent that lives. */
-export type Launcher =
+/** Where programs come from. Of the last five the parent is dead: pid 1 or tini has them. */
+type Launcher =
   | 'agent'
   | 'cron'
   | 'supervisord'
@@ -82,7 +82,7 @@ export interface LookAlike extends Played {
   readonly startTicks: number;
 }
 
-export interface Neighbourhood {
+interface Neighbourhood {
   /** Starts look-alikes and waits until they run, by the name that they have then. */
   start(played: readonly Played[]): Promise<readonly LookAlike[]>;
   isAlive(one: LookAlike): boolean;
