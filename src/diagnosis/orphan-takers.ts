@@ -1,6 +1,7 @@
 /**
  * Who takes orphans beside pid 1. Any process may (prctl(2), PR_SET_CHILD_SUBREAPER), and none can
- * be asked whether it does, so only those count that are known for it, by argv and place.
+ * be asked whether it does, so only those count that are known for it, by argv and place. dumb-init
+ * takes what it takes as pid 1: beside pid 1 it never asks for more (salt-facts §10).
  */
 import type { ProcessFacts } from '../evidence/evidence.ts';
 
@@ -23,8 +24,6 @@ const ORPHAN_TAKERS: readonly OrphanTaker[] = [
   { program: /^(?:tini(?:-static)?|docker-init)$/ },
   // openSUSE/catatonit catatonit.c, PR_SET_CHILD_SUBREAPER; podman run --init.
   { program: /^catatonit$/ },
-  // Yelp/dumb-init is meant for pid 1; as `dumb-init` beside it it takes what pid 1 hands it.
-  { program: /^dumb-init$/ },
   // containerd runtime/v2/shim/shim_linux.go, reaper.SetSubreaper(1); docker's own before 1.11.
   { program: /^(?:docker-)?containerd-shim(?:-[\w.-]+)?$/ },
   // containers/conmon src/conmon.c, PR_SET_CHILD_SUBREAPER (podman, CRI-O); conmon-rs alike.

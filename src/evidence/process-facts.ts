@@ -23,9 +23,12 @@ export interface SignTexts {
   readonly argv: readonly string[];
   /** Target of `/proc/PID/exe`; null where it can't be read (it takes the rights of a tracer). */
   readonly executable: string | null;
-  /** The beginning of the script that argv names; null where it was not, or can't be, read. */
+  /** The beginning of the script that argv names, or of it what matters; null where it isn't read. */
   readonly script: string | null;
-  /** Targets of its fds that {@link isSaltFile} holds for; empty where they can't be read. */
+  /**
+   * Targets of its fds that it may write to and {@link isSaltFile} holds for; empty where they can't
+   * be read. Whoever follows a log or checks a configuration has them open too, but to read.
+   */
   readonly files: readonly string[];
 }
 
@@ -48,7 +51,9 @@ export function saltSigns(texts: SignTexts, files: SaltFiles): readonly SaltSign
   if (isEntryPoint) signs.push('entry-point');
   const interpreter = [texts.executable, texts.argv[0]?.split(/\s/)[0]];
   if (interpreter.some((path) => path?.startsWith(SALT_TREE))) signs.push('interpreter');
-  if (isNetapiChildTitle(argv.title)) signs.push('child-title');
+  // Anybody can append to a title, so what the script says goes before it.
+  const belied = texts.script !== null && !isEntryPoint;
+  if (isNetapiChildTitle(argv.title) && !belied) signs.push('child-title');
   if (texts.files.some((path) => isLogFile(path, files.log))) signs.push('log');
   if (texts.files.some((path) => isInside(path, files.configDirectory))) signs.push('config');
   return signs;

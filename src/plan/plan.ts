@@ -263,12 +263,18 @@ function lossOf({ role, facts }: SaltApiProcess): string | null {
 
 /**
  * Processes that a stop should have ended, managers first so that they can't fork anew. What nothing
- * proves to be Salt's, or a parent that lives has started, no stop of salt-api was meant for.
+ * proves to be Salt's, or a parent that lives has started, no stop of salt-api was meant for, nor for
+ * what that has forked.
  */
 export function leftoversOf({ roles }: Pick<Diagnosis, 'roles'>): SaltApiProcess[] {
   const order = ['manager', 'orphan', 'child', 'unclear', 'fork', 'job'];
+  const spared = new Set(
+    roles.all
+      .filter(({ role, reparented, proven }) => role === 'unclear' && !(reparented && proven))
+      .map(({ facts }) => facts.pid),
+  );
   return roles.all
     .filter(({ role, servesInstead }) => role !== 'elsewhere' && servesInstead.length === 0)
-    .filter(({ role, reparented, proven }) => role !== 'unclear' || (reparented && proven))
+    .filter(({ facts, under }) => !spared.has(facts.pid) && !spared.has(under ?? 0))
     .toSorted((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
 }

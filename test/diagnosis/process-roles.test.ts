@@ -390,6 +390,21 @@ const CASES: readonly Case[] = [
     verdict: 'unknown',
   },
   {
+    name: 'dumb-init takes orphans as pid 1 alone: beside it, what it has is what it started',
+    processes: [
+      saltApi({
+        pid: 700,
+        ppid: 1,
+        session: 700,
+        argv: ['/usr/bin/dumb-init', '-c', '/usr/bin/salt-api'],
+        comm: 'dumb-init',
+      }),
+      server({ pid: 37, ppid: 700 }),
+    ],
+    roles: { 37: 'unclear' },
+    verdict: 'unknown',
+  },
+  {
     name: "a stranger's tini is not known to take orphans",
     processes: [
       saltApi({ pid: 700, ppid: 1, session: 700, argv: ['/home/eve/tini'], comm: 'tini' }),

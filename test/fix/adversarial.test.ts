@@ -68,7 +68,7 @@ describe('a target that changes while the question is open', { skip: skipWithout
       script,
       `import os, signal, socket
 if os.fork(): os._exit(0)
-kept = open(__file__)
+kept = open(__file__, "a")
 server = socket.create_server(('127.0.0.1', 0))
 signal.signal(signal.SIGUSR1, lambda *_: os.execv('/bin/sleep', ['sleep', '600']))
 print(server.getsockname()[1], os.getpid(), flush=True)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
-import { type Plan, type PlanOptions, planFix } from '../../src/plan/plan.ts';
+import { leftoversOf, type Plan, type PlanOptions, planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager, type ServiceManager } from '../../src/plan/service-manager.ts';
 import {
   evidenceOf,
@@ -165,5 +165,22 @@ describe('a kill step says what is lost', () => {
     assert.deepEqual(losses({ processes: [orphan] }), [null]);
     const busy = { ...orphan, portConnections: 3 };
     assert.match(losses({ processes: [busy] })[0] ?? '', /requests/);
+  });
+});
+
+describe('what a stop has left behind', () => {
+  const agent = saltApi({
+    pid: 31,
+    ppid: 1,
+    session: 31,
+    argv: ['/usr/bin/python3', '/opt/agent'],
+  });
+  const started = saltApi({ pid: 500, ppid: 31, session: 500, threads: 20 });
+  const fork = saltApi({ pid: 501, ppid: 500, session: 500 });
+
+  it('is neither what a parent that lives has started, nor what that has forked', () => {
+    const evidence = evidenceOf({ processes: [daemon, child, agent, started, fork], pidFile: 100 });
+    const pids = leftoversOf(diagnoseEvidence(evidence)).map(({ facts }) => facts.pid);
+    assert.deepEqual(pids, [100, 101]);
   });
 });

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
 import {
   blind,
   type Look,
@@ -245,7 +245,7 @@ interface FdTable {
   readonly listens: readonly number[];
   readonly portConnections: number;
   readonly otherPorts: readonly number[];
-  /** Files of Salt's that are open in it. */
+  /** Files of Salt's that are open in it to be written. */
   readonly saltFiles: readonly string[];
 }
 
@@ -271,7 +271,9 @@ async function readFdTable(
       if (target === null) continue;
       const inode = parseSocketLink(target);
       if (inode === null) {
-        if (files !== null && isSaltFile(target, files)) saltFiles.add(target);
+        if (files !== null && isSaltFile(target, files) && isWritten(`${directory}/${name}`)) {
+          saltFiles.add(target);
+        }
       } else if (listening.has(inode)) listens.add(inode);
       else if (files !== null) {
         const port = otherListeners.get(inode);
@@ -288,6 +290,15 @@ async function readFdTable(
     otherPorts: [...otherPorts].sort((a, b) => a - b),
     saltFiles: [...saltFiles],
   };
+}
+
+/** The mode of an fd's link says how it was opened (fs/proc/fd.c, tid_fd_mode; proc(5)). */
+function isWritten(link: string): boolean {
+  try {
+    return (lstatSync(link).mode & 0o200) !== 0;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -404,7 +404,7 @@ holders_of() {
 
 # fd_tables PIDS: "fds PID CONNECTIONS INODE..." of the port's sockets among the fds, or "closed PID",
 # "listens PID PORT..." of the other ports that it listens on, in hex, and "open PID FILE" of what may
-# be a file of Salt's.
+# be a file of Salt's and is open to be written: the mode of an fd's link says how (proc(5)).
 fd_tables() {
   {
     printf '%s\n' "$inodes"
@@ -431,7 +431,7 @@ fd_tables() {
     pid == "" && $1 == "listen" { listening[$2] }
     pid == "" && $1 == "other" { other[$2] = $3; next }
     pid == "" { connected[$2]; next }
-    $10 == "->" && $11 ~ /^\// && files < 20 {
+    $10 == "->" && $1 ~ /^l.w/ && $11 ~ /^\// && files < 20 {
       target = $0
       sub(/^.* -> /, "", target)
       if (index(target, salt_log) == 1 || index(target, salt_config) == 1 || index(target, "/var/log/salt/") == 1) {
@@ -458,11 +458,13 @@ root_of() {
   echo "$(file_id "$view/") $(file_id "$view$config_directory") $(file_id "$view$config_directory/master") $(ls -ld "$view" 2>/dev/null | sed -n 's/^.* -> //p')"
 }
 
-# salt_import PID: the line with which the script that it runs imports Salt.
+# salt_import PID: "script PID LINE", the line with which the script that it runs imports Salt, empty
+# where it does not; nothing where the script can't be read.
 salt_import() {
   script=$(tr '\000 ' '\n\n' < "/proc/$1/cmdline" | head -n 6 | grep '^/.*/salt-api$' | head -n 1)
-  [ -n "$script" ] && [ -f "/proc/$1/root$script" ] || return 0
-  head -c 4096 "/proc/$1/root$script" | tr -d '\000' | grep -E '(from|import)[[:space:]]+salt[.](scripts|cli)' | head -n 1
+  [ -n "$script" ] && [ -f "/proc/$1/root$script" ] && [ -r "/proc/$1/root$script" ] || return 0
+  echo "script $1 $(head -c 4096 "/proc/$1/root$script" | tr -d '\000' |
+    grep -E '(from|import)[[:space:]]+salt[.](scripts|cli)' | head -n 1)"
 }
 
 # process_table: counts, then all about the few processes that matter.
@@ -504,8 +506,7 @@ process_table() {
   for pid in $(printf '%s\n' "$candidates"); do
     if word=$(config_environment "$pid"); then echo "environment $pid $word"; fi
     echo "root $pid $(root_of "$pid")"
-    line=$(salt_import "$pid" 2>/dev/null)
-    [ -z "$line" ] || echo "script $pid $line"
+    salt_import "$pid" 2>/dev/null
   done
   for pid in $all; do
     [ -r "/proc/$pid/cmdline" ] || continue
