@@ -11,6 +11,7 @@ import {
   type SaltConfigFacts,
   type ServiceFacts,
 } from '../../evidence/evidence.ts';
+import { withOtherPorts } from '../../evidence/instance-ports.ts';
 import { noLog } from '../../evidence/journal.ts';
 import {
   belongsTo,
@@ -113,7 +114,13 @@ export class LocalHost implements Host {
       instance,
       config,
       port,
-      sockets: sockets.then(({ facts }) => facts),
+      sockets: Promise.all([sockets, config, port]).then(([table, found, chosen]) =>
+        withOtherPorts(table.facts, {
+          config: found,
+          examined: chosen.number,
+          listening: table.otherListeners.values(),
+        }),
+      ),
       processes,
       service,
       apiLog,

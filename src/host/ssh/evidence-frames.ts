@@ -22,6 +22,7 @@ import {
   type SystemdUnitFacts,
   seen,
 } from '../../evidence/evidence.ts';
+import { withOtherPorts } from '../../evidence/instance-ports.ts';
 import {
   isDeadState,
   type ProcessStat,
@@ -230,7 +231,11 @@ export async function readFrames(
     instance,
     config,
     port,
-    sockets: socketFacts(frames.sockets, used.port),
+    sockets: withOtherPorts(socketFacts(frames.sockets, used.port), {
+      config,
+      examined: port.number,
+      listening: otherListeners(frames.sockets),
+    }),
     processes: table.look,
     service: await serviceFacts(frames, pidFiles, { unit: used.unit, uid: host.uid, members }),
     apiLog: apiLogFacts(frames.log, {
@@ -409,6 +414,13 @@ function socketFacts({ lines, late }: Part, port: number): Look<SocketFacts> {
     return blind('malformed', `${reader.malformedRows} rows of /proc/net/tcp can't be read`);
   }
   return seen(reader.facts());
+}
+
+/** Ports that somebody listens on, beside the examined one. */
+function otherListeners({ lines }: Part): number[] {
+  return lines
+    .filter((line) => line.startsWith('heard '))
+    .map((line) => Number.parseInt(line.slice('heard '.length), 16));
 }
 
 interface ProcessTexts {

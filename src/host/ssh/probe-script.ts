@@ -349,6 +349,7 @@ config_guess() {
 
 # socket_table: the port's rows: "row FAMILY ..." for listeners as they are, all others summed up:
 # "peer FAMILY STATE ADDRESS ACCEPTED UNACCEPTED UNREAD". A socket that nobody accepted has inode 0.
+# "heard PORT", in hex: another port that somebody listens on.
 socket_table() {
   for table in tcp tcp6; do
     if [ ! -e /proc/net/$table ]; then echo "missing $table"; continue; fi
@@ -362,7 +363,11 @@ socket_table() {
         return value
       }
       NR == 1 { if (!/local_address/) print "malformed " table; next }
-      substr($2, length($2) - 4) != ":" port { next }
+      substr($2, length($2) - 4) != ":" port {
+        other = substr($2, length($2) - 3)
+        if ($4 == "0A" && !(other in heard)) { heard[other]; print "heard " other }
+        next
+      }
       NF < 10 { print "malformed " table; next }
       $4 == "0A" { print "row " table " " $0; next }
       {
