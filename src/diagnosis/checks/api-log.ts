@@ -269,7 +269,7 @@ function summarize(
   const { startFailure } = reading;
   const failed = startFailure === null ? '' : describeStartFailure(startFailure, host);
   const elsewhere = others.map(({ port: other, events }) => {
-    const name = other === null ? 'port not named' : `of port ${other}`;
+    const name = other === null ? 'that name no port' : `of port ${other}`;
     return `${count(events, 'failed bind')} ${name}`;
   });
   const beside = elsewhere.length === 0 ? '' : `; ${elsewhere.join(', ')}`;
