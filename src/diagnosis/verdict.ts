@@ -1,14 +1,17 @@
 /** From findings to one verdict. Pure: the same evidence gives the same verdict on any machine. */
 import { ExitCode } from '../errors.ts';
-import type { Evidence, ProcessFacts } from '../evidence/evidence.ts';
+import type { Evidence, ProcessFacts, StartFailureFacts } from '../evidence/evidence.ts';
+import { configuredNetapis, otherConfiguredPorts } from '../evidence/instance-ports.ts';
 import { unitTroubles } from '../evidence/systemd-unit.ts';
 import { stripControl } from '../untrusted.ts';
 import { count, describeDuration, pidList, startedAt } from '../words.ts';
 import { isWithoutSalt } from './absence.ts';
 import type { Findings } from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
+import { describeOtherPort, otherPortsOf, unservedPorts } from './other-ports.ts';
 import { isOwnDrill } from './own-drill.ts';
 import type { ProcessRoles, SaltApiProcess } from './process-roles.ts';
+import { describeStartFailure, reasonInWords, standingStartFailure } from './start-failure.ts';
 
 export const VERDICT_CODES = [
   'healthy',
@@ -34,10 +37,12 @@ export interface Verdict {
   readonly evidence: readonly string[];
   /** What would have to be seen for another verdict. */
   readonly wouldChange: string;
-  /** The port that salt-api listens on, where that is another than the examined one. */
+  /** The port to look at, where that is another than the examined one. */
   readonly portInstead?: number;
   /** Nothing of Salt is there: it may be another host that is meant. */
   readonly withoutSalt?: true;
+  /** Why the last start failed, where that and no held port is what keeps the API down. */
+  readonly startFailure?: StartFailureFacts;
 }
 
 /** What a verdict is made from. */
@@ -209,6 +214,17 @@ function concludeHeld({ evidence, findings, roles }: Case): Verdict {
     };
   }
   const doubtful = [...stepsWith(findings, 'fail'), ...stepsWith(findings, 'warn')];
+  const unserved = unservedPorts(otherPortsOf(evidence, roles), roles, evidence.host);
+  const [first] = unserved;
+  if (first !== undefined) {
+    return {
+      code: 'degraded',
+      summary: `salt-api holds port ${port}, but ${unserved.map(describeOtherPort).join('; ')}`,
+      evidence: doubtful.map(([id]) => line(findings, id)),
+      wouldChange: `the daemon's own child on port ${first.port}`,
+      portInstead: first.port,
+    };
+  }
   if (doubtful.length > 0) {
     return {
       code: 'degraded',
@@ -274,6 +290,9 @@ function concludeFree({ evidence, findings, roles }: Case): Verdict {
   }
   const nobody = asleep ? 'only systemd listens' : 'nobody listens';
   const trouble = troubles[0] === undefined ? '' : `; ${troubles[0]}`;
+  const failure = reasonOfFailure({ evidence, findings, roles });
+  const why = failure === null ? '' : `: ${describeStartFailure(failure, evidence.host)}`;
+  const startFailure = failure === null ? {} : { startFailure: failure };
   if (daemon === null) {
     const unclear = roles.all.filter(({ role }) => role === 'unclear');
     const beside =
@@ -282,14 +301,26 @@ function concludeFree({ evidence, findings, roles }: Case): Verdict {
         : '';
     return {
       code: 'down',
-      summary: `no salt-api daemon runs, and ${nobody} on port ${port}${beside}${trouble}`,
+      summary: `no salt-api daemon runs, and ${nobody} on port ${port}${beside}${why}${trouble}`,
       evidence: facts,
       wouldChange: `a listener on port ${port}`,
+      ...startFailure,
     };
   }
-  const children = roles.all.filter(
-    ({ role, under }) => role === 'child' && under === daemon.facts.pid,
-  );
+  const others = new Set(otherConfiguredPorts(evidence.config, port));
+  const children = roles.all
+    .filter(({ role, under }) => role === 'child' && under === daemon.facts.pid)
+    .filter(({ facts }) => !facts.otherPorts.some((other) => others.has(other)));
+  if (failure !== null) {
+    const restarts = children.length > 0 || findings.orphans.evidence.zombies > 0;
+    return {
+      code: restarts ? 'restart-loop' : 'down',
+      summary: `the daemon ${daemon.facts.pid} runs, but its API does not come up on port ${port}: ${reasonInWords(failure)}`,
+      evidence: because(findings, 'api-log', 'port-holder', 'orphans'),
+      wouldChange: 'a start without that error',
+      ...startFailure,
+    };
+  }
   if (log.looping || (findings.orphans.evidence.zombies > 0 && children.length === 0)) {
     return {
       code: 'restart-loop',
@@ -330,6 +361,18 @@ function serviceTroubles({ service }: Evidence): string[] {
   return unitTroubles(service.value.systemd.value);
 }
 
+/** The failed start that keeps the port free, where no later failed bind tells of another reason. */
+function reasonOfFailure({ evidence, findings, roles }: Case): StartFailureFacts | null {
+  const { apiLog, host } = evidence;
+  if (!apiLog.seen || findings['api-log'].evidence.startFailure === null) return null;
+  const since = roles.daemon === null ? null : startedAt(roles.daemon.facts, host);
+  const failure = standingStartFailure(apiLog.value, evidence, since);
+  if (failure === null) return null;
+  const { times } = apiLog.value;
+  const later = failure.lastAt !== null && times.some((at) => at > (failure.lastAt ?? 0));
+  return later ? null : failure;
+}
+
 /**
  * Where nobody listens but a salt-api runs: whether it may be meant for another port, or be on its
  * way up. Then nothing is known to be broken, and nothing must be mended.
@@ -342,7 +385,10 @@ function doubtWhoIsMeant({ evidence, findings, roles }: Case): Verdict | null {
   const named = evidence.apiLog.seen && evidence.apiLog.value.ports.includes(port);
   const [other] = ours.filter(({ servesInstead }) => servesInstead.length > 0);
   const [instead] = other?.servesInstead ?? [];
-  if (other !== undefined && instead !== undefined && !(looping && named)) {
+  const ownPorts = new Set(configuredNetapis(evidence.config).map((netapi) => netapi.port));
+  // One that serves another port of its own has this one besides.
+  const both = instead !== undefined && ownPorts.has(instead) && ownPorts.has(port);
+  if (other !== undefined && instead !== undefined && !(looping && named) && !both) {
     return {
       code: 'unknown',
       summary: `salt-api ${other.facts.pid} listens on port ${instead}, not on ${port}`,
@@ -361,7 +407,8 @@ function doubtWhoIsMeant({ evidence, findings, roles }: Case): Verdict | null {
   }
   const root = ours.find((member) => isComingUp(member, evidence) && member.role !== 'orphan');
   // A child that has died already is more than a slow start.
-  if (root !== undefined && !looping && findings.orphans.evidence.zombies === 0) {
+  const failed = reasonOfFailure({ evidence, findings, roles }) !== null;
+  if (root !== undefined && !looping && !failed && findings.orphans.evidence.zombies === 0) {
     return {
       code: 'unknown',
       summary: `salt-api ${root.facts.pid} started ${describeDuration(ageOf(root.facts, evidence))} ago and does not listen on port ${port} yet`,

@@ -10,8 +10,25 @@ import {
   recogniseChildDeath,
   recordKind,
 } from './api-log-lines.ts';
-import { type ApiLogFacts, type BindWording, MAX_EVENT_TIMES } from './evidence.ts';
+import {
+  isExceptionLine,
+  opensStartTraceback,
+  recogniseStartFailure,
+  type StartFailureLine,
+  saysPortIsHeld,
+  startFailureOf,
+} from './api-log-starts.ts';
+import { SEARCHED_WORDINGS } from './api-log-wordings.ts';
+import { BindFailures } from './bind-failure-tally.ts';
+import {
+  type ApiLogFacts,
+  type BindFailureTally,
+  MAX_LOG_PORTS,
+  type PortBindFailures,
+  type StartFailureFacts,
+} from './evidence.ts';
 import { needleSearch } from './needle-search.ts';
+import { StartFailures } from './start-failure-tally.ts';
 
 /** How far before a hit the head of its record is looked for, in bytes. */
 const LOOK_BACK = 64 * 1024;
@@ -19,6 +36,7 @@ const LOOK_BACK = 64 * 1024;
 const LOOK_AHEAD = 32 * 1024;
 /** Bytes of a line that are decoded; what stands behind them is no head and no error. */
 const LINE_LIMIT = 8 * 1024;
+const BLANK = 32;
 /** Lines that a record's head is looked for above a hit. */
 const RECORD_LINES = 400;
 /** In how many bytes at its beginning a log must show a time to count as dated. */
@@ -33,39 +51,23 @@ const NEXT_START_AFTER_WRAPPER = 500;
 /** How long after a `'stop' listener` error the same process's wrapper belongs to it, in ms. */
 const STOP_BLOCK = 10_000;
 
-const MAX_PIDS = 50;
 const MAX_PORTS = 20;
 const SAMPLE_LENGTH = 300;
-const NEWEST_SAMPLES = 4;
 /** Processes whose last failed start is remembered. */
 const MAX_RECENT = 256;
 
-/** Eleven bytes of each wording, those that are the least common in a debug log. */
-const NEEDLES = needleSearch([
-  ' not free o', // not free on
-  'could be cr', // No socket could be created
-  'do unable t', // Rest_tornado unable to bind to port
-  's already i', // Address already in use
-  'd with exit', // died with exit status
-]);
+/** What begins a record that most often ends in a held port. */
+const START_NEEDLE = "'start' lis";
+const NEEDLES = needleSearch(SEARCHED_WORDINGS.map(({ needle }) => needle));
 
 /** What the scan of a log adds up to: the part of `ApiLogFacts` that its lines tell. */
-export type ApiLogCounts = Pick<
-  ApiLogFacts,
-  | 'events'
-  | 'firstAt'
-  | 'lastAt'
-  | 'times'
-  | 'pids'
-  | 'wordings'
-  | 'ports'
-  | 'samples'
-  | 'childDeaths'
-  | 'dated'
-> & {
-  /** Failed starts that carried no time, so that the window could not be applied to them. */
-  readonly undatedEvents: number;
-};
+export type ApiLogCounts = BindFailureTally &
+  Pick<ApiLogFacts, 'ports' | 'childDeaths' | 'dated'> & {
+    readonly byPort: readonly PortBindFailures[];
+    readonly startFailures: readonly StartFailureFacts[];
+    /** Failed starts that carried no time, so that the window could not be applied to them. */
+    readonly undatedEvents: number;
+  };
 
 interface Opening {
   readonly line: LogLine;
@@ -80,7 +82,30 @@ interface FailedStart {
   readonly kind: RecordKind;
   recordOffset: number;
   wrapped: boolean;
+  /** Of its first line that named one. */
+  port: number | null;
 }
+
+/** A line in which a needle was found. */
+interface Hit {
+  readonly line: LogLine;
+  readonly opening: Opening | null;
+  readonly lineOffset: number;
+  /** Its message, taken apart where syslog had folded a record into one line. */
+  readonly messages: readonly string[];
+}
+
+/** Kinds whose exception is proof of a failed start in whatever record it stands. */
+const TELLS_ALONE: ReadonlySet<StartFailureLine['kind']> = new Set([
+  'bind-permission',
+  'bind-address',
+  'certificate',
+]);
+
+/** rest_tornado catches whatever ends its bind: then an errno is the bind's. */
+const TORNADO_KINDS: Partial<Record<StartFailureLine['kind'], StartFailureLine['kind']>> = {
+  permission: 'bind-permission',
+};
 
 /** A stretch of the stream in memory: `bytes[from..to)`, where `from` is at `base` in the stream. */
 interface Stretch {
@@ -126,16 +151,11 @@ export class ApiLogScanner {
   private readonly recent = new Map<number | null, FailedStart>();
   private readonly stops = new Map<number | null, number | null>();
 
-  private events = 0;
   private undatedEvents = 0;
-  private firstAt: number | null = null;
-  private lastAt: number | null = null;
-  private times: number[] = [];
-  private pids: number[] = [];
+  private readonly all = new BindFailures();
+  private readonly byPort = new Map<number | null, BindFailures>();
   private readonly ports: number[] = [];
-  private readonly wordings: Partial<Record<BindWording, number>> = {};
-  private firstSample: string | null = null;
-  private newestSamples: string[] = [];
+  private readonly startFailures = new StartFailures();
   private childDeaths = 0;
   private dated = false;
 
@@ -181,21 +201,17 @@ export class ApiLogScanner {
     this.datedDecided = false;
     this.lastHit = null;
     for (const start of this.recent.values()) start.recordOffset = -1;
+    this.startFailures.endFile();
   }
 
   /** What was counted so far; complete after `endFile`. */
   counts(): ApiLogCounts {
-    const times = this.newestTimes();
     return {
-      events: this.events,
+      ...this.all.tally(),
       undatedEvents: this.undatedEvents,
-      firstAt: this.firstAt,
-      lastAt: this.lastAt,
-      times,
-      pids: [...this.pids],
-      wordings: { ...this.wordings },
       ports: [...this.ports],
-      samples: this.firstSample === null ? [] : [this.firstSample, ...this.newestSamples],
+      byPort: [...this.byPort].map(([port, failures]) => ({ port, ...failures.tally() })),
+      startFailures: this.startFailures.facts(),
       childDeaths: this.childDeaths,
       dated: this.dated,
     };
@@ -268,6 +284,9 @@ export class ApiLogScanner {
     if (start === -1 || hit - start > LINE_LIMIT) return;
     const ahead = Math.min(to, hit + LOOK_AHEAD);
     const end = lineEnd(bytes, hit, ahead);
+    // Most starts fail for a held port, and the line that says so is a hit of its own.
+    const started = bytes.toString('latin1', hit, hit + START_NEEDLE.length) === START_NEEDLE;
+    if (started && saysPortIsHeld(this.exceptionBelow(bytes, end, ahead) ?? '')) return;
     const line = parseLogLine(decode(bytes, start, end), this.clock);
     const lineOffset = base + start - from;
 
@@ -278,7 +297,11 @@ export class ApiLogScanner {
     if (opening?.line.at != null || line.at !== null) this.dated = true;
 
     // rsyslog writes the line breaks of a traceback as #012.
-    for (const message of line.message.split('#012')) {
+    const messages = line.message.split('#012');
+    this.judgeStart({ line, opening, lineOffset, messages }, () => {
+      return this.exceptionBelow(bytes, end, ahead);
+    });
+    for (const message of messages) {
       const death = line.opens ? recogniseChildDeath(message) : null;
       if (death !== null) this.countChildDeath(line, death);
       const failure = recogniseBindFailure(message);
@@ -292,7 +315,16 @@ export class ApiLogScanner {
         const folded = message !== line.message;
         if (!(afterSourceLine || folded) || opening?.kind === 'salt-master') continue;
       }
-      if (failure.wording === 'tornado-unable' && this.failedOtherwise(bytes, end, ahead)) continue;
+      if (failure.wording === 'tornado-unable') {
+        const exception = this.exceptionBelow(bytes, end, ahead);
+        const otherwise = exception === null ? null : startFailureOf(exception);
+        if (exception !== null && otherwise !== null && /\[Errno \d/.test(exception)) {
+          const { port } = failure;
+          const kind = TORNADO_KINDS[otherwise.kind] ?? otherwise.kind;
+          this.countStart({ ...otherwise, kind, port }, line, lineOffset, exception);
+          continue;
+        }
+      }
       this.countFailure(failure, line, opening, message, lineOffset);
     }
   }
@@ -323,18 +355,63 @@ export class ApiLogScanner {
     return { opening: null, afterSourceLine };
   }
 
-  /** True where the traceback below gives an errno other than EADDRINUSE. */
-  private failedOtherwise(bytes: Buffer, from: number, to: number): boolean {
+  /**
+   * The exception that ends the traceback below, or the one that says that the port is held; null
+   * where there is none.
+   */
+  private exceptionBelow(bytes: Buffer, from: number, to: number): string | null {
+    let exception: string | null = null;
     let at = from + 1;
     for (let count = 0; count < RECORD_LINES && at < to; count += 1) {
       const end = lineEnd(bytes, at, to);
-      const line = parseLogLine(decode(bytes, at, end), this.clock);
-      if (line.opens) return false;
-      const errno = /\[Errno (\d+)\]/.exec(line.message)?.[1];
-      if (errno !== undefined) return errno !== '98' && errno !== '48';
+      // Source lines are by far the most, and neither begin nor end anything.
+      if (bytes[at] !== BLANK) {
+        const text = decode(bytes, at, end);
+        const plain = isExceptionLine(text);
+        const line = plain ? null : parseLogLine(text, this.clock);
+        if (line?.opens) break;
+        const message = line?.message ?? text;
+        if (plain || isExceptionLine(message)) {
+          if (saysPortIsHeld(message)) return message;
+          exception = message;
+        }
+      }
       at = end + 1;
     }
-    return false;
+    return exception;
+  }
+
+  /** Whether the line tells of a start that failed for another reason than a held port. */
+  private judgeStart(hit: Hit, exceptionBelow: () => string | null): void {
+    const { line, opening, lineOffset, messages } = hit;
+    const [message = '', ...folded] = messages;
+    if (isBelowError(opening?.line.level ?? line.level)) return;
+    if (!line.opens) {
+      // What multiprocessing itself prints, to the journal: Salt up to 2018.3 logs no such record.
+      const traced = opening !== null && opensStartTraceback(opening.line.message);
+      const failure = traced || !isExceptionLine(message) ? null : startFailureOf(message);
+      if (failure === null || !TELLS_ALONE.has(failure.kind)) return;
+      this.countStart(failure, opening?.line ?? line, opening?.offset ?? lineOffset, message);
+      return;
+    }
+    const told = recogniseStartFailure(message);
+    if (told !== null) this.countStart(told, line, lineOffset, message);
+    if (!opensStartTraceback(message)) return;
+    const exception = folded.findLast(isExceptionLine) ?? exceptionBelow();
+    const failure = exception === null ? null : startFailureOf(exception);
+    if (exception !== null && failure !== null) {
+      this.countStart(failure, line, lineOffset, exception);
+    }
+  }
+
+  private countStart(
+    failure: StartFailureLine,
+    { at, pid }: LogLine,
+    record: number,
+    message: string,
+  ): void {
+    if (!this.inWindow(at)) return;
+    this.startFailures.add({ line: failure, at, pid, record, sample: sample(message) });
   }
 
   private inWindow(at: number | null): boolean {
@@ -347,7 +424,8 @@ export class ApiLogScanner {
     const last = this.recent.get(null);
     if (last === undefined || line.pid !== null || !this.inWindow(last.at)) return;
     this.recent.delete(null);
-    this.addPid(pid);
+    this.all.addPid(pid);
+    this.byPort.get(last.port)?.addPid(pid);
   }
 
   private countFailure(
@@ -372,9 +450,10 @@ export class ApiLogScanner {
 
     const recordOffset = opening?.offset ?? lineOffset;
     const last = this.recent.get(pid);
-    const current: FailedStart = { at, pid, kind, recordOffset, wrapped: failure.wrapper };
-    if (last !== undefined && isSameStart(last, current, failure.wrapper)) {
-      last.wrapped ||= failure.wrapper;
+    const { port, wrapper } = failure;
+    const current: FailedStart = { at, pid, kind, recordOffset, wrapped: wrapper, port };
+    if (last !== undefined && isSameStart(last, current, wrapper)) {
+      last.wrapped ||= wrapper;
       last.recordOffset = recordOffset;
       return;
     }
@@ -383,38 +462,20 @@ export class ApiLogScanner {
     forgetOldest(this.recent);
     if (!this.inWindow(at)) return;
 
-    this.events += 1;
-    this.wordings[failure.wording] = (this.wordings[failure.wording] ?? 0) + 1;
     if (at === null) this.undatedEvents += 1;
-    else this.addTime(at);
-    if (pid !== null) this.addPid(pid);
-    if (failure.port !== null && !this.ports.includes(failure.port)) {
-      if (this.ports.length < MAX_PORTS) this.ports.push(failure.port);
+    if (port !== null && !this.ports.includes(port) && this.ports.length < MAX_PORTS) {
+      this.ports.push(port);
     }
-    this.addSample(sample(message));
+    const counted = { wording: failure.wording, at, pid, sample: sample(message) };
+    this.all.add(counted);
+    this.failuresOf(port)?.add(counted);
   }
 
-  private addTime(at: number): void {
-    this.firstAt = this.firstAt === null ? at : Math.min(this.firstAt, at);
-    this.lastAt = this.lastAt === null ? at : Math.max(this.lastAt, at);
-    this.times.push(at);
-    if (this.times.length >= 2 * MAX_EVENT_TIMES) this.times = this.newestTimes();
-  }
-
-  private newestTimes(): number[] {
-    return this.times.toSorted((a, b) => a - b).slice(-MAX_EVENT_TIMES);
-  }
-
-  private addPid(pid: number): void {
-    this.pids = [...this.pids.filter((known) => known !== pid), pid].slice(-MAX_PIDS);
-  }
-
-  private addSample(text: string): void {
-    if (this.firstSample === null) this.firstSample = text;
-    else if (text !== this.firstSample) {
-      const others = this.newestSamples.filter((known) => known !== text);
-      this.newestSamples = [...others, text].slice(-NEWEST_SAMPLES);
+  private failuresOf(port: number | null): BindFailures | undefined {
+    if (!this.byPort.has(port) && this.byPort.size < MAX_LOG_PORTS) {
+      this.byPort.set(port, new BindFailures());
     }
+    return this.byPort.get(port);
   }
 }
 
@@ -440,6 +501,9 @@ export function firstDatedLine(
 }
 
 function isSameStart(last: FailedStart, next: FailedStart, wrapper: boolean): boolean {
+  // Two modules may fail within one second: without pids their ports tell them apart.
+  const ports = !wrapper && last.port !== null && next.port !== null;
+  if (next.pid === null && ports && last.port !== next.port) return false;
   if (last.recordOffset === next.recordOffset) return wrapper || !last.wrapped;
   if (last.at !== null && next.at !== null) {
     const apart = Math.abs(next.at - last.at);

@@ -2,7 +2,17 @@
 import * as v from 'valibot';
 import { ExitCode, TriageError } from '../errors.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
-import { blind, type Evidence, MAX_EVENT_TIMES, SALT_SIGNS, seen, TCP_STATES } from './evidence.ts';
+import {
+  blind,
+  type Evidence,
+  MAX_EVENT_TIMES,
+  MAX_LOG_PORTS,
+  MAX_START_FAILURES,
+  SALT_SIGNS,
+  START_FAILURE_KINDS,
+  seen,
+  TCP_STATES,
+} from './evidence.ts';
 
 const FORMAT = 'salt-triage-evidence';
 const SCHEMA_VERSION = 1;
@@ -81,6 +91,31 @@ const systemdUnit = v.strictObject({
   ports: v.optional(list(portNumber, 1_000), []),
 });
 
+const netapi = v.strictObject({
+  module: v.picklist(['rest_cherrypy', 'rest_tornado', 'rest_wsgi']),
+  port: portNumber,
+  file: v.string(),
+  host: v.string(),
+  tls: v.boolean(),
+  backlog: whole,
+});
+
+/** What failed binds add up to, of the whole log and of one port. */
+const bindFailures = {
+  events: whole,
+  firstAt: v.nullable(time),
+  lastAt: v.nullable(time),
+  times: list(time, MAX_EVENT_TIMES),
+  pids: list(whole, MAX_SHORT),
+  wordings: v.strictObject({
+    'port-not-free': v.exactOptional(whole),
+    'no-socket-created': v.exactOptional(whole),
+    'tornado-unable': v.exactOptional(whole),
+    'address-in-use': v.exactOptional(whole),
+  }),
+  samples: list(v.string(), MAX_SHORT),
+};
+
 const evidenceSchema = v.strictObject({
   schemaVersion: v.literal(1),
   host: v.strictObject({
@@ -111,16 +146,8 @@ const evidenceSchema = v.strictObject({
       directory: v.string(),
       files: list(v.string(), MAX_SHORT),
       problems: list(v.string(), MAX_SHORT),
-      netapi: v.nullable(
-        v.strictObject({
-          module: v.picklist(['rest_cherrypy', 'rest_tornado', 'rest_wsgi']),
-          port: portNumber,
-          file: v.string(),
-          host: v.string(),
-          tls: v.boolean(),
-          backlog: whole,
-        }),
-      ),
+      netapi: v.nullable(netapi),
+      otherNetapis: v.exactOptional(list(netapi, 10)),
       apiLogFile: maybeText,
       logFile: maybeText,
       pidFile: maybeText,
@@ -141,6 +168,7 @@ const evidenceSchema = v.strictObject({
       peers,
       overflow: peers,
       ipv6: v.boolean(),
+      alsoListening: v.exactOptional(list(portNumber, 10)),
     }),
   ),
   processes: look(
@@ -216,19 +244,24 @@ const evidenceSchema = v.strictObject({
       ]),
       files: list(v.strictObject({ path: v.string(), bytesRead: whole }), MAX_SHORT),
       windowFrom: v.nullable(time),
-      events: whole,
-      firstAt: v.nullable(time),
-      lastAt: v.nullable(time),
-      times: list(time, MAX_EVENT_TIMES),
-      pids: list(whole, MAX_SHORT),
-      wordings: v.strictObject({
-        'port-not-free': v.exactOptional(whole),
-        'no-socket-created': v.exactOptional(whole),
-        'tornado-unable': v.exactOptional(whole),
-        'address-in-use': v.exactOptional(whole),
-      }),
+      ...bindFailures,
       ports: list(whole, MAX_SHORT),
-      samples: list(v.string(), MAX_SHORT),
+      byPort: v.exactOptional(
+        list(v.strictObject({ port: v.nullable(portNumber), ...bindFailures }), MAX_LOG_PORTS),
+      ),
+      startFailures: v.exactOptional(
+        list(
+          v.strictObject({
+            kind: v.picklist(START_FAILURE_KINDS),
+            port: v.nullable(portNumber),
+            module: maybeText,
+            count: whole,
+            lastAt: v.nullable(time),
+            sample: v.string(),
+          }),
+          MAX_START_FAILURES,
+        ),
+      ),
       childDeaths: whole,
       dated: v.boolean(),
       notes: list(v.string(), MAX_SHORT),

@@ -70,6 +70,18 @@ export interface PortChoice {
     | { readonly kind: 'default'; readonly why: string };
 }
 
+/** One netapi module that has a port, as the config has it. */
+export interface NetapiFacts {
+  readonly module: 'rest_cherrypy' | 'rest_tornado' | 'rest_wsgi';
+  readonly port: number;
+  readonly file: string;
+  /** Address it binds; `0.0.0.0` where the config is silent. */
+  readonly host: string;
+  readonly tls: boolean;
+  /** The listen(2) backlog: `queue_size` (cherrypy, 30) or `backlog` (tornado, 128). */
+  readonly backlog: number;
+}
+
 /** What of the Salt master config bears on salt-api (salt-facts §3). */
 export interface SaltConfigFacts {
   readonly directory: string;
@@ -77,16 +89,9 @@ export interface SaltConfigFacts {
   readonly files: readonly string[];
   /** Files that exist and could not be read or parsed, each with its reason. */
   readonly problems: readonly string[];
-  readonly netapi: {
-    readonly module: 'rest_cherrypy' | 'rest_tornado' | 'rest_wsgi';
-    readonly port: number;
-    readonly file: string;
-    /** Address it binds; `0.0.0.0` where the config is silent. */
-    readonly host: string;
-    readonly tls: boolean;
-    /** The listen(2) backlog: `queue_size` (cherrypy, 30) or `backlog` (tornado, 128). */
-    readonly backlog: number;
-  } | null;
+  readonly netapi: NetapiFacts | null;
+  /** Further modules with a port: salt-api starts one child for each (salt-facts §1.1). */
+  readonly otherNetapis?: readonly NetapiFacts[];
   /** `api_logfile`, made absolute with `root_dir`; null where the config is silent. */
   readonly apiLogFile: string | null;
   /** `log_file`, which Salt up to 2015.8 also used for salt-api. */
@@ -148,6 +153,8 @@ export interface SocketFacts {
   readonly overflow: readonly PeerSockets[];
   /** False where IPv6 is switched off, so there was no second table to read. */
   readonly ipv6: boolean;
+  /** Of the instance's other configured ports, those that somebody listens on, ascending. */
+  readonly alsoListening?: readonly number[];
 }
 
 /** pid, start and boot: the only thing a signal may be aimed at. */
@@ -308,6 +315,50 @@ export type BindWording =
   | 'tornado-unable'
   | 'address-in-use';
 
+/** Why a start failed that no held port explains (salt-facts §3, §10). */
+export const START_FAILURE_KINDS = [
+  'bind-permission',
+  'bind-address',
+  'certificate',
+  'permission',
+  'tls-options',
+  'no-port',
+  'no-netapi',
+  'import',
+  'exception',
+] as const;
+
+export type StartFailureKind = (typeof START_FAILURE_KINDS)[number];
+
+/** Starts that failed for one reason, within the window. */
+export interface StartFailureFacts {
+  readonly kind: StartFailureKind;
+  /** The port and the netapi module that the log names, null where it names none. */
+  readonly port: number | null;
+  readonly module: string | null;
+  readonly count: number;
+  /** Of the newest, null where the log carries no times. */
+  readonly lastAt: number | null;
+  /** The newest line that tells the reason, as `samples` are. */
+  readonly sample: string;
+}
+
+/** Failed binds of one port, or of those that name none. */
+export interface PortBindFailures extends BindFailureTally {
+  readonly port: number | null;
+}
+
+/** What failed binds add up to; each field as in `ApiLogFacts`. */
+export interface BindFailureTally {
+  readonly events: number;
+  readonly firstAt: number | null;
+  readonly lastAt: number | null;
+  readonly times: readonly number[];
+  readonly pids: readonly number[];
+  readonly wordings: Readonly<Partial<Record<BindWording, number>>>;
+  readonly samples: readonly string[];
+}
+
 /** Where the log lines were read from. */
 export type LogSource =
   | {
@@ -335,6 +386,10 @@ export interface ApiLogFacts {
   readonly wordings: Readonly<Partial<Record<BindWording, number>>>;
   /** Ports the events named, each once. */
   readonly ports: readonly number[];
+  /** The same events port by port, at most `MAX_LOG_PORTS` of them; unset in older evidence. */
+  readonly byPort?: readonly PortBindFailures[];
+  /** Starts that failed for other reasons, at most `MAX_START_FAILURES`, the newest last. */
+  readonly startFailures?: readonly StartFailureFacts[];
   /** A few of the error lines, first and newest, each cut to 300 characters, control characters removed. */
   readonly samples: readonly string[];
   /** `died with exit status …, restarting` lines of the manager within the window. */
@@ -347,6 +402,10 @@ export interface ApiLogFacts {
 
 /** How many event times an evidence keeps. */
 export const MAX_EVENT_TIMES = 5_000;
+/** How many ports an evidence keeps failed binds of; those of further ones count in all alone. */
+export const MAX_LOG_PORTS = 8;
+/** How many reasons of failed starts an evidence keeps. */
+export const MAX_START_FAILURES = 20;
 
 /** What `GET /` brought back. */
 export type AnswerFacts =

@@ -1,6 +1,13 @@
 import { posix } from 'node:path';
 import { stripControl } from '../untrusted.ts';
-import { blind, type Look, type PortChoice, type SaltConfigFacts, seen } from './evidence.ts';
+import {
+  blind,
+  type Look,
+  type NetapiFacts,
+  type PortChoice,
+  type SaltConfigFacts,
+  seen,
+} from './evidence.ts';
 
 /**
  * A file of the configuration as it came from a host: its text, or why there is none, as an errno
@@ -114,10 +121,12 @@ export async function saltConfigFromSource(
 
   const problems = reading.problems;
   const rootDirectory = rootDirectoryOf(settings, problems);
+  const [netapi = null, ...otherNetapis] = netapisOf(settings, problems);
   return seen({
     directory,
     files: reading.files,
-    netapi: netapiOf(settings, problems),
+    netapi,
+    ...(otherNetapis.length > 0 ? { otherNetapis } : {}),
     apiLogFile: pathOf(settings, 'api_logfile', rootDirectory, '/var/log/salt/api', problems),
     logFile: pathOf(settings, 'log_file', rootDirectory, null, problems),
     pidFile: settings.has('api_pidfile')
@@ -395,7 +404,9 @@ function withoutComments(text: string): string {
   return safe ? kept.join('\n') : text;
 }
 
-function netapiOf(settings: Settings, problems: string[]): SaltConfigFacts['netapi'] {
+/** Every module that has a port, in the order of `NETAPI_MODULES`. */
+function netapisOf(settings: Settings, problems: string[]): NetapiFacts[] {
+  const netapis: NetapiFacts[] = [];
   for (const module of NETAPI_MODULES) {
     const block = settings.get(module);
     if (block === undefined) continue;
@@ -427,9 +438,9 @@ function netapiOf(settings: Settings, problems: string[]): SaltConfigFacts['neta
         `${module} in ${file} has neither ssl_crt nor disable_ssl, so salt-api does not start it`,
       );
     }
-    return { module, port: number, file, tls, ...bindingOf(module, block) };
+    netapis.push({ module, port: number, file, tls, ...bindingOf(module, block) });
   }
-  return null;
+  return netapis;
 }
 
 /** Address and listen(2) backlog, with the defaults that the netapi modules have in their code. */

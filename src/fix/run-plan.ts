@@ -5,6 +5,7 @@
 
 import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
+import { startFailedSince } from '../diagnosis/start-failure.ts';
 import { TriageError } from '../errors.ts';
 import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
 import { unitFailure } from '../evidence/systemd-unit.ts';
@@ -149,6 +150,8 @@ class PlanRun {
   /** Units that ran before the stop and don't any more. */
   readonly #dependentsDown: string[] = [];
   #portStaysHeld = false;
+  /** When our start began, by the host's clock; null while none has. */
+  #startedAt: number | null = null;
   /** A holder of the port that the person has said no to. */
   #keptHolder: number | null = null;
   /** What ran when the stop command went out; null while none has. */
@@ -519,6 +522,7 @@ class PlanRun {
     }
     const anew = this.#startedSinceStop(now);
     if (anew !== undefined) return { status: 'not-needed', detail: anew };
+    this.#startedAt = now.evidence.host.now;
     if (step.before !== null) await this.#command(step.before, 'prepare the start');
     let outcome = await this.#command(step.command, step.title);
     if (outcome.lost) {
@@ -576,6 +580,9 @@ class PlanRun {
         const detail = goal === 'serving' ? `${holder}; ${answer}` : 'no orphan is left';
         return { status: 'done', detail };
       }
+      const serves = now.findings['port-holder'].evidence.state === 'daemon';
+      const reason = serves ? null : startFailedSince(now.evidence, this.#startedAt);
+      if (reason !== null) return { status: 'failed', detail: reason };
       if (performance.now() > deadline || this.#context.interrupted()) {
         const waited = describeDuration(performance.now() - began);
         return { status: 'failed', detail: `after ${waited}: ${missing.join('; ')}` };

@@ -3,6 +3,7 @@
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { looksLikeForkedJob } from '../diagnosis/orphan-signs.ts';
 import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
+import { describeStartFailure, startAdvice } from '../diagnosis/start-failure.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import type { ProcessFacts } from '../evidence/evidence.ts';
 import type { KillTarget } from '../host/host.ts';
@@ -187,6 +188,11 @@ function planMend(
   const remarks = [...(restarts ? (manager?.remarks ?? []) : [])];
   const beside = restarts && manager !== null ? daemonIsBeside(diagnosis, manager) : null;
   if (beside !== null) remarks.push(beside);
+  const failure = diagnosis.verdict.startFailure;
+  if (failure !== undefined && restarts) {
+    const reason = describeStartFailure(failure, evidence.host);
+    remarks.push(`${reason}: ${startAdvice(failure, evidence).note}`);
+  }
   const jobs = all.filter(({ role, under }) => {
     return role === 'job' || (role === 'fork' && (under === null || !pids.has(under)));
   });

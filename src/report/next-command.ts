@@ -2,6 +2,7 @@
 
 import type { Findings } from '../diagnosis/checks/checks.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import { startAdvice } from '../diagnosis/start-failure.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import type { Evidence } from '../evidence/evidence.ts';
 import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
@@ -30,12 +31,17 @@ export function nextCommand(diagnosis: Diagnosis, flags: Flags): Next {
     case 'healthy':
       return { next: '', nextNote: '' };
     case 'degraded':
+      if (verdict.portInstead !== undefined) return lookAtPort(verdict.portInstead, flags);
       return { next: [...again, '-v'].join(' '), nextNote: 'shows the evidence of each step' };
     case 'unknown':
       return afterUnknown(diagnosis, flags);
     case 'foreign-holder':
       return afterForeignHolder(diagnosis, flags);
     default:
+      if (verdict.startFailure !== undefined) {
+        const { command, note } = startAdvice(verdict.startFailure, diagnosis.evidence);
+        return { next: command, nextNote: note };
+      }
       return {
         next: ['salt-triage', 'fix', ...flags].join(' '),
         nextNote: fixNote(verdict.code, findings),
@@ -52,13 +58,7 @@ function afterUnknown({ evidence, verdict }: Diagnosis, flags: Flags): Next {
       nextNote: 'looks at the host that runs salt-api, by ssh',
     };
   }
-  if (portInstead !== undefined) {
-    const there = withOption(flags, '--port', String(portInstead));
-    return {
-      next: ['salt-triage', 'diagnose', ...there].join(' '),
-      nextNote: 'looks at the port that salt-api listens on',
-    };
-  }
+  if (portInstead !== undefined) return lookAtPort(portInstead, flags);
   if (evidence.host.uid === 0) {
     return { next: [...again, '-v'].join(' '), nextNote: 'shows what could not be read, and why' };
   }
@@ -67,6 +67,14 @@ function afterUnknown({ evidence, verdict }: Diagnosis, flags: Flags): Next {
   return {
     next: (there?.startsWith('root@') ? again : asRoot).join(' '),
     nextNote: 'root sees every holder and every log',
+  };
+}
+
+function lookAtPort(port: number, flags: Flags): Next {
+  const there = withOption(flags, '--port', String(port));
+  return {
+    next: ['salt-triage', 'diagnose', ...there].join(' '),
+    nextNote: `looks at port ${port} of this salt-api`,
   };
 }
 

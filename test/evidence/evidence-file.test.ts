@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
-import { seen } from '../../src/evidence/evidence.ts';
+import { type Evidence, seen } from '../../src/evidence/evidence.ts';
 import { boundedEvidence, parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { evidenceOf, saltApi, server, UNTITLED } from '../diagnosis/situation.ts';
 import { stageEvidence } from '../recorded/captures.ts';
@@ -184,6 +184,43 @@ test('evidence of the wrong shape is damage, and says where', () => {
     ],
   ];
   for (const [change, where] of cases) refused(forged(change), ExitCode.unknown, where);
+});
+
+test('what later versions tell of ports and failed starts is read, and may be absent', () => {
+  const tally = {
+    events: 1,
+    firstAt: 1,
+    lastAt: 1,
+    times: [1],
+    pids: [2],
+    wordings: { 'port-not-free': 1 },
+    samples: ['x'],
+  } as const;
+  const evidence = evidenceOf({ processes: [] });
+  const { apiLog, config, sockets } = evidence;
+  assert.ok(apiLog.seen && config.seen && sockets.seen && config.value.netapi !== null);
+  const failure = {
+    kind: 'certificate',
+    port: null,
+    module: null,
+    count: 1,
+    lastAt: null,
+  } as const;
+  const told: Evidence = {
+    ...evidence,
+    config: seen({ ...config.value, otherNetapis: [config.value.netapi] }),
+    sockets: seen({ ...sockets.value, alsoListening: [8000] }),
+    apiLog: seen({
+      ...apiLog.value,
+      byPort: [
+        { port: null, ...tally },
+        { port: 8000, ...tally },
+      ],
+      startFailures: [{ ...failure, sample: 'x' }],
+    }),
+  };
+  assert.deepEqual(parseEvidence(writeEvidence(told)), told);
+  assert.deepEqual(parseEvidence(writeEvidence(evidence)), evidence);
 });
 
 test('a key from a stranger reaches no terminal raw', () => {

@@ -64,6 +64,20 @@ describe('the netapi block', () => {
     );
   });
 
+  it('is one of several where more modules have a port, each with its own', async () => {
+    const facts = await read({
+      [MAIN]:
+        'rest_wsgi: {port: 3}\nrest_tornado: {disable_ssl: true}\nrest_cherrypy: {port: 1, disable_ssl: true}\n',
+    });
+    assert.deepEqual([facts.netapi?.module, facts.netapi?.port], ['rest_cherrypy', 1]);
+    assert.deepEqual(
+      facts.otherNetapis?.map(({ module, port }) => [module, port]),
+      [['rest_wsgi', 3]],
+    );
+    const single = await read({ [MAIN]: 'rest_wsgi: {port: 3}' });
+    assert.equal('otherNetapis' in single, false, 'as evidence always had it');
+  });
+
   it('is rest_cherrypy before rest_tornado before rest_wsgi', async () => {
     const text = 'rest_wsgi: {port: 3}\nrest_tornado: {port: 2}\n';
     assert.equal((await read({ [MAIN]: text })).netapi?.port, 2);

@@ -20,7 +20,9 @@ interface FixDocument {
   };
   readonly steps: readonly FixStep[];
   readonly before: { readonly verdict: { readonly code: string } };
-  readonly after: { readonly verdict: { readonly code: string } } | null;
+  readonly after: {
+    readonly verdict: { readonly code: string; readonly summary: string; readonly next: string };
+  } | null;
 }
 
 export async function fix(args: readonly string[], options: Parameters<typeof runCli>[1] = {}) {

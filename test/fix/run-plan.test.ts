@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
-import type { Listener, ProcessFacts } from '../../src/evidence/evidence.ts';
+import type { Listener, ProcessFacts, StartFailureFacts } from '../../src/evidence/evidence.ts';
 import { type FixContext, type JournalEntry, runPlan } from '../../src/fix/run-plan.ts';
 import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
@@ -26,6 +26,9 @@ class World {
   processes: readonly ProcessFacts[];
   listeners: readonly Partial<Listener>[] | undefined;
   silent = false;
+  /** What the API log says of failed starts. */
+  startFailures: readonly StartFailureFacts[] = [];
+  waitMs = 20;
   gone = false;
   interrupted = false;
   readonly kills: number[] = [];
@@ -47,10 +50,13 @@ class World {
       seen: true,
       value: { kind: 'no-reply', afterMs: 5_000, tls: true },
     } as const;
+    const { apiLog } = evidenceOf({ processes: [] });
+    assert.ok(apiLog.seen);
+    const log = { ...apiLog.value, startFailures: this.startFailures };
     return evidenceOf({
       processes: this.processes,
       ...(this.listeners === undefined ? {} : { listeners: this.listeners }),
-      ...(this.silent ? { evidence: { answer } } : {}),
+      evidence: { apiLog: { seen: true, value: log }, ...(this.silent ? { answer } : {}) },
     });
   }
 
@@ -120,7 +126,7 @@ class World {
         warn: (text) => this.warnings.push(text),
       },
       serialize: () => '',
-      waitMs: 20,
+      waitMs: this.waitMs,
       commandTimeoutMs: 1_000,
       interrupted: () => this.interrupted,
       // What waits for something here waits for its deadline alone.
@@ -163,6 +169,61 @@ describe('a fix', () => {
     const { recovered, ended } = await host.fix();
     assert.deepEqual([recovered, ended], [true, 'completed']);
     assert.deepEqual([host.kills, host.commands], [[37], ['stop', 'start']]);
+  });
+
+  describe('whose start fails', () => {
+    const { now } = evidenceOf({ processes: [] }).host;
+    const [manager] = started;
+    const failure = {
+      kind: 'certificate',
+      port: null,
+      module: null,
+      count: 1,
+      lastAt: now,
+      sample: 'Exception: Could not find a certificate: /etc/pki/api.crt',
+    } as const;
+
+    function failing(lastAt: number | null): World {
+      const host = world([orphan, daemon]);
+      host.waitMs = 60_000;
+      host.onStart = () => {
+        host.processes = manager === undefined ? [] : [manager];
+        host.startFailures = [{ ...failure, lastAt }];
+      };
+      return host;
+    }
+
+    it('waits no longer once the log says so, and shows the line and what helps', async () => {
+      const host = failing(now);
+      const began = performance.now();
+      const { recovered, status, after } = await host.fix();
+      assert.ok(performance.now() - began < 30_000, 'not for as long as --wait says');
+      assert.equal(recovered, false);
+      assert.equal(status('start')?.status, 'done');
+      const detail = status('verify')?.detail ?? '';
+      assert.match(
+        detail,
+        /^the start failed: Could not find a certificate: \/etc\/pki\/api.crt\n/,
+      );
+      assert.match(detail, /ssl_crt and ssl_key/);
+      assert.equal(after?.verdict.startFailure?.kind, 'certificate');
+    });
+
+    it('goes on waiting where what failed was a start before ours, or has no time', async () => {
+      for (const lastAt of [now - 5_000, null]) {
+        const host = failing(lastAt);
+        host.waitMs = 30;
+        const { status } = await host.fix();
+        assert.match(status('verify')?.detail ?? '', /^after /);
+      }
+    });
+
+    it('goes on where the daemon serves all the same', async () => {
+      const host = world([orphan, daemon]);
+      host.startFailures = [{ ...failure, port: 443, lastAt: now - 3_000 }];
+      const { recovered } = await host.fix();
+      assert.equal(recovered, true);
+    });
   });
 
   it('kills nothing that has another part by the time of the answer', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -9,6 +10,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -229,6 +231,28 @@ describe('the configuration over ssh', () => {
     assert.deepEqual(sections.port, await local.port);
     assert.equal(sections.port.number, 8443);
     assert.equal(sections.lookAgain, null);
+  });
+});
+
+describe('the other ports of an instance over ssh', () => {
+  it('are those that the config names, heard or not, as on the host itself', async (t) => {
+    const config = mkdtempSync(join(directory, 'ports-'));
+    const server = createServer().listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const address = server.address();
+    const heard = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    writeFileSync(
+      join(config, 'master'),
+      `rest_cherrypy: {port: 65000, disable_ssl: true}\nrest_tornado: {port: ${heard}, disable_ssl: true}\nrest_wsgi: {port: 65001}\n`,
+    );
+    const request = { ...REQUEST, port: undefined, configDirectory: config };
+    const { sockets, port } = await readFrames(parseFrames(probe(request), 'abc'), request);
+    const local = await new LocalHost().look(request).sockets;
+    assert.ok(sockets.seen && local.seen);
+    assert.equal(port.number, 65_000);
+    assert.deepEqual(sockets.value.alsoListening, [heard]);
+    assert.deepEqual(local.value.alsoListening, [heard]);
   });
 });
 

@@ -19,7 +19,7 @@ import { textReport } from '../../report/diagnosis-text.ts';
 import { jsonFix } from '../../report/fix-json.ts';
 import { fixReport, planText } from '../../report/fix-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
-import { refusalAdvice } from '../../report/next-command.ts';
+import { nextCommand, refusalAdvice } from '../../report/next-command.ts';
 import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { printable, stripControl } from '../../untrusted.ts';
@@ -192,7 +192,7 @@ async function mendHost(
       interrupted: () => interrupts.interrupted,
     });
     const exitCode = resultExitCode(result);
-    shown.write(closing(shown, result, trail.place));
+    shown.write(closing(shown, result, trail.place, flags));
     return finish(exitCode, result, trail.place);
   } finally {
     interrupts.stop();
@@ -291,7 +291,12 @@ function resultExitCode({ outcomes, ended, recovered }: FixResult): ExitCode {
   return ExitCode.incident;
 }
 
-function closing(screen: Screen, result: FixResult, place: string): string {
+function closing(
+  screen: Screen,
+  result: FixResult,
+  place: string,
+  flags: readonly string[],
+): string {
   const { chalk, columns } = screen;
   const done = result.outcomes.filter(({ status }) => status === 'done').map(titleOf);
   const open = result.outcomes
@@ -309,6 +314,12 @@ function closing(screen: Screen, result: FixResult, place: string): string {
   if (!result.recovered) {
     lines.push(wrap(`Done: ${done.join(', ') || 'nothing'}.`, columns, 2));
     lines.push(wrap(`Not done: ${open.join(', ') || 'nothing'}.`, columns, 2));
+  }
+  // What another fix would not mend: the reason of a failed start, another port of the same salt-api.
+  const { startFailure, portInstead } = result.after?.verdict ?? {};
+  if (result.after !== null && (startFailure !== undefined || portInstead !== undefined)) {
+    const { next, nextNote } = nextCommand(result.after, flags);
+    lines.push(wrap(`Next: ${next}    ${nextNote}`, columns, 2));
   }
   lines.push(wrap(`Trail: ${place}`, columns, 2));
   return `${lines.join('\n')}\n`;

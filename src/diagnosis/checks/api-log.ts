@@ -1,4 +1,12 @@
-import type { ApiLogFacts, HostFacts, LogSource } from '../../evidence/evidence.ts';
+import {
+  type ApiLogFacts,
+  type BindFailureTally,
+  type HostFacts,
+  type LogSource,
+  MAX_EVENT_TIMES,
+  type StartFailureFacts,
+} from '../../evidence/evidence.ts';
+import { configuredNetapis } from '../../evidence/instance-ports.ts';
 import { redactSecrets, stripControl } from '../../untrusted.ts';
 import {
   count,
@@ -9,12 +17,13 @@ import {
   startedAt,
 } from '../../words.ts';
 import type { ProcessRoles } from '../process-roles.ts';
+import { describeStartFailure, standingStartFailure } from '../start-failure.ts';
 import type { Check, Finding, Known, StepStatus } from './finding.ts';
 
 export interface ApiLogEvidence {
   /** The file, or `journal:UNIT`; null where none could be read. */
   readonly path: string | null;
-  /** Failed starts in the window; null where the log could not be read. */
+  /** Failed binds of the examined port in the window; null where the log could not be read. */
   readonly events: number | null;
   /** Of these, since the current server (or else daemon) started; null without one. */
   readonly eventsSinceDaemon: number | null;
@@ -29,20 +38,36 @@ export interface ApiLogEvidence {
   readonly childDeaths: number;
   readonly samples: readonly string[];
   readonly notes: readonly string[];
+  /** Failed binds of other ports; a null port is that of lines which name none. */
+  readonly otherPorts: readonly OtherPortEvents[];
+  /** Starts that failed for other reasons. */
+  readonly startFailures: readonly StartFailureEvidence[];
+  /** Of these the one that stands: none has come up since, as far as is seen. */
+  readonly startFailure: StartFailureEvidence | null;
 }
 
-type Needs = 'host' | 'port' | 'processes' | 'roles' | 'apiLog';
+interface OtherPortEvents {
+  readonly port: number | null;
+  readonly events: number;
+  readonly lastAt: string | null;
+}
+
+interface StartFailureEvidence extends Omit<StartFailureFacts, 'lastAt'> {
+  readonly lastAt: string | null;
+}
+
+type Needs = 'host' | 'port' | 'config' | 'processes' | 'roles' | 'apiLog';
 
 /** A loop that has been silent for longer than this no longer turns: 10 s poll + 5 s start, thrice. */
 const LOOP_SILENCE_MS = 45_000;
 /** The same where no daemon is seen to turn it, though systemd may be about to start one, ms. */
 const LOOP_SILENCE_WITHOUT_DAEMON_MS = 15_000;
 
-/** Step 4: whether the API log says that the port could not be bound. */
+/** Step 4: whether the API log says that the port could not be bound, or why a start failed else. */
 export const apiLog: Check<'api-log', Needs, ApiLogEvidence> = {
   id: 'api-log',
   title: 'API log',
-  needs: ['host', 'port', 'processes', 'roles', 'apiLog'],
+  needs: ['host', 'port', 'config', 'processes', 'roles', 'apiLog'],
   judge,
 };
 
@@ -66,29 +91,41 @@ function judge(evidence: Pick<Known, Needs>): Finding<ApiLogEvidence> {
         childDeaths: 0,
         samples: [],
         notes: [],
+        otherPorts: [],
+        startFailures: [],
+        startFailure: null,
       },
     };
   }
   const log = look.value;
+  const binds = bindsOfPort(log, evidence);
   const since = currentStart(roles, host);
-  const eventsSinceDaemon = since === null ? null : log.times.filter((at) => at >= since).length;
-  const interval = medianInterval(log.times);
-  const silence = log.lastAt === null ? null : host.now - log.lastAt;
+  const eventsSinceDaemon =
+    since === null ? null : binds.mine.times.filter((at) => at >= since).length;
+  const interval = medianInterval(binds.mine.times);
+  const { lastAt } = binds.mine;
+  const silence = lastAt === null ? null : host.now - lastAt;
   const unturned = evidence.processes.seen && roles.daemon === null;
   const patience = unturned
     ? Math.max(LOOP_SILENCE_WITHOUT_DAEMON_MS, interval ?? 0)
     : Math.max(LOOP_SILENCE_MS, (interval ?? 0) * 3);
   const looping =
-    log.events >= 2 &&
+    binds.mine.events >= 2 &&
     silence !== null &&
     silence < patience &&
     (eventsSinceDaemon === null || eventsSinceDaemon > 0);
-  const samples = log.samples.map((line) => redactSecrets(stripControl(line)));
+  const startFailure = standingStartFailure(log, evidence, since);
+  const reading = { eventsSinceDaemon, interval, looping, silence, startFailure };
+  const samples = binds.mine.samples.map((line) => redactSecrets(stripControl(line)));
   return {
-    status: statusOf(log, eventsSinceDaemon),
-    summary: summarize(evidence, log, { eventsSinceDaemon, interval, looping, silence }),
+    status: worse(
+      statusOf(binds.mine, log.dated, eventsSinceDaemon),
+      startFailure === null ? 'pass' : startFailure.lastAt === null ? 'warn' : 'fail',
+    ),
+    summary: summarize(evidence, log, binds, reading),
     details: [
       ...samples,
+      ...(log.startFailures ?? []).map((failure) => describeStartFailure(failure, host)),
       ...(log.pids.length > 0 ? [`named by the log: ${log.pids.slice(-8).join(', ')}`] : []),
       ...(log.childDeaths > 0
         ? [`${count(log.childDeaths, 'child death')} logged by the manager`]
@@ -102,19 +139,90 @@ function judge(evidence: Pick<Known, Needs>): Finding<ApiLogEvidence> {
     ],
     evidence: {
       path: log.source.kind === 'file' ? log.source.path : `journal:${log.source.unit}`,
-      events: log.events,
+      events: binds.mine.events,
       eventsSinceDaemon,
-      firstAt: log.firstAt === null ? null : isoMoment(log.firstAt, host),
-      lastAt: log.lastAt === null ? null : isoMoment(log.lastAt, host),
+      firstAt: moment(binds.mine.firstAt, host),
+      lastAt: moment(lastAt, host),
       loopIntervalSeconds: interval === null ? null : Math.round(interval / 100) / 10,
       looping,
-      pids: log.pids,
-      wordings: log.wordings,
+      pids: binds.mine.pids,
+      wordings: binds.mine.wordings,
       childDeaths: log.childDeaths,
       samples,
       notes: log.notes.map(stripControl),
+      otherPorts: binds.others.map(({ port: other, events, lastAt: newest }) => {
+        return { port: other, events, lastAt: moment(newest, host) };
+      }),
+      startFailures: (log.startFailures ?? []).map((failure) => shown(failure, host)),
+      startFailure: startFailure === null ? null : shown(startFailure, host),
     },
   };
+}
+
+function moment(at: number | null, host: HostFacts): string | null {
+  return at === null ? null : isoMoment(at, host);
+}
+
+function shown(failure: StartFailureFacts, host: HostFacts): StartFailureEvidence {
+  const sample = redactSecrets(stripControl(failure.sample));
+  const module = failure.module === null ? null : stripControl(failure.module);
+  return { ...failure, module, sample, lastAt: moment(failure.lastAt, host) };
+}
+
+interface PortBinds {
+  readonly mine: BindFailureTally;
+  /** Of other ports, and of none where several modules could be meant. */
+  readonly others: readonly (BindFailureTally & { readonly port: number | null })[];
+}
+
+/**
+ * The failed binds of the examined port. A line that names no port is of it where one module alone
+ * is configured; evidence of an older version does not tell ports apart.
+ */
+function bindsOfPort(
+  log: ApiLogFacts,
+  { config, port }: Pick<Known, 'config' | 'port'>,
+): PortBinds {
+  const { byPort } = log;
+  if (byPort === undefined) return { mine: log, others: [] };
+  const several = configuredNetapis(config).length > 1;
+  const isMine = (named: number | null) => named === port.number || (named === null && !several);
+  const mine = byPort.filter((one) => isMine(one.port));
+  const others = byPort.filter((one) => !isMine(one.port));
+  return { mine: others.length === 0 ? log : mine.reduce(added, NO_BINDS), others };
+}
+
+const NO_BINDS: BindFailureTally = {
+  events: 0,
+  firstAt: null,
+  lastAt: null,
+  times: [],
+  pids: [],
+  wordings: {},
+  samples: [],
+};
+
+function added(a: BindFailureTally, b: BindFailureTally): BindFailureTally {
+  const times = [...a.times, ...b.times].toSorted((x, y) => x - y).slice(-MAX_EVENT_TIMES);
+  const wordings = { ...a.wordings };
+  for (const [wording, number] of Object.entries(b.wordings)) {
+    const key = wording as keyof typeof wordings;
+    wordings[key] = (wordings[key] ?? 0) + number;
+  }
+  return {
+    events: a.events + b.events,
+    firstAt: times[0] ?? null,
+    lastAt: times.at(-1) ?? null,
+    times,
+    pids: [...new Set([...a.pids, ...b.pids])],
+    wordings,
+    samples: [...a.samples, ...b.samples],
+  };
+}
+
+function worse(a: StepStatus, b: StepStatus): StepStatus {
+  const order: readonly StepStatus[] = ['pass', 'warn', 'fail'];
+  return order.indexOf(a) >= order.indexOf(b) ? a : b;
 }
 
 /**
@@ -134,9 +242,13 @@ function currentStart({ daemon, all }: ProcessRoles, host: HostFacts): number | 
   return startedAt((newest ?? daemon).facts, host);
 }
 
-function statusOf(log: ApiLogFacts, eventsSinceDaemon: number | null): StepStatus {
-  if (log.events === 0) return 'pass';
-  if (!log.dated) return 'warn';
+function statusOf(
+  { events }: BindFailureTally,
+  dated: boolean,
+  eventsSinceDaemon: number | null,
+): StepStatus {
+  if (events === 0) return 'pass';
+  if (!dated) return 'warn';
   return eventsSinceDaemon === 0 ? 'pass' : 'fail';
 }
 
@@ -145,32 +257,53 @@ interface Reading {
   readonly interval: number | null;
   readonly looping: boolean;
   readonly silence: number | null;
+  readonly startFailure: StartFailureFacts | null;
 }
 
 function summarize(
   { host, port }: Pick<Known, Needs>,
   log: ApiLogFacts,
+  { mine, others }: PortBinds,
+  reading: Reading,
+): string {
+  const { startFailure } = reading;
+  const failed = startFailure === null ? '' : describeStartFailure(startFailure, host);
+  const elsewhere = others.map(({ port: other, events }) => {
+    const name = other === null ? 'that name no port' : `of port ${other}`;
+    return `${count(events, 'failed bind')} ${name}`;
+  });
+  const beside = elsewhere.length === 0 ? '' : `; ${elsewhere.join(', ')}`;
+  if (mine.events > 0) {
+    const binds = describeBinds({ host, port }, log, mine, reading);
+    return binds + beside + (failed === '' ? '' : `; ${failed}`);
+  }
+  const span =
+    log.windowFrom === null
+      ? 'in the whole log'
+      : `in the last ${describeWindow(host.now - log.windowFrom)}`;
+  const of = others.length === 0 ? '' : ` of ${port.number}`;
+  return `no failed bind${of} ${span}${beside}${failed === '' ? '' : `, but ${failed}`}`;
+}
+
+function describeBinds(
+  { host, port }: Pick<Known, 'host' | 'port'>,
+  log: ApiLogFacts,
+  mine: BindFailureTally,
   { eventsSinceDaemon, interval, looping, silence }: Reading,
 ): string {
+  const number = mine === log ? (log.ports[0] ?? port.number) : port.number;
   const name =
-    log.wordings['port-not-free'] === undefined && log.events > 0
-      ? `"${wordingInWords(log)}"`
-      : `"Port ${log.ports[0] ?? port.number} not free"`;
-  if (log.events === 0) {
-    const span =
-      log.windowFrom === null
-        ? 'in the whole log'
-        : `in the last ${describeWindow(host.now - log.windowFrom)}`;
-    return `no failed bind ${span}`;
-  }
-  const times = log.events === 1 ? 'once' : `${grouped(log.events)} times`;
+    mine.wordings['port-not-free'] === undefined
+      ? `"${wordingInWords(mine)}"`
+      : `"Port ${number} not free"`;
+  const times = mine.events === 1 ? 'once' : `${grouped(mine.events)} times`;
   const parts = [`${name} ${times}`];
-  if (log.firstAt !== null) parts[0] += ` since ${describeRecent(log.firstAt, host)}`;
-  if (silence !== null && log.lastAt !== null) {
+  if (mine.firstAt !== null) parts[0] += ` since ${describeRecent(mine.firstAt, host)}`;
+  if (silence !== null && mine.lastAt !== null) {
     parts.push(
       silence < 86_400_000
         ? `last ${describeDuration(silence)} ago`
-        : `last ${describeRecent(log.lastAt, host)}`,
+        : `last ${describeRecent(mine.lastAt, host)}`,
     );
   }
   if (eventsSinceDaemon === 0) parts.push('none since the server started');
@@ -180,7 +313,7 @@ function summarize(
   return text;
 }
 
-/** The log is counted whatever port it names, since it is this instance's; an odd one is pointed out. */
+/** An odd port is pointed out: the log is this instance's, whatever it names. */
 function otherPorts({ ports }: ApiLogFacts, asked: number): string[] {
   const others = ports.filter((number) => number !== asked);
   return others.length === 0 ? [] : [`the log names port ${others.join(', ')}, not ${asked} alone`];
@@ -192,7 +325,7 @@ function describeWindow(ms: number): string {
   return Number.isInteger(hours) && hours < 72 ? `${hours} h` : describeDuration(ms);
 }
 
-function wordingInWords({ wordings }: ApiLogFacts): string {
+function wordingInWords({ wordings }: BindFailureTally): string {
   if (wordings['no-socket-created'] !== undefined) return 'No socket could be created';
   if (wordings['tornado-unable'] !== undefined) return 'unable to bind to port';
   return 'Address already in use';

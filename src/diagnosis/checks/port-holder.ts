@@ -2,6 +2,7 @@ import type { Evidence, Listener, ProcessFacts } from '../../evidence/evidence.t
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
 import { stripControl } from '../../untrusted.ts';
 import { count, pidList } from '../../words.ts';
+import { describeOtherPort, type OtherPort, otherPortsOf, unservedPorts } from '../other-ports.ts';
 import type { ProcessRoles, SaltApiProcess } from '../process-roles.ts';
 import type { Check, Finding, Known } from './finding.ts';
 import { type ProcessEntry, processEntry } from './process-entry.ts';
@@ -30,6 +31,8 @@ export interface PortHolderEvidence {
   readonly daemonPid: number | null;
   /** Processes whose fd tables could not be read: there may be more holders. */
   readonly deniedFds: number;
+  /** Further ports that the instance is configured for or listens on; unset where unseen. */
+  readonly otherPorts?: readonly OtherPort[];
 }
 
 type Needs =
@@ -84,14 +87,22 @@ function judge(evidence: Pick<Known, Needs>): Finding<PortHolderEvidence> {
   const shared = strangersBeside(byListener, servers);
   const beside =
     servers.length < roled.length ? `; systemd holds it too, for ${units.join(', ')}` : '';
-  const summary = asleep
+  const others = otherPortsOf(evidence, roles);
+  const unserved = unservedPorts(others, roles, evidence.host);
+  const holding = asleep
     ? summarizeAsleep(port.number, units, roles)
     : summarize(state, evidence, { holders: servers, shared }, roles) + beside;
+  const summary = [holding, ...unserved.map(describeOtherPort)].join('; ');
+  const served = unserved.length === 0 ? (shared.length > 0 ? 'warn' : 'pass') : 'fail';
   return {
-    status: state === 'daemon' && shared.length > 0 ? 'warn' : STATUS[state],
+    status: state === 'daemon' ? served : STATUS[state],
     summary,
-    details: details(evidence, byListener, roled, base.portOrigin),
+    details: [
+      ...details(evidence, byListener, roled, base.portOrigin),
+      ...others.map(describeOtherPort),
+    ],
     evidence: {
+      otherPorts: others,
       ...base,
       state,
       listeners: byListener,

@@ -13,6 +13,7 @@ import {
   type Look,
   seen,
 } from '../../evidence/evidence.ts';
+import { blindJournal, journalComplaint } from '../../evidence/journal.ts';
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
 import { codeOrText } from './proc-files.ts';
@@ -460,7 +461,8 @@ async function windowStart(
     return { offset, dated: false };
   }
 
-  let low = 0;
+  // What stands before the first time is as old as that.
+  let low = first?.offset ?? 0;
   let high = log.size;
   while (high - low > SEARCH_END) {
     const found = await probeBetween(log, low, high, reading);
@@ -515,14 +517,15 @@ export async function readJournal(options: ReadJournalOptions): Promise<Look<Api
   const what = `the journal of ${stripControl(unit)}`;
   const reading = new Reading(options);
   const since = windowFrom === null ? [] : ['--since', `@${Math.floor(windowFrom / 1000)}`];
-  const argv = ['--quiet', '--no-pager', '-o', 'short-iso', ...since, `--unit=${unit}`];
+  // Not --quiet: that leaves out the hint that rights are wanting (journalctl(1)).
+  const argv = ['--no-pager', '-o', 'short-iso', ...since, `--unit=${unit}`];
   const account = { path: `journal:${unit}`, bytesRead: 0 };
-  const noRights = blind('permission', `${what} may not be read by this user; run as root`);
   reading.files.push(account);
   return bounded(reading, what, async () => {
     if (options.journalctl === undefined && !(await isOnPath('journalctl'))) {
-      return blind('missing', 'journalctl is not on this host');
+      return blindJournal('absent', unit);
     }
+    let entries = false;
     const { execa } = await import('execa');
     const stop = new AbortController();
     const journal = execa(options.journalctl ?? 'journalctl', argv, {
@@ -541,6 +544,7 @@ export async function readJournal(options: ReadJournalOptions): Promise<Look<Api
         reading.goOn();
         reading.scanner.push(chunk);
         account.bytesRead += chunk.length;
+        entries ||= hasEntry(chunk);
         if (account.bytesRead > MAX_JOURNAL) {
           return blind('unsupported', `${what} holds over 256 MiB; ask for less with --since`);
         }
@@ -551,42 +555,24 @@ export async function readJournal(options: ReadJournalOptions): Promise<Look<Api
       stop.abort();
     }
     const result = await journal;
+    if (result.code === 'ENOENT') return blindJournal('absent', unit);
     const complaint = stripControl(Buffer.from(result.stderr).toString('utf8')).trim();
-    if (result.code === 'ENOENT') return blind('missing', 'journalctl is not on this host');
-    if (/No journal files were (?:found|opened)/.test(complaint)) {
-      const denied = /permission/i.test(complaint);
-      return denied ? noRights : blind('missing', 'this host keeps no journal');
-    }
-    if (result.exitCode !== 0 && result.exitCode !== undefined) {
-      return blind('unsupported', `journalctl failed: ${complaint.slice(0, 300)}`);
-    }
-    // Silence of a journal that has nothing of the unit says nothing about the unit.
-    if (account.bytesRead === 0) {
-      return (await isOthersJournal(options))
-        ? noRights
-        : blind('missing', `${what} has no entry in that time`);
-    }
+    const failed = result.exitCode !== 0 && result.exitCode !== undefined;
+    const silent = journalComplaint(
+      failed ? `${complaint}\nfailed: ${result.exitCode}` : complaint,
+      unit,
+    );
+    if (silent !== null) return silent;
+    if (!entries) return blindJournal('empty', unit);
     reading.scanner.endFile();
     return seen(reading.facts({ kind: 'journal', unit }, true));
   });
 }
 
-/**
- * Whether the user sees no more than his own journal: a unit's is then empty, with exit 0. Only the
- * hint that `--quiet` suppresses tells it (journalctl(1)).
- */
-async function isOthersJournal({
-  unit,
-  journalctl = 'journalctl',
-  timeoutMs,
-}: ReadJournalOptions): Promise<boolean> {
-  const { execa } = await import('execa');
-  const { stderr } = await execa(journalctl, ['--no-pager', '--lines=1', `--unit=${unit}`], {
-    stdin: 'ignore',
-    maxBuffer: 65_536,
-    reject: false,
-    env: { LC_ALL: 'C' },
-    timeout: timeoutMs,
-  });
-  return /insufficient permissions|not seeing messages from other users/i.test(stderr);
+/** True where more than journalctl's own lines are in it, such as `-- No entries --`. */
+function hasEntry(output: Uint8Array): boolean {
+  return Buffer.from(output)
+    .toString('latin1')
+    .split('\n')
+    .some((line) => line !== '' && !line.startsWith('-- '));
 }

@@ -11,6 +11,8 @@ import {
   type SaltConfigFacts,
   type ServiceFacts,
 } from '../../evidence/evidence.ts';
+import { withOtherPorts } from '../../evidence/instance-ports.ts';
+import { noLog } from '../../evidence/journal.ts';
 import {
   belongsTo,
   chooseInstance,
@@ -25,6 +27,7 @@ import {
   withEnvironment,
 } from '../../evidence/salt-api-argv.ts';
 import { choosePort } from '../../evidence/salt-config.ts';
+import { stripControl } from '../../untrusted.ts';
 import { askApi } from '../ask-api.ts';
 import type { Host, LookInProgress } from '../host.ts';
 import { readHostFacts } from './host-facts.ts';
@@ -111,7 +114,13 @@ export class LocalHost implements Host {
       instance,
       config,
       port,
-      sockets: sockets.then(({ facts }) => facts),
+      sockets: Promise.all([sockets, config, port]).then(([table, found, chosen]) =>
+        withOtherPorts(table.facts, {
+          config: found,
+          examined: chosen.number,
+          listening: table.otherListeners.values(),
+        }),
+      ),
       processes,
       service,
       apiLog,
@@ -166,11 +175,7 @@ export class LocalHost implements Host {
     const look = await readApiLog({ path, origin, ...window });
     if (look.seen || look.cause !== 'missing' || origin === 'option') return look;
     const journal = await readJournal({ unit: this.#unit, ...window });
-    // A journal that is not there leaves the missing file as the reason.
-    if (journal.seen) return journal;
-    return journal.cause === 'missing'
-      ? look
-      : blind(journal.cause, `${look.why}, and ${journal.why}`);
+    return journal.seen ? journal : noLog(stripControl(path), journal);
   }
 }
 

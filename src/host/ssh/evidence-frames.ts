@@ -2,8 +2,6 @@
 
 import { posix } from 'node:path';
 import { ExitCode, TriageError } from '../../errors.ts';
-import { fixedOffsetTime } from '../../evidence/api-log-lines.ts';
-import { ApiLogScanner } from '../../evidence/api-log-scan.ts';
 import type { LookRequest } from '../../evidence/evidence.ts';
 import {
   type ApiLogFacts,
@@ -11,7 +9,6 @@ import {
   type Evidence,
   type HostFacts,
   type InstanceFacts,
-  type LogSource,
   type Look,
   type NamespaceRelation,
   type PidFileFacts,
@@ -25,6 +22,7 @@ import {
   type SystemdUnitFacts,
   seen,
 } from '../../evidence/evidence.ts';
+import { withOtherPorts } from '../../evidence/instance-ports.ts';
 import {
   isDeadState,
   type ProcessStat,
@@ -71,18 +69,14 @@ import {
 } from '../../evidence/systemd-unit.ts';
 import { TcpTableReader } from '../../evidence/tcp-table.ts';
 import { stripControl } from '../../untrusted.ts';
+import { firstWord, type Part, timedOut } from './frame-part.ts';
+import { apiLogFacts } from './log-frames.ts';
 
 /** Bytes of evidence that are taken from one host. */
 export const MAX_EVIDENCE_BYTES = 32 * 1024 * 1024;
 
 const PARTS = ['host', 'used', 'config', 'sockets', 'processes', 'service', 'unit', 'log'] as const;
 type PartName = (typeof PARTS)[number];
-
-interface Part {
-  readonly lines: readonly string[];
-  /** The part ran to its end, with this status; null where it was ended for taking too long. */
-  readonly late: boolean;
-}
 
 /** The script's output, taken apart: every part is there, and none was cut. */
 export type ProbeFrames = Readonly<Record<PartName, Part>>;
@@ -237,7 +231,11 @@ export async function readFrames(
     instance,
     config,
     port,
-    sockets: socketFacts(frames.sockets, used.port),
+    sockets: withOtherPorts(socketFacts(frames.sockets, used.port), {
+      config,
+      examined: port.number,
+      listening: otherListeners(frames.sockets),
+    }),
     processes: table.look,
     service: await serviceFacts(frames, pidFiles, { unit: used.unit, uid: host.uid, members }),
     apiLog: apiLogFacts(frames.log, {
@@ -309,11 +307,6 @@ function fields(lines: readonly string[]): Map<string, string> {
   return found;
 }
 
-function firstWord(line: string): [word: string, rest: string] {
-  const blank = line.indexOf(' ');
-  return blank === -1 ? [line, ''] : [line.slice(0, blank), line.slice(blank + 1)];
-}
-
 function usedChoices(lines: readonly string[]) {
   const found = fields(lines);
   const since = found.get('since') ?? '';
@@ -351,10 +344,6 @@ function hostFacts(facts: ReadonlyMap<string, string>): HostFacts {
     ticksPerSecond: TICKS_PER_SECOND,
     uid,
   };
-}
-
-function timedOut(what: string): Look<never> {
-  return blind('timeout', `${what} could not be read in time on that host`);
 }
 
 async function configFacts(
@@ -425,6 +414,13 @@ function socketFacts({ lines, late }: Part, port: number): Look<SocketFacts> {
     return blind('malformed', `${reader.malformedRows} rows of /proc/net/tcp can't be read`);
   }
   return seen(reader.facts());
+}
+
+/** Ports that somebody listens on, beside the examined one. */
+function otherListeners({ lines }: Part): number[] {
+  return lines
+    .filter((line) => line.startsWith('heard '))
+    .map((line) => Number.parseInt(line.slice('heard '.length), 16));
 }
 
 interface ProcessTexts {
@@ -781,77 +777,3 @@ function shownUnit(
   }
   return parseSystemctlShow(unit, utf8OfLatin1(lines.join('\n')));
 }
-
-interface LogContext {
-  readonly source: Extract<LogSource, { kind: 'file' }>;
-  readonly unit: string;
-  readonly windowFrom: number | null;
-  readonly host: HostFacts;
-}
-
-function apiLogFacts({ lines, late }: Part, context: LogContext): Look<ApiLogFacts> {
-  const { source, unit, windowFrom, host } = context;
-  const path = stripControl(source.path);
-  if (late) return timedOut(path);
-  const scanner = new ApiLogScanner(windowFrom, {
-    localTime: fixedOffsetTime(host.utcOffsetMinutes),
-    now: host.now,
-  });
-  const files: { path: string; bytesRead: number }[] = [];
-  const notes: string[] = [];
-  const complaints: string[] = [];
-  let from: LogSource = source;
-  let ended = false;
-  let missing = false;
-  const hasLines = lines.some((line) => line.startsWith('line '));
-  for (const line of lines) {
-    const [word, rest] = firstWord(line);
-    const text = stripControl(utf8OfLatin1(rest));
-    if (word === 'line') scanner.push(Buffer.from(`${rest}\n`, 'latin1'));
-    else if (word === 'endlog') {
-      scanner.endFile();
-      ended = true;
-    } else if (word === 'log') {
-      const [bytes, file] = firstWord(text);
-      files.push({ path: file, bytesRead: Number(bytes) || 0 });
-    } else if (word === 'journal') from = { kind: 'journal', unit };
-    else if (word === 'complaint') complaints.push(text);
-    else if (word === 'missing') missing = true;
-    else if (word === 'cut') notes.push(`too many lines to send: ${text} of them do not count`);
-    else if (word === 'packed') notes.push(`${text} was not read: only gzip is understood`);
-    else if (word === 'unreadable') notes.push(`${text} could not be opened: EACCES`);
-    else if (word === 'more') notes.push('only the newest 10 rotated logs were read');
-    else if (word === 'type') return blind('unsupported', `${path} is ${text}, not a file`);
-    else if (word === 'denied') {
-      return blind('permission', `${path} may not be read by this user; run as root`);
-    } else if (word === 'address') {
-      return blind('unsupported', `the API log goes to ${text}, which is no file`);
-    }
-  }
-  const noLog = blind('missing', `${path} does not exist`);
-  if (missing && from.kind === 'file') return noLog;
-  if (from.kind === 'journal' && complaints.some((text) => NO_RIGHTS.test(text))) {
-    const journal = `the journal of ${stripControl(unit)} may not be read by this user; run as root`;
-    return blind('permission', `${path} does not exist, and ${journal}`);
-  }
-  // As on the host itself: a journal that says nothing leaves the missing file as the reason.
-  const silent = complaints.some((text) => COMPLAINT.test(text)) || !hasLines;
-  if (from.kind === 'journal' && silent) return noLog;
-  if (!ended) return blind('malformed', `${path}: its lines did not arrive whole`);
-  if (from.kind === 'journal') files.push({ path: `journal:${unit}`, bytesRead: 0 });
-  const { undatedEvents, ...counts } = scanner.counts();
-  if (undatedEvents > 0 && windowFrom !== null) {
-    notes.push(`${undatedEvents} of the failed starts carry no time; they were counted`);
-  }
-  return seen({
-    source: from,
-    files: files.toReversed(),
-    windowFrom,
-    ...counts,
-    dated: counts.dated || from.kind === 'journal',
-    notes,
-  });
-}
-
-const COMPLAINT = /^failed: |No journal files were (?:found|opened)/i;
-const NO_RIGHTS = /insufficient permissions|not seeing messages from other users/i;

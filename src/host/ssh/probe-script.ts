@@ -1,4 +1,5 @@
 /** The one shell script that looks at a host on which nothing of ours is installed. */
+import { EXCEPTION_LINE, SEARCHED_WORDINGS } from '../../evidence/api-log-wordings.ts';
 import { TELLING_SETTINGS, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
 import { quoteRemoteWord } from './quote-remote-word.ts';
 
@@ -51,6 +52,16 @@ const HEAD = `# salt-triage probe: looks at salt-api on this host and prints wha
 
 # What to look at; empty: found out here. SINCE and LIMIT are seconds, an empty SINCE is all.
 `;
+
+/** Whether an awk line holds one of the words that a log is searched for. */
+function awkHas(wordings: typeof SEARCHED_WORDINGS): string {
+  return wordings.map(({ needle }) => `index($0, ${awkString(needle)})`).join(' || ');
+}
+
+/** Inside an awk program that stands in single quotes for the shell. */
+function awkString(text: string): string {
+  return `"${text.replaceAll("'", '\\047')}"`;
+}
 
 const BODY = String.raw`
 # say WORDS: a line of the frame.
@@ -342,6 +353,7 @@ config_guess() {
 
 # socket_table: the port's rows: "row FAMILY ..." for listeners as they are, all others summed up:
 # "peer FAMILY STATE ADDRESS ACCEPTED UNACCEPTED UNREAD". A socket that nobody accepted has inode 0.
+# "heard PORT", in hex: another port that somebody listens on.
 socket_table() {
   for table in tcp tcp6; do
     if [ ! -e /proc/net/$table ]; then echo "missing $table"; continue; fi
@@ -355,7 +367,11 @@ socket_table() {
         return value
       }
       NR == 1 { if (!/local_address/) print "malformed " table; next }
-      substr($2, length($2) - 4) != ":" port { next }
+      substr($2, length($2) - 4) != ":" port {
+        other = substr($2, length($2) - 3)
+        if ($4 == "0A" && !(other in heard)) { heard[other]; print "heard " other }
+        next
+      }
       NF < 10 { print "malformed " table; next }
       $4 == "0A" { print "row " table " " $0; next }
       {
@@ -667,17 +683,26 @@ window_bytes() {
   echo "$2"
 }
 
-# reduce_log: of a log, the failed starts, the heads of their records, the children's deaths, and
-# one line with a time. "line TEXT"; "cut N" where there were too many.
+# reduce_log: of a log, the failed starts, the heads of their records, the exception that ends the
+# traceback of one, and the children's deaths. "line TEXT"; "dated" where lines carry times; "cut N"
+# where there were too many.
 reduce_log() {
   tr -d '\000' | awk -v from="$from" -v now="$now" -v offset="$offset" -v year="$year" "$STAMP"'
     function keep(text) {
-      if (sent >= 150000 || size > 16000000) { cut++; return }
       text = substr(text, 1, 8192)
+      if (searching) { early[++held] = text; size += length(text); if (size > 16000000) forget(); return }
+      if (sent >= 150000 || size > 16000000) { cut++; return }
       sent++
       size += length(text)
       print "line " text
     }
+    # What stood before the first line with a time counts if the window reaches to it.
+    function release(  i) {
+      searching = size = 0
+      for (i = 1; i <= held; i++) keep(early[i])
+      held = 0
+    }
+    function forget() { cut += held; held = size = 0; split("", early) }
     # Ended by a later line, in the order of the log: head, then what may be the head instead.
     function keep_record(  i) {
       if (head != "") keep(head)
@@ -686,27 +711,44 @@ reduce_log() {
       first = 1
       last = 0
     }
+    # The exception that ended the last traced record, where it was no hit of its own.
+    function keep_exception() {
+      if (exception != "") keep(exception)
+      exception = ""
+      traced = 0
+    }
     BEGIN { first = 1; last = 0; searching = from != "" }
     {
       start = substr($0, 1, 1)
-      stamped = start ~ /[0-9<A-Z\[]/ ? stamp($0) : -1
-      if (stamped >= 0 && !dated) { keep($0); dated = 1 }
-      if (searching) {
-        if (stamped < from + 0) next
-        searching = 0
+      stamped = start ~ /[0-9<A-Z[]/ ? stamp($0) : -1
+      if (stamped >= 0 && searching) {
+        # Without the margin: what has no time is as old as the line that follows.
+        if (!dated && stamped < from + 3700) { held = size = 0; head = above = exception = ""; traced = 0 }
+        if (stamped >= from + 0) release()
       }
-      hit = index($0, " not free o") || index($0, "could be cr") || index($0, "do unable t") || index($0, "s already i") || index($0, "d with exit")
+      if (stamped >= 0 && !dated) { print "dated"; dated = 1 }
+      if (searching && dated) next
+      hit = ${awkHas(SEARCHED_WORDINGS)}
       if (hit) {
+        opens = stamped >= 0 || start == "["
+        if (opens) keep_exception()
         keep_record()
         if (above != "") keep(above)
         keep($0)
-        above = ""
-        after = index($0, "do unable t") ? 100 : 0
+        above = exception = ""
+        if (opens) traced = ${awkHas(SEARCHED_WORDINGS.filter(({ traced }) => traced))} ? 400 : 0
         next
       }
       if (stamped >= 0 || start == "[") {
-        strong = $0 ~ /\[(CRITICAL|FATAL|ERROR|WARNING|WARN|INFO|PROFILE|DEBUG|TRACE|GARBAGE|QUIET) *\]/ || (start ~ /[0-9]/ && $0 !~ /^[^ ]+( [0-9][0-9]:[^ ]*)? [^ \[]+ [^ \[\]:]+(\[[0-9]+\])?: /)
-        if (strong) { head = $0; first = 1; last = 0; after = 0 }
+        strong = $0 ~ /\[(CRITICAL|FATAL|ERROR|WARNING|WARN|INFO|PROFILE|DEBUG|TRACE|GARBAGE|QUIET) *\]/ || (start ~ /[0-9]/ && $0 !~ /^[^ ]+( [0-9][0-9]:[^ ]*)? [^[ ]+ [^][ :]+(\[[0-9]+\])?: /)
+        if (!strong && traced) {
+          # Behind a prefix of syslog each line of a traceback has a time of its own.
+          text = $0
+          sub(/^[^ ]+( +[0-9]+ [0-9:]+)? [^ ]+ [^][ :]+(\[[0-9]+\])?: ?/, "", text)
+          if (text ~ /${EXCEPTION_LINE}/) exception = $0
+          else if (text !~ /^[ \t]|^$|^Traceback|^During handling|^The above exc/) keep_exception()
+        } else keep_exception()
+        if (strong) { head = $0; first = 1; last = 0 }
         else {
           pending[++last] = $0
           if (last - first >= 60) delete pending[first++]
@@ -714,10 +756,17 @@ reduce_log() {
         above = ""
         next
       }
-      if (after > 0) { keep($0); after--; above = "" }
-      else above = $0
+      if (traced > 0) {
+        traced--
+        if ($0 ~ /${EXCEPTION_LINE}/) exception = $0
+      }
+      above = $0
     }
-    END { if (cut) print "cut " cut }'
+    END {
+      keep_exception()
+      if (searching && !dated) release()
+      if (cut) print "cut " cut
+    }'
 }
 
 # one_log FILE: "log BYTES FILE" and what of it matters.
@@ -801,11 +850,7 @@ journal() {
   {
     # Complaints go past the reduction.
     {
-      {
-        journalctl --quiet --no-pager -o short-iso $since "--unit=$UNIT" || echo "failed: $?" >&2
-        # The hint that this user may not see it comes without --quiet alone.
-        journalctl --no-pager --lines=1 "--unit=$UNIT" > /dev/null
-      } 2>&1 >&4 |
+      { journalctl --no-pager -o short-iso $since "--unit=$UNIT" || echo "failed: $?" >&2; } 2>&1 >&4 |
         awk '{ print "complaint " $0 }' >&3
     } 4>&1 | head -c 268435456 | reduce_log
   } 3>&1
