@@ -71,8 +71,11 @@ function isKernelThread(flags: number): boolean {
  * (proc_pid_stat(5), field 3).
  */
 export function isDeadState(state: string): boolean {
-  return state === 'Z' || state === 'X' || state === 'x';
+  return state !== '' && DEAD_STATES.includes(state);
 }
+
+/** The letters of {@link isDeadState}. */
+export const DEAD_STATES = 'ZXx';
 
 /** `USER_HZ`: 100 on every architecture that Salt runs on (include/asm-generic/param.h). */
 export const TICKS_PER_SECOND = 100;

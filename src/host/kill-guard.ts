@@ -1,7 +1,10 @@
-/** The last word before a SIGKILL. Pure, so that every guard can be tested by itself. */
+/**
+ * The last word before a SIGKILL, for this host and for those behind ssh. Pure, so that every guard
+ * can be tested by itself.
+ */
 import type { NamespaceRelation } from '../evidence/evidence.ts';
 import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
-import type { KillTarget } from './host.ts';
+import type { KillOutcome, KillTarget } from './host.ts';
 
 /** What the host says of a pid, and of us, in the moment of the signal. */
 export interface KillMoment {
@@ -9,11 +12,50 @@ export interface KillMoment {
   /** Empty where it can't be read. */
   readonly bootId: string;
   readonly argv: readonly string[];
+  /** True where every thread has ended (proc_pid_stat(5), field 3). */
+  readonly dead: boolean;
+  readonly parent: number;
   readonly pidNamespace: NamespaceRelation;
   /** Our own pid. */
   readonly self: number;
   /** Pids of our parent, its parent, and so on. */
   readonly ancestors: readonly number[];
+}
+
+/** What came of reading a pid: nobody has it, it is not for us to read, or what it is. */
+export type KillReading = 'gone' | 'denied' | KillMoment;
+
+/**
+ * Whether a signal may go out, judged alike for every host.
+ * @param target what the plan names
+ * @returns null where it may; else what came of the kill without one
+ */
+export function judgeKill(target: KillTarget, reading: KillReading): KillOutcome | null {
+  if (reading === 'gone') return { kind: 'gone-before' };
+  if (reading === 'denied') return { kind: 'not-permitted' };
+  const { startTicks, bootId } = target.identity;
+  const same = reading.startTicks === startTicks && reading.bootId === bootId;
+  if (same && reading.dead) return { kind: 'zombie', parent: reading.parent };
+  const why = refuseToKill(target, reading);
+  return why === null ? null : { kind: 'refused', why };
+}
+
+/**
+ * How a process's PID namespace is to ours. Its link needs the rights of a tracer; `NSpid` of its
+ * status does not, and has one number where the process is in the namespace of that /proc
+ * (proc_pid_status(5)).
+ *
+ * @param ours target of `/proc/self/ns/pid`; null where it can't be read, as `theirs`
+ * @param levels how many numbers `NSpid` has; 0 where it can't be read
+ */
+export function relatePidNamespace(
+  ours: string | null,
+  theirs: string | null,
+  levels: number,
+): NamespaceRelation {
+  if (ours !== null && theirs !== null) return ours === theirs ? 'ours' : 'other';
+  if (levels === 0) return 'unseen';
+  return levels === 1 ? 'ours' : 'other';
 }
 
 /** Why a target is none, whatever runs now; null where nothing speaks against it. */

@@ -12,6 +12,8 @@ if (action === 'run') {
 } else {
   const [name = ''] = words;
   const pid = name === 'self' ? process.pid : name === 'parent' ? process.ppid : null;
-  const target = pid === null ? JSON.parse(name) : targetOf(pid);
+  // As if it were called salt-api, so that who it is must be what speaks against it.
+  const argv = ['/usr/bin/python3', '/usr/bin/salt-api'];
+  const target = pid === null ? JSON.parse(name) : { ...targetOf(pid), argv };
   process.stdout.write(`${JSON.stringify(await actions.kill(target, 1_000))}\n`);
 }

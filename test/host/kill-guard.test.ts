@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { KillTarget } from '../../src/host/host.ts';
-import { type KillMoment, refuseToKill } from '../../src/host/kill-guard.ts';
+import {
+  judgeKill,
+  type KillMoment,
+  refuseTarget,
+  refuseToKill,
+  relatePidNamespace,
+} from '../../src/host/kill-guard.ts';
 
 const target: KillTarget = {
   identity: { pid: 17502, startTicks: 4_711, bootId: 'a-boot' },
@@ -11,6 +17,8 @@ const moment: KillMoment = {
   startTicks: 4_711,
   bootId: 'a-boot',
   argv: target.argv,
+  dead: false,
+  parent: 1,
   pidNamespace: 'ours',
   self: 900,
   ancestors: [800, 700, 1],
@@ -87,4 +95,66 @@ describe('a kill is refused', () => {
     assert.equal(refuseToKill(target, { ...moment, argv: titled }), null);
     assert.equal(refuseToKill({ ...target, argv: titled }, { ...moment, argv: again }), null);
   });
+});
+
+describe('a target is refused before any look', () => {
+  it('never where the plan names a salt-api', () => {
+    assert.equal(refuseTarget(target), null);
+  });
+
+  it('for pid 1, and for what kill(2) takes for a group or for everything', () => {
+    for (const pid of [1, 0, -1, -17502, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const identity = { ...target.identity, pid };
+      assert.match(refuseTarget({ ...target, identity }) ?? '', /is never killed/, String(pid));
+    }
+    assert.equal(refuseTarget({ ...target, identity: { ...target.identity, pid: 2 } }), null);
+  });
+
+  it('where it was no salt-api when the plan was made', () => {
+    for (const argv of [['/usr/sbin/nginx'], ['vim', '/usr/bin/salt-api'], []]) {
+      assert.match(refuseTarget({ ...target, argv }) ?? '', /was no salt-api/, argv.join(' '));
+    }
+  });
+});
+
+describe('a kill is judged', () => {
+  it('as nothing to do where the process is gone, or dead and not reaped', () => {
+    assert.deepEqual(judgeKill(target, 'gone'), { kind: 'gone-before' });
+    const zombie = { kind: 'zombie', parent: 12 };
+    const dead = { ...moment, argv: [], dead: true, parent: 12 };
+    assert.deepEqual(judgeKill(target, dead), zombie);
+  });
+
+  it('as a refusal where what is dead is another process', () => {
+    for (const other of [{ startTicks: 1 }, { bootId: 'another-boot' }]) {
+      const outcome = judgeKill(target, { ...moment, dead: true, ...other });
+      assert.equal(outcome?.kind, 'refused');
+    }
+  });
+
+  it("as not permitted where the process can't be read", () => {
+    assert.deepEqual(judgeKill(target, 'denied'), { kind: 'not-permitted' });
+  });
+
+  it('by every guard, and lets the process through that is meant', () => {
+    assert.equal(judgeKill(target, moment), null);
+    assert.deepEqual(judgeKill(target, { ...moment, startTicks: 1 }), {
+      kind: 'refused',
+      why: '17502 is another process now: the pid was given out again',
+    });
+  });
+});
+
+it('tells a PID namespace by its link, else by NSpid, and is blind without both', () => {
+  assert.equal(relatePidNamespace('pid:[1]', 'pid:[1]', 2), 'ours');
+  assert.equal(relatePidNamespace('pid:[1]', 'pid:[2]', 1), 'other');
+  for (const [ours, theirs] of [
+    [null, null],
+    ['pid:[1]', null],
+    [null, 'pid:[1]'],
+  ] as const) {
+    assert.equal(relatePidNamespace(ours, theirs, 1), 'ours');
+    assert.equal(relatePidNamespace(ours, theirs, 2), 'other');
+    assert.equal(relatePidNamespace(ours, theirs, 0), 'unseen');
+  }
 });

@@ -9,7 +9,7 @@ import {
 } from '../../evidence/proc-text.ts';
 import { recordedArgv, recordedText, redactArgv, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
-import { type KillMoment, refuseToKill } from '../kill-guard.ts';
+import { judgeKill, type KillReading, refuseTarget, relatePidNamespace } from '../kill-guard.ts';
 import { isOnPath } from './on-path.ts';
 import {
   errorCode,
@@ -37,8 +37,9 @@ export class LocalActions implements HostActions {
    * in which the kernel would have to end the process and give its pid out again.
    */
   async kill(target: KillTarget, timeoutMs: number): Promise<KillOutcome> {
-    const { pid } = target.identity;
-    const blocked = await blockedRead(pid);
+    const refusal = refuseTarget(target);
+    if (refusal !== null) return { kind: 'refused', why: refusal };
+    const blocked = await blockedRead(target.identity.pid);
     if (blocked !== null) return blocked;
     const outcome = signal(target);
     return outcome ?? becomeOf(target, timeoutMs);
@@ -134,15 +135,9 @@ async function blockedRead(pid: number): Promise<KillOutcome | null> {
 
 /** Guards and signals in one breath. @returns null where the signal went out */
 function signal(target: KillTarget): KillOutcome | null {
-  const { pid, startTicks } = target.identity;
-  const moment = readMoment(pid);
-  if (moment === 'gone') return { kind: 'gone-before' };
-  if (moment === 'denied') return { kind: 'not-permitted' };
-  if (moment.startTicks === startTicks && isDead(pid, moment.stat)) {
-    return { kind: 'zombie', parent: moment.stat.ppid };
-  }
-  const why = refuseToKill(target, moment);
-  if (why !== null) return { kind: 'refused', why };
+  const { pid } = target.identity;
+  const outcome = judgeKill(target, readMoment(pid));
+  if (outcome !== null) return outcome;
   try {
     process.kill(pid, 'SIGKILL');
     return null;
@@ -154,9 +149,7 @@ function signal(target: KillTarget): KillOutcome | null {
 }
 
 /** Everything a guard judges. `stat` is read last: it proves whose cmdline was read before it. */
-function readMoment(
-  pid: number,
-): (KillMoment & { readonly stat: ProcessStat }) | 'gone' | 'denied' {
+function readMoment(pid: number): KillReading {
   const ancestors = readAncestors();
   const bootId = (tryReadKernelFile('/proc/sys/kernel/random/boot_id') ?? '').trim();
   try {
@@ -164,25 +157,22 @@ function readMoment(
     const argv = parseCommandLine(utf8OfLatin1(readKernelFile(`/proc/${pid}/cmdline`)));
     const stat = parseProcessStat(readKernelFile(`/proc/${pid}/stat`));
     if (stat === null) return 'denied';
-    const { startTicks } = stat;
-    return { startTicks, bootId, argv, pidNamespace, self: process.pid, ancestors, stat };
+    const { startTicks, ppid: parent } = stat;
+    const self = process.pid;
+    const dead = isDead(pid, stat);
+    return { startTicks, bootId, argv, dead, parent, pidNamespace, self, ancestors };
   } catch (error) {
     return ['ENOENT', 'ESRCH'].includes(errorCode(error)) ? 'gone' : 'denied';
   }
 }
 
-/**
- * The namespace link needs the rights of a tracer; `NSpid` in `status` does not, and has one
- * number where the process is in the namespace of this /proc (proc_pid_status(5)).
- */
 function readPidNamespace(pid: number): NamespaceRelation {
   // In the /proc of another PID namespace a pid means another process than to kill(2).
   if (tryReadLink('/proc/self') !== String(process.pid)) return 'unseen';
   const [ours, theirs] = [tryReadLink('/proc/self/ns/pid'), tryReadLink(`/proc/${pid}/ns/pid`)];
-  if (ours !== null && theirs !== null) return ours === theirs ? 'ours' : 'other';
-  const nested = /^NSpid:((?:\s+\d+)+)$/m.exec(tryReadKernelFile(`/proc/${pid}/status`) ?? '');
-  if (nested === null) return 'unseen';
-  return (nested[1] ?? '').trim().split(/\s+/).length === 1 ? 'ours' : 'other';
+  if (ours !== null && theirs !== null) return relatePidNamespace(ours, theirs, 0);
+  const numbers = /^NSpid:((?:\s+\d+)+)$/m.exec(tryReadKernelFile(`/proc/${pid}/status`) ?? '');
+  return relatePidNamespace(ours, theirs, (numbers?.[1] ?? '').match(/\d+/g)?.length ?? 0);
 }
 
 function readAncestors(): number[] {

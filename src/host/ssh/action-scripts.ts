@@ -3,7 +3,9 @@
  * as one function, so that it is complete there before any of it runs: a connection that is lost
  * meanwhile loses the answer, not the action.
  */
-import type { KillTarget } from '../host.ts';
+import type { ProcessIdentity } from '../../evidence/evidence.ts';
+import { DEAD_STATES, parseCommandLine } from '../../evidence/proc-text.ts';
+import { type KillReading, relatePidNamespace } from '../kill-guard.ts';
 import { quoteRemoteWord } from './quote-remote-word.ts';
 
 /** Marks around an answer; the nonce keeps a login's own noise from being taken for it. */
@@ -12,41 +14,92 @@ export function actionMarks(nonce: string): { beginMark: string; endMark: string
 }
 
 /**
- * Checks the identity and sends SIGKILL within one script: no round trip lies between the two.
- * Says one of: refused, gone-before, not-permitted, gone, zombie, uninterruptible, still-there.
- *
- * @param waitSeconds how long it waits for the end
+ * Reads what the kill guard judges (kill-guard.ts), and acts on nothing. Says `shell SELF KNOWN`,
+ * `ancestors PID …` and one of `gone`, `denied`, `moment …`; {@link parseMoment} reads that.
  */
-export function killScript(target: KillTarget, nonce: string, waitSeconds: number): string {
-  const { pid, startTicks, bootId } = target.identity;
+export function momentScript(pid: number, nonce: string): string {
   return wrapped(
     nonce,
     `
 p=${pid}
-boot=$(cat /proc/sys/kernel/random/boot_id)
-[ "$boot" = ${quoteRemoteWord(bootId)} ] || { say "refused the host has booted since the plan was made"; return; }
+${MOMENT}
 # In the /proc of another PID namespace a pid means another process than to kill.
-read -r known_as ignored < /proc/self/stat
-[ "$known_as" = $$ ] || { say "refused /proc belongs to another PID namespace there"; return; }
-# Our own line of parents is never a target.
-a=$$
-while [ "$a" -gt 1 ] 2>/dev/null; do
-  [ "$a" = "$p" ] && { say "refused $p is what started salt-triage there"; return; }
-  set -- $(fields "$a"); a=\${2:-0}
-done
-ours=$(ls -l /proc/self/ns/pid 2>/dev/null | sed 's/.*-> //')
-theirs=$(ls -l "/proc/$p/ns/pid" 2>/dev/null | sed 's/.*-> //')
-# A title rewritten by setproctitle may be padded with NULs.
-expected=${Buffer.from(target.argv.join('\0')).toString('hex')}
-states "$p" | grep -q '[^ZX]' && living=yes || living=
-now=$(od -An -v -tx1 "/proc/$p/cmdline" 2>/dev/null | tr -d ' \\n' | sed 's/\\(00\\)*$//')
-set -- $(fields "$p")
-[ $# -ge 20 ] || { say gone-before; return; }
-[ "\${20}" = ${startTicks} ] || { say "refused $p is another process now: the pid was given out again"; return; }
-[ -n "$living" ] || { say "zombie $2"; return; }
-[ -n "$ours" ] && [ "$ours" = "$theirs" ] || { say "refused the PID namespace of $p is not ours"; return; }
-[ "$now" = "$expected" ] || { say "refused $p runs another command line than when the plan was made"; return; }
-if ! kill -9 "$p" 2>/dev/null; then
+read -r known ignored < /proc/self/stat
+say "shell $$ $known"
+say "ancestors$(ancestors)"
+say "$(moment)"`,
+  );
+}
+
+/** What a moment script said. */
+export interface RemoteMoment {
+  readonly reading: KillReading;
+  /** Its one line about the process, which must be the same when the signal goes out. */
+  readonly line: string;
+}
+
+/** @param lines as {@link momentScript} says them @returns null for what is no answer of it */
+export function parseMoment(lines: readonly string[]): RemoteMoment | null {
+  const [shell = '', parents = '', line = ''] = lines;
+  const own = /^shell ([1-9]\d*) (\d+)$/.exec(shell);
+  const ancestors = /^ancestors((?: \d+)+)$/.exec(parents)?.[1]?.trim().split(' ').map(Number);
+  if (own === null || ancestors === undefined) return null;
+  if (line === 'gone' || line === 'denied') return { reading: line, line };
+  const field = MOMENT_LINE.exec(line)?.groups;
+  if (field === undefined) return null;
+  const [ours = null, theirs = null] = [field['ours'], field['theirs']].map(textOrNull);
+  const bytes = Buffer.from(field['argv'] ?? '', 'hex');
+  const sameProc = own[1] === own[2];
+  return {
+    line,
+    reading: {
+      startTicks: Number(field['ticks']),
+      bootId: textOrNull(field['boot']) ?? '',
+      argv: parseCommandLine(bytes.toString('utf8')),
+      dead: field['life'] === 'dead',
+      parent: Number(field['parent']),
+      pidNamespace: sameProc ? relatePidNamespace(ours, theirs, Number(field['levels'])) : 'unseen',
+      self: Number(own[1]),
+      ancestors,
+    },
+  };
+}
+
+const MOMENT_LINE =
+  /^moment (?<boot>\S+) (?<ours>\S+) (?<theirs>\S+) (?<levels>\d+) (?<life>living|dead) (?<parent>\d+) (?<ticks>\d+) (?<argv>(?:[0-9a-f]{2})*)$/;
+
+function textOrNull(field: string | undefined): string | null {
+  return field === undefined || field === '-' ? null : field;
+}
+
+/**
+ * Sends SIGKILL if the process still is, byte for byte, what the guard has let through. Check and
+ * signal are one command there: no round trip lies between the two. Says one of: changed,
+ * gone-before, not-permitted, gone, zombie, uninterruptible, still-there.
+ *
+ * @param line the one of {@link RemoteMoment}
+ * @param waitSeconds how long it waits for the end
+ */
+export function killScript(
+  { pid, startTicks }: ProcessIdentity,
+  line: string,
+  nonce: string,
+  waitSeconds: number,
+): string {
+  return wrapped(
+    nonce,
+    `
+p=${pid}
+${MOMENT}
+read -r known ignored < /proc/self/stat
+[ "$known" = $$ ] || { say changed; return; }
+# This shell may have other parents than the one that has looked.
+case "$(ancestors) " in *" $p "*) say changed; return;; esac
+failed=
+if [ "$(moment)" = ${quoteRemoteWord(line)} ]; then kill -9 "$p" 2>/dev/null || failed=yes
+else say changed; return
+fi
+if [ -n "$failed" ]; then
   set -- $(fields "$p")
   if [ $# -ge 20 ]; then say not-permitted; else say gone-before; fi
   return
@@ -55,7 +108,7 @@ turn=0
 while :; do
   set -- $(fields "$p")
   if [ $# -lt 20 ] || [ "\${20}" != ${startTicks} ]; then say gone; return; fi
-  if [ $turn -ge 40 ] && ! states "$p" | grep -q '[^ZX]'; then say "zombie $2"; return; fi
+  if [ $turn -ge 40 ] && [ "$(life "$p" "$1")" = dead ]; then say "zombie $2"; return; fi
   if [ $turn -ge ${40 + waitSeconds} ]; then
     if states "$p" | grep -q D; then say "uninterruptible $(cat "/proc/$p/wchan" 2>/dev/null)"
     else say "still-there $1"
@@ -67,6 +120,37 @@ while :; do
 done`,
   );
 }
+
+/** Shell functions that say of `$p` what both scripts of a kill must agree on. */
+const MOMENT = `
+link() { l=$(ls -l "$1" 2>/dev/null | sed -n 's/^.* -> //p'); echo "\${l:--}"; }
+# Our own line of parents, this shell first.
+ancestors() {
+  a=$$
+  while [ "$a" -gt 0 ] 2>/dev/null; do
+    printf ' %s' "$a"
+    set -- $(fields "$a"); a=\${2:-0}
+  done
+}
+# "living" as long as one thread is: the first of a process may be dead while others live.
+life() {
+  case $2 in [${DEAD_STATES}]) ;; *) echo living; return;; esac
+  if states "$1" | grep -q '[^${DEAD_STATES}]'; then echo living; else echo dead; fi
+}
+# The fields of stat are read last: they prove whose command line was read before them.
+moment() {
+  boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+  levels=$(sed -n 's/^NSpid://p' "/proc/$p/status" 2>/dev/null | wc -w | tr -d ' ')
+  argv=$(od -An -v -tx1 "/proc/$p/cmdline" 2>/dev/null | tr -d ' \\n')
+  set -- $(fields "$p")
+  if [ $# -lt 20 ]; then
+    if [ -d "/proc/$p" ]; then echo denied; else echo gone; fi
+    return
+  fi
+  now="$(link /proc/self/ns/pid) $(link "/proc/$p/ns/pid") \${levels:-0} $(life "$p" "$1")"
+  echo "moment \${boot:--} $now $2 \${20} $argv"
+}
+`.trim();
 
 /** Where the two scripts about one command keep its output; it is gone when the command has ended. */
 function ownDirectory(token: string): string {

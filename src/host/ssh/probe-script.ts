@@ -84,10 +84,13 @@ limited() {
   "$@" &
   running=$!
   (
-    trap 'kill $nap; exit' TERM
+    # A part may be over before its watchdog sleeps, or knows the pid of that sleep.
+    over= nap=
+    trap 'over=yes; [ -z "$nap" ] || kill $nap' TERM
     sleep "$LIMIT" & nap=$!
+    [ -z "$over" ] || kill $nap
     wait $nap
-    kill_tree $running
+    [ -n "$over" ] || kill_tree $running
   ) > /dev/null 2>&1 &
   watchdog=$!
   wait $running

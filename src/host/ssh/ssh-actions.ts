@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { parseCommandLine } from '../../evidence/proc-text.ts';
 import { recordedArgv, recordedText, redactSecrets, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
-import { refuseTarget } from '../kill-guard.ts';
+import { judgeKill, refuseTarget } from '../kill-guard.ts';
 import {
   actionMarks,
   commandEndScript,
   commandScript,
   killScript,
+  momentScript,
+  parseMoment,
   programScript,
   recordScript,
   tableScript,
@@ -19,25 +21,45 @@ import { ConnectionFailure } from './ssh-failure.ts';
 const ANSWER_BYTES = 8 * 1024 * 1024;
 /** What a script may take beyond the time that it was given, ms. */
 const GRACE_MS = 15_000;
+/** What a look at one process may take, ms. */
+const LOOK_MS = 5_000;
+/** How often a target is looked at anew that has changed between judgement and signal. */
+const KILL_ROUNDS = 3;
+
+/** What actions need of a connection. */
+export type ScriptRunner = Pick<SshConnection, 'run' | 'runRepeatable'>;
 
 /** Changes a host behind ssh; one script for each action. */
 export class SshActions implements HostActions {
-  readonly #connection: SshConnection;
+  readonly #connection: ScriptRunner;
 
-  constructor(connection: SshConnection) {
+  constructor(connection: ScriptRunner) {
     this.#connection = connection;
   }
 
   async kill(target: KillTarget, timeoutMs: number): Promise<KillOutcome> {
-    // What needs no look is refused here; the rest is checked there, right before the signal.
+    // What needs no look is refused here; the rest is judged by what is read there.
     const refusal = refuseTarget(target);
     if (refusal !== null) return { kind: 'refused', why: refusal };
     const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
-    const script = (nonce: string) => killScript(target, nonce, seconds);
-    // Sent again after a lost connection, with every guard in it; then it finds the first one's work.
-    const { lines, again } = await this.#repeatable(script, timeoutMs);
-    const outcome = killOutcome(lines[0] ?? '');
-    return again && outcome.kind === 'gone-before' ? { kind: 'gone' } : outcome;
+    const { identity } = target;
+    // After a lost connection a script finds what the lost one has done.
+    let signalled = false;
+    for (let round = 0; round < KILL_ROUNDS; round += 1) {
+      const look = (nonce: string) => momentScript(identity.pid, nonce);
+      const moment = parseMoment((await this.#repeatable(look, LOOK_MS)).lines);
+      if (moment === null) return { kind: 'refused', why: 'the host gave no clear answer' };
+      const judged = judgeKill(target, moment.reading);
+      if (judged?.kind === 'gone-before' && signalled) return { kind: 'gone' };
+      if (judged !== null) return judged;
+      const script = (nonce: string) => killScript(identity, moment.line, nonce, seconds);
+      const { lines, again } = await this.#repeatable(script, timeoutMs);
+      signalled ||= again;
+      if (lines[0] === 'changed') continue;
+      const outcome = killOutcome(lines[0] ?? '');
+      return signalled && outcome.kind === 'gone-before' ? { kind: 'gone' } : outcome;
+    }
+    return { kind: 'refused', why: `${identity.pid} changes as often as it is looked at` };
   }
 
   async hasProgram(program: string): Promise<boolean> {
@@ -176,6 +198,6 @@ function killOutcome(line: string): KillOutcome {
     case 'still-there':
       return { kind: 'still-there', state: rest };
     default:
-      return { kind: 'refused', why: word === 'refused' ? rest : 'the host gave no clear answer' };
+      return { kind: 'refused', why: 'the host gave no clear answer' };
   }
 }
