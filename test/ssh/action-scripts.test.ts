@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { commandScript, programScript } from '../../src/host/ssh/action-scripts.ts';
+import { probeScript } from '../../src/host/ssh/probe-script.ts';
 import { SshActions } from '../../src/host/ssh/ssh-actions.ts';
 import { runnerIn, SHELLS } from './shells.ts';
 
@@ -56,6 +57,17 @@ for (const shell of SHELLS) {
       assert.deepEqual(readdirSync(directory), []);
     });
 
+    it('gets no SIGKILL where its pid was given out again meanwhile', () => {
+      const deaf = ['sh', '-c', "trap '' TERM; for n in 1 2 3 4 5; do sleep 1; done; exit 7"];
+      const script = commandScript(deaf, randomBytes(16).toString('hex'), 'nonce', 1);
+      // Each look at it finds another start tick.
+      const ticks =
+        'fields() { date +%N | sed "s/^/S 1 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 /"; }';
+      const stubbed = script.replace(/^fields\(\) .*$/m, ticks);
+      assert.notEqual(stubbed, script);
+      assert.equal(said(shell, stubbed).at(-1), 'exit 7 late');
+    });
+
     it('that is not there is told beforehand and when it is run', () => {
       assert.deepEqual(run(['no-such-program']), ['failed ENOENT']);
       assert.deepEqual(said(shell, programScript('no-such-program', 'nonce')), []);
@@ -94,4 +106,30 @@ for (const shell of SHELLS) {
     assert.doesNotMatch([...record.values()].join(), /hunter2/);
     assert.match(record.get('status') ?? '', /^Pid:\s+\d+$/m);
   });
+}
+
+it('leaves no watchdog of a look behind', () => {
+  // In no other process list than ours.
+  const limit = `${600 + (process.pid % 300)}`;
+  const nothing = { configDirectory: directory, log: '', pidFiles: '', since: '60' };
+  const parameters = { nonce: 'a'.repeat(32), port: '65001', unit: 'salt-api', limit, ...nothing };
+  for (const shell of SHELLS) {
+    const [program = '', ...args] = shell;
+    for (let turn = 0; turn < 4; turn += 1) {
+      spawnSync(program, [...args, '-s'], { input: probeScript(parameters) });
+    }
+  }
+  const left = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => readCommandLine(pid) === `sleep\0${limit}\0`);
+  for (const pid of left) process.kill(Number(pid), 'SIGKILL');
+  assert.deepEqual(left, []);
+});
+
+function readCommandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -7,9 +7,10 @@ import {
   parseProcessStat,
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
-import { recordedArgv, recordedText, redactArgv, stripControl } from '../../untrusted.ts';
+import { recordedArgv, recordedText } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
 import { judgeKill, type KillReading, refuseTarget, relatePidNamespace } from '../kill-guard.ts';
+import { PROCESS_FILES, PROCESS_TABLE, processTable } from '../recordings.ts';
 import { isOnPath } from './on-path.ts';
 import {
   errorCode,
@@ -68,21 +69,25 @@ export class LocalActions implements HostActions {
           late.addEventListener('abort', () => reject(late.reason));
         }),
       ]);
-      const lines = table.map(({ pid, ppid, uid, cpu, memory, startTime, cmd, name }) => {
-        const command = stripControl(redactArgv([cmd ?? name]).join(' '));
-        return `${pid}\t${ppid}\t${uid}\t${cpu}\t${memory}\t${startTime?.toISOString()}\t${command}\n`;
-      });
-      const header = 'pid\tppid\tuid\t%cpu\t%mem\tstarted\tcommand\n';
-      return new Map([['processes.tsv', header + lines.join('')]]);
+      const rows = table.map(({ pid, ppid, uid, cpu, memory, startTime, cmd, name }) => ({
+        pid,
+        ppid,
+        uid: uid ?? null,
+        cpuPercent: cpu ?? null,
+        memoryPercent: memory ?? null,
+        startedAt: startTime?.getTime() ?? null,
+        command: cmd ?? name,
+      }));
+      return new Map([[PROCESS_TABLE, processTable(rows)]]);
     } catch (error) {
-      return new Map([['processes.tsv', `not recorded: ${String(error)}\n`]]);
+      return new Map([[PROCESS_TABLE, `not recorded: ${String(error)}\n`]]);
     }
   }
 
   async recordProcess(pid: number): Promise<ReadonlyMap<string, string>> {
     const directory = `/proc/${pid}`;
     const record = new Map<string, string>();
-    for (const name of ['status', 'stat', 'wchan', 'stack', 'syscall', 'limits', 'cgroup']) {
+    for (const name of PROCESS_FILES) {
       const text = tryReadKernelFile(`${directory}/${name}`);
       if (text !== null && text !== '') record.set(name, recordedText(text.trimEnd().split('\n')));
     }

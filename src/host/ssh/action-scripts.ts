@@ -6,6 +6,7 @@
 import type { ProcessIdentity } from '../../evidence/evidence.ts';
 import { DEAD_STATES, parseCommandLine } from '../../evidence/proc-text.ts';
 import { type KillReading, relatePidNamespace } from '../kill-guard.ts';
+import { PROCESS_FILES } from '../recordings.ts';
 import { quoteRemoteWord } from './quote-remote-word.ts';
 
 /** Marks around an answer; the nonce keeps a login's own noise from being taken for it. */
@@ -229,7 +230,7 @@ export function recordScript(pid: number, nonce: string): string {
   return wrapped(
     nonce,
     `
-for f in status stat wchan stack syscall limits cgroup; do
+for f in ${PROCESS_FILES.join(' ')}; do
   sed "s/^/|$f /" "/proc/${pid}/$f" 2>/dev/null
 done
 ls -l "/proc/${pid}/fd" 2>/dev/null | sed -n 's/^.* \\([0-9]* -> .*\\)$/|fds \\1/p' | head -n 2000
@@ -239,9 +240,17 @@ echo`,
   );
 }
 
-/** Prints the whole process table. */
+/** Prints the clock there, and the whole process table as parsePsRow reads it. */
 export function tableScript(nonce: string): string {
-  return wrapped(nonce, `{ ps -ef 2>/dev/null || ps; } | head -n 20000 | sed 's/^/|processes /'`);
+  return wrapped(
+    nonce,
+    `
+say "now $(date +%s)"
+{
+  ps -eww -o pid= -o ppid= -o uid= -o pcpu= -o pmem= -o etime= -o args= 2>/dev/null ||
+    ps -o pid,ppid,args
+} | head -n 20000 | sed 's/^/|row /'`,
+  );
 }
 
 /** Prints the effective uid. */

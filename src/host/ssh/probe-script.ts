@@ -84,11 +84,12 @@ limited() {
   "$@" &
   running=$!
   (
-    # A part may be over before its watchdog sleeps, or knows the pid of that sleep.
+    # A part may be over before its watchdog knows the pid of its sleep, and before that sleep is
+    # more than a fork of this shell, which would take a TERM for its own.
     over= nap=
-    trap 'over=yes; [ -z "$nap" ] || kill $nap' TERM
+    trap 'over=yes; [ -z "$nap" ] || kill -9 $nap' TERM
     sleep "$LIMIT" & nap=$!
-    [ -z "$over" ] || kill $nap
+    [ -z "$over" ] || kill -9 $nap
     wait $nap
     [ -n "$over" ] || kill_tree $running
   ) > /dev/null 2>&1 &

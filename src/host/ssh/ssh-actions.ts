@@ -3,6 +3,7 @@ import { parseCommandLine } from '../../evidence/proc-text.ts';
 import { recordedArgv, recordedText, redactSecrets, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
 import { judgeKill, refuseTarget } from '../kill-guard.ts';
+import { PROCESS_FILES, PROCESS_TABLE, parsePsRow, processTable } from '../recordings.ts';
 import {
   actionMarks,
   commandEndScript,
@@ -23,6 +24,8 @@ const ANSWER_BYTES = 8 * 1024 * 1024;
 const GRACE_MS = 15_000;
 /** What a look at one process may take, ms. */
 const LOOK_MS = 5_000;
+/** The files that {@link recordScript} prints. */
+const RECORDS = [...PROCESS_FILES, 'fds', 'cmdline'] as const;
 /** How often a target is looked at anew that has changed between judgement and signal. */
 const KILL_ROUNDS = 3;
 
@@ -96,11 +99,33 @@ export class SshActions implements HostActions {
   }
 
   async recordProcess(pid: number): Promise<ReadonlyMap<string, string>> {
-    return this.#record((nonce) => recordScript(pid, nonce));
+    const texts = new Map<string, string[]>();
+    for (const line of await this.#recorded((nonce) => recordScript(pid, nonce))) {
+      const blank = line.indexOf(' ');
+      // Files of the trail are never named by the far side.
+      const name = RECORDS.find((known) => known === line.slice(0, blank));
+      if (name === undefined) continue;
+      const text = texts.get(name) ?? [];
+      text.push(line.slice(blank + 1));
+      texts.set(name, text);
+    }
+    return new Map(
+      [...texts].map(([name, text]) => [
+        name,
+        name === 'cmdline' ? recordedArgv(parseCommandLine(text.join('\0'))) : recordedText(text),
+      ]),
+    );
   }
 
   async recordHost(): Promise<ReadonlyMap<string, string>> {
-    return this.#record(tableScript);
+    const [clock = '', ...lines] = await this.#recorded(tableScript);
+    const now = Number(/^now (\d+)$/.exec(clock)?.[1] ?? Number.NaN) * 1000;
+    const rows = lines
+      .filter((line) => line.startsWith('row '))
+      .map((line) => parsePsRow(line.slice(4), now))
+      .filter((row) => row !== null);
+    const text = rows.length === 0 ? 'not recorded: no answer from ps there\n' : processTable(rows);
+    return new Map([[PROCESS_TABLE, text]]);
   }
 
   async missingRights(uids: readonly number[]): Promise<string | null> {
@@ -112,24 +137,10 @@ export class SshActions implements HostActions {
     return `we are uid ${own} there; log in as root, or use --sudo`;
   }
 
-  async #record(script: (nonce: string) => string): Promise<ReadonlyMap<string, string>> {
-    // For the trail alone: it is not worth failing for.
+  /** What a script for the trail alone says: it is not worth failing for. */
+  async #recorded(script: (nonce: string) => string): Promise<readonly string[]> {
     const { lines } = await this.#repeatable(script, 10_000).catch(() => ({ lines: [] }));
-    const texts = new Map<string, string[]>();
-    for (const line of lines) {
-      const blank = line.indexOf(' ');
-      const name = line.slice(0, blank);
-      if (!/^[a-z]+$/.test(name)) continue;
-      const text = texts.get(name) ?? [];
-      text.push(line.slice(blank + 1));
-      texts.set(name, text);
-    }
-    return new Map(
-      [...texts].map(([name, text]) => [
-        name,
-        name === 'cmdline' ? recordedArgv(parseCommandLine(text.join('\0'))) : recordedText(text),
-      ]),
-    );
+    return lines;
   }
 
   /** What a command's script says; null where the connection was lost and the command has ended. */
