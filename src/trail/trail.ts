@@ -1,18 +1,13 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { HostFacts, ProcessIdentity } from '../evidence/evidence.ts';
 import type { ActionTrail, JournalEntry } from '../fix/run-plan.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
 import { redactArgv, redactSecrets, stripControl } from '../untrusted.ts';
 import { isoMoment } from '../words.ts';
-import {
-  JOURNAL,
-  makePrivateDirectory,
-  prepareStateDirectory,
-  stateDirectories,
-} from './directory.ts';
+import { type HeldDirectory, JOURNAL, openStateDirectory, stateDirectories } from './directory.ts';
 import { describeWho, readWho, type Who } from './operator.ts';
 import { removeOldIncidents } from './retention.ts';
 
@@ -41,7 +36,7 @@ export interface TrailOptions {
 
 /** The trail of one incident. */
 export interface Trail extends ActionTrail {
-  /** The directory of the incident, or `standard error`. */
+  /** Where it is now: the directory of the incident, `standard error`, or both. */
   readonly place: string;
   /** Removes old incidents and lets go. Never rejects. */
   close(): Promise<void>;
@@ -64,48 +59,58 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
   const complaints: string[] = [];
   for (const directory of stateDirectories(options.stateDirectory)) {
     try {
-      return new IncidentTrail(
-        options,
-        directory,
-        await within(makeIncident(directory, options.port)),
-      );
+      return new IncidentTrail(options, await within(makeIncident(directory, options.port)));
     } catch (error) {
       complaints.push(`${directory}: ${describe(error)}`);
     }
   }
-  const trail = new IncidentTrail(options, null, null);
+  const trail = new IncidentTrail(options, null);
   trail.warn(complaints.join('; '));
   return trail;
 }
 
 interface Incident {
-  readonly directory: string;
+  readonly id: string;
+  readonly state: HeldDirectory;
+  readonly directory: HeldDirectory;
   readonly journal: FileHandle;
 }
 
 async function makeIncident(stateDirectory: string, port: number): Promise<Incident> {
-  await prepareStateDirectory(stateDirectory);
+  const state = await openStateDirectory(stateDirectory);
   const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-  const directory = join(stateDirectory, `${stamp}-${port}-${randomBytes(3).toString('hex')}`);
-  await mkdir(directory, { mode: 0o700 });
-  return { directory, journal: await open(join(directory, JOURNAL), 'ax', 0o600) };
+  const id = `${stamp}-${port}-${randomBytes(3).toString('hex')}`;
+  try {
+    const directory = await state.make(id);
+    return { id, state, directory, journal: await directory.create(JOURNAL) };
+  } catch (error) {
+    await state.close();
+    throw error;
+  }
 }
 
+const STDERR = 'standard error';
+
 class IncidentTrail implements Trail {
-  readonly place: string;
   readonly #options: TrailOptions;
-  readonly #stateDirectory: string | null;
+  readonly #incident: Incident | null;
   readonly #host: HostFacts = readHostFacts();
   readonly #who = readWho();
-  #incident: Incident | null;
+  /** Whether journal lines still go to the disk. */
+  #journals: boolean;
   #warned = false;
   #syslog: Promise<boolean> = Promise.resolve(true);
 
-  constructor(options: TrailOptions, stateDirectory: string | null, incident: Incident | null) {
+  constructor(options: TrailOptions, incident: Incident | null) {
     this.#options = options;
-    this.#stateDirectory = stateDirectory;
     this.#incident = incident;
-    this.place = incident?.directory ?? 'standard error';
+    this.#journals = incident !== null;
+  }
+
+  get place(): string {
+    const directory = this.#incident?.directory.name;
+    if (directory === undefined) return STDERR;
+    return this.#warned ? `${STDERR}; what could be kept is in ${directory}` : directory;
   }
 
   async saveFile(name: string, text: string): Promise<void> {
@@ -132,16 +137,15 @@ class IncidentTrail implements Trail {
     if (entry.phase !== 'before') this.#tellSyslog(line);
     const text = JSON.stringify(line);
     const incident = this.#incident;
-    if (incident !== null) {
+    if (incident !== null && this.#journals) {
       try {
         const { journal } = incident;
         await within(journal.appendFile(`${text}\n`).then(() => journal.sync()));
         return;
       } catch (error) {
         // The line may be there in part: one after it would be lost with it.
-        this.#incident = null;
-        incident.journal.close().catch(() => undefined);
-        this.warn(`${this.place}: ${describe(error)}`);
+        this.#journals = false;
+        this.warn(`${incident.directory.name}: ${describe(error)}`);
       }
     }
     this.#toStderr(text);
@@ -150,17 +154,17 @@ class IncidentTrail implements Trail {
   async close(): Promise<void> {
     await this.#syslog;
     const incident = this.#incident;
-    if (incident === null || this.#stateDirectory === null) return;
+    if (incident === null) return;
+    const { state, directory, journal } = incident;
     const { keepIncidents = KEEP_INCIDENTS, keepMebibytes = KEEP_MEBIBYTES } = this.#options;
     const limits = { keepIncidents, keepMebibytes };
     try {
-      await within(incident.journal.close());
-      await within(removeOldIncidents(this.#stateDirectory, basename(incident.directory), limits));
+      await within(journal.close());
+      await within(removeOldIncidents(state.path, incident.id, limits));
     } catch (error) {
-      this.#toStderr(
-        `old incidents in ${this.#stateDirectory} were not removed: ${describe(error)}`,
-      );
+      this.#toStderr(`old incidents in ${state.name} were not removed: ${describe(error)}`);
     }
+    for (const held of [directory, state]) await within(held.close()).catch(() => undefined);
   }
 
   /** Says once, loudly, that there is no trail on the disk. */
@@ -173,11 +177,12 @@ class IncidentTrail implements Trail {
   async #save(directories: readonly string[], name: string, text: string): Promise<void> {
     const path = [...directories, name].join('/');
     if (this.#incident !== null) {
+      const { directory } = this.#incident;
       try {
-        await within(write(this.#incident.directory, directories, name, text));
+        await within(write(directory, directories, name, text));
         return;
       } catch (error) {
-        this.warn(`${this.place}/${path}: ${describe(error)}`);
+        this.warn(`${directory.name}/${path}: ${describe(error)}`);
       }
     }
     const content = text.length > STDERR_TEXT ? { characters: text.length } : { text };
@@ -204,14 +209,21 @@ class IncidentTrail implements Trail {
 }
 
 async function write(
-  incident: string,
+  incident: HeldDirectory,
   directories: readonly string[],
   name: string,
   text: string,
 ): Promise<void> {
-  const directory = join(incident, ...directories);
-  await makePrivateDirectory(directory);
-  const handle = await open(join(directory, basename(name)), 'w', 0o600);
+  const [below, ...deeper] = directories;
+  if (below !== undefined) {
+    const directory = await incident.make(below);
+    try {
+      return await write(directory, deeper, name, text);
+    } finally {
+      await directory.close();
+    }
+  }
+  const handle = await incident.create(basename(name));
   try {
     await handle.writeFile(text);
     await handle.sync();

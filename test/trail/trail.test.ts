@@ -157,6 +157,68 @@ describe('a trail', () => {
   });
 });
 
+describe('a trail in a directory whose parent others may write to', {
+  skip: isRoot ? false : 'needs root to be somebody else',
+}, () => {
+  /** Renames the state directory and puts links to a file of root's in the place of its files. */
+  function swap(victim: string, names: readonly string[]): void {
+    const id = readdirSync(stateDirectory)[0] ?? '';
+    const links = names.map((name) => `ln -s "${victim}" state/${id}/${name}`).join('\n');
+    const script = `mv state moved && mkdir -p state/${id}/process-17502-4711\n${links}`;
+    execFileSync('sh', ['-ec', script], { cwd: directory, uid: 65_534, gid: 65_534 });
+  }
+
+  beforeEach(() => {
+    chownSync(directory, 0, 65_534);
+    chmodSync(directory, 0o775);
+  });
+
+  it('is written where it began, whatever takes its name meanwhile', async () => {
+    const victim = join(directory, 'bin/shadow');
+    writeFileSync(victim, 'root:x\n');
+    const trail = await open({ keepIncidents: 1 });
+    await trail.journal({ phase: 'note', action: 'begin' });
+    const files = ['plan.json', 'process-17502-4711/status'];
+    swap(victim, files);
+    await trail.saveFile('plan.json', '{}\n');
+    await trail.saveProcess(identity, new Map([['status', 'Name: salt-api\n']]));
+    await trail.journal({ phase: 'note', action: 'end' });
+    const [id = ''] = readdirSync(join(directory, 'moved'));
+    assert.equal(trail.place, join(directory, 'moved', id), 'says where it really is');
+    await trail.close();
+    assert.equal(readFileSync(victim, 'utf8'), 'root:x\n');
+    assert.equal(readFileSync(join(directory, 'moved', id, 'plan.json'), 'utf8'), '{}\n');
+    assert.equal(journalOf({ ...trail, place: join(directory, 'moved', id) }).length, 2);
+  });
+
+  it('removes old incidents where it began, and nowhere else', async () => {
+    const old = '20180710T000000Z-443-aaaaaa';
+    for (const place of ['state', 'elsewhere']) {
+      mkdirSync(join(directory, place, old), { recursive: true, mode: 0o700 });
+      writeFileSync(join(directory, place, old, 'journal.jsonl'), '');
+    }
+    const trail = await open({ keepIncidents: 1 });
+    const script = 'mv state moved && ln -s elsewhere state';
+    execFileSync('sh', ['-ec', script], { cwd: directory, uid: 65_534, gid: 65_534 });
+    await trail.close();
+    assert.deepEqual(readdirSync(join(directory, 'elsewhere')), [old]);
+    assert.equal(readdirSync(join(directory, 'moved')).length, 1);
+  });
+});
+
+it('puts a new file in the place of one that has its name, and writes through no link', async () => {
+  const victim = join(directory, 'victim');
+  writeFileSync(victim, 'kept\n');
+  const trail = await open();
+  symlinkSync(victim, join(trail.place, 'plan.json'));
+  await trail.saveFile('plan.json', 'one\n');
+  await trail.saveFile('plan.json', 'two\n');
+  await trail.close();
+  assert.equal(readFileSync(victim, 'utf8'), 'kept\n');
+  assert.equal(readFileSync(join(trail.place, 'plan.json'), 'utf8'), 'two\n');
+  assert.equal(stderr, '');
+});
+
 describe('a trail that cannot be kept on the disk', () => {
   async function goesToStderr(options: Partial<TrailOptions>, why: RegExp): Promise<void> {
     const trail = await open(options);
@@ -228,6 +290,7 @@ describe('a trail that cannot be kept on the disk', () => {
       assert.equal(stderr.match(/WARNING/g)?.length, 1);
       assert.match(stderr, /"action":"one y/);
       assert.match(stderr, /"action":"two y/);
+      assert.match(trail.place, /^standard error; what could be kept is in .*\/state\/\d{8}T/);
       await trail.close();
     } finally {
       execFileSync('umount', [stateDirectory]);
