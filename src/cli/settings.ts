@@ -1,11 +1,17 @@
-import type { Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ExitCode, TriageError } from '../errors.ts';
+import { codeOrText, errorCode } from '../host/local/proc-files.ts';
+import { whyNotOurs } from '../trail/directory.ts';
 import { stripControl } from '../untrusted.ts';
 import { parseDuration, parseTimeout } from './duration.ts';
 
 /** Read where `--config` is not given, if it is there. */
 const DEFAULT_SETTINGS_FILE = '/etc/salt-triage.yaml';
+/** All keys with long values are a few hundred bytes. */
+const MAX_SETTINGS = 64 * 1024;
+/** Device 1:3 (null(4)). */
+const DEV_NULL = 0x103;
 
 /** What a settings file may set, each under the name of its long option; unset keys are absent. */
 export interface Settings {
@@ -37,7 +43,7 @@ export interface Settings {
 /** Takes what the file says to the value; throws `Unfit` with what the key needs instead. */
 type Reader<T> = (value: unknown, key: string) => T;
 
-/** A value that a key cannot take; the message completes "KEY must be …". */
+/** What can't be used; the message completes "KEY must be …", of a file "cannot read …: it". */
 class Unfit extends Error {}
 
 const READERS: { readonly [Key in keyof Settings]-?: Reader<NonNullable<Settings[Key]> | null> } = {
@@ -77,37 +83,53 @@ const KEYS: ReadonlyMap<string, keyof Settings> = new Map(
 /**
  * The settings of `path`, which `--config` gave, or of /etc/salt-triage.yaml, which need not
  * exist. Everything that is wrong with the file is a usage error that names key and line: nothing
- * in it is passed over.
+ * in it is passed over. A file that others may write to is refused whole.
  */
 export async function loadSettings(path: string | undefined): Promise<Settings> {
   const file = path ?? DEFAULT_SETTINGS_FILE;
-  let text: string;
-  let status: Stats;
+  let found: SettingsFile;
   try {
-    const handle = await open(file, 'r');
-    try {
-      status = await handle.stat();
-      text = await handle.readFile('utf8');
-    } finally {
-      await handle.close();
-    }
+    found = await readSettingsFile(file);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' && path === undefined) return {};
+    if (errorCode(error) === 'ENOENT' && path === undefined) return {};
     throw new TriageError(
-      stripControl(`cannot read the settings in ${file}: ${whyUnreadable(code)}`),
+      stripControl(`cannot read the settings in ${file}: ${whyUnreadable(error)}`),
       path === undefined
-        ? 'Make it readable, or go without it: --config /dev/null.'
+        ? 'Make it a file that you can read, or go without it: --config /dev/null.'
         : 'Give --config a file that exists and can be read.',
       ExitCode.usage,
       { cause: error },
     );
   }
-  const settings = await parseSettings(text, file);
-  if (settings.stopCmd !== undefined || settings.startCmd !== undefined) {
-    refuseForeignCommands(file, status);
+  // Whose words these are comes before what they say: each key may lead a fix astray.
+  const fault = found.text.trim() === '' ? null : whyNotOurs(found.status);
+  if (fault === null) return parseSettings(found.text, file);
+  throw new TriageError(
+    stripControl(`the settings in ${file} are not for us to follow: ${fault}`),
+    stripControl(`Look through it, then: chown root ${file} && chmod go-w ${file}`),
+    ExitCode.usage,
+  );
+}
+
+interface SettingsFile {
+  readonly text: string;
+  readonly status: Stats;
+}
+
+/** @throws the error of open(2) or read(2), `Unfit` for what is no file of settings */
+async function readSettingsFile(file: string): Promise<SettingsFile> {
+  // A FIFO would hold up an open until somebody writes, a device a read.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const status = await handle.stat();
+    if (status.isCharacterDevice() && status.rdev === DEV_NULL) return { text: '', status };
+    if (status.isDirectory()) throw new Unfit('is a directory');
+    if (!status.isFile()) throw new Unfit('is no regular file');
+    if (status.size > MAX_SETTINGS) throw new Unfit(`is longer than ${MAX_SETTINGS >> 10} KiB`);
+    return { text: await handle.readFile('utf8'), status };
+  } finally {
+    await handle.close();
   }
-  return settings;
 }
 
 async function parseSettings(text: string, file: string): Promise<Settings> {
@@ -144,23 +166,6 @@ async function parseSettings(text: string, file: string): Promise<Settings> {
     }
   }
   return settings as Settings;
-}
-
-/** Commands run as whoever runs fix, mostly root: nobody else may have written them. */
-function refuseForeignCommands(file: string, status: Stats): void {
-  const self = process.geteuid?.() ?? 0;
-  const fault =
-    status.uid !== 0 && status.uid !== self
-      ? `belongs to uid ${status.uid}, neither root nor you`
-      : (status.mode & 0o002) !== 0
-        ? 'can be written by everyone'
-        : null;
-  if (fault === null) return;
-  throw new TriageError(
-    stripControl(`${file} sets stop-cmd or start-cmd, and ${fault}`),
-    stripControl(`Look through it, then: chown root ${file} && chmod o-w ${file}`),
-    ExitCode.usage,
-  );
 }
 
 function wrong(file: string, line: number | null, message: string, advice?: string): TriageError {
@@ -246,9 +251,9 @@ function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function whyUnreadable(code: unknown): string {
+function whyUnreadable(error: unknown): string {
+  if (error instanceof Unfit) return error.message;
+  const code = errorCode(error);
   if (code === 'ENOENT') return 'no such file';
-  if (code === 'EACCES') return 'permission denied';
-  if (code === 'EISDIR') return 'is a directory';
-  return String(code);
+  return code === 'EACCES' ? 'permission denied' : codeOrText(error);
 }

@@ -91,12 +91,13 @@ export class HeldDirectory {
 }
 
 /**
- * Makes a state directory, 0700, or checks the one that is there: as root we write into it and
+ * Makes a directory of our own, 0700, or checks the one that is there: as root we write into it and
  * remove from it, so nobody else may have a hand in it.
+ * @param parents whether those above it are made as well
  * @throws Error with the reason why it can't be used
  */
-export async function openStateDirectory(path: string): Promise<HeldDirectory> {
-  await makePrivateDirectory(resolve(path));
+export async function openPrivateDirectory(path: string, parents = true): Promise<HeldDirectory> {
+  await makePrivateDirectory(resolve(path), parents);
   const held = await HeldDirectory.open(path);
   const fault = whyNotOurs(await held.status());
   if (fault === null) return held;
@@ -104,7 +105,8 @@ export async function openStateDirectory(path: string): Promise<HeldDirectory> {
   throw new Error(fault);
 }
 
-function whyNotOurs(status: Stats): string | null {
+/** Why others than root and we have a hand in a file or directory; null where they have none. */
+export function whyNotOurs(status: Stats): string | null {
   if (status.uid !== 0 && status.uid !== process.geteuid?.()) {
     return `it belongs to uid ${status.uid}`;
   }

@@ -7,7 +7,12 @@ import type { ActionTrail, JournalEntry } from '../fix/run-plan.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
 import { redactArgv, redactSecrets, stripControl } from '../untrusted.ts';
 import { isoMoment } from '../words.ts';
-import { type HeldDirectory, JOURNAL, openStateDirectory, stateDirectories } from './directory.ts';
+import {
+  type HeldDirectory,
+  JOURNAL,
+  openPrivateDirectory,
+  stateDirectories,
+} from './directory.ts';
 import { describeWho, readWho, type Who } from './operator.ts';
 import { removeOldIncidents } from './retention.ts';
 
@@ -77,7 +82,7 @@ interface Incident {
 }
 
 async function makeIncident(stateDirectory: string, port: number): Promise<Incident> {
-  const state = await openStateDirectory(stateDirectory);
+  const state = await openPrivateDirectory(stateDirectory);
   const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const id = `${stamp}-${port}-${randomBytes(3).toString('hex')}`;
   try {

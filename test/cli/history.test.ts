@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -54,7 +54,10 @@ function history(id: string | undefined, options: { json?: boolean; stateDir?: s
     try { process.exitCode = await historyCommand(${JSON.stringify(id)}, ${flags}); }
     catch (error) { console.error(error.message + '\\n' + error.advice); process.exitCode = error.exitCode; }`;
   const args = ['--import', 'tsx', '--input-type=module', '-e', script];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
   return { status, stdout, stderr };
 }
 
@@ -103,6 +106,16 @@ describe('history', () => {
     const place = await incident('salt-master-01', null);
     appendFileSync(join(place, 'journal.jsonl'), '{"time":"2018-');
     assert.match(history(undefined).stdout, /unfinished/);
+  });
+
+  it('does not wait for a FIFO in the place of a file', async () => {
+    const place = await incident('salt-master-01');
+    rmSync(join(place, 'plan.json'));
+    execFileSync('mkfifo', [join(place, 'plan.json'), join(place, 'evidence-before.json')]);
+    const { status, stdout } = history(basename(place), { json: true });
+    assert.equal(status, 0);
+    const { incident: shown } = JSON.parse(stdout);
+    assert.deepEqual([shown.plan, shown.before], [null, null]);
   });
 
   it('shows one: plan, journal, result, and no control characters', async () => {

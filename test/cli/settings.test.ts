@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -144,28 +145,43 @@ keep-mebibytes: 0.5
     });
   }
 
-  it('refuses commands from a file that everyone can write', async () => {
+  it('refuses a file whole that others may write to, whatever it sets', async () => {
+    for (const text of ['port: 1\n', 'wait: 5s\n', 'start-cmd: [x]\n', 'no yaml: {\n']) {
+      const file = await settingsFile(text);
+      await chmod(file, 0o646);
+      await assert.rejects(loadSettings(file), usageError(/not for us.*others may write to it/));
+    }
     const file = await settingsFile('start-cmd: [true-story]\n');
-    await chmod(file, 0o666);
-    await assert.rejects(
-      loadSettings(file),
-      usageError(/start-cmd, and can be written by everyone/),
-    );
-    await chmod(file, 0o644);
     assert.deepEqual(await loadSettings(file), { startCmd: ['true-story'] });
   });
 
-  it('takes what is no command from such a file', async () => {
-    const file = await settingsFile('port: 1\n');
-    await chmod(file, 0o666);
-    assert.deepEqual(await loadSettings(file), { port: 1 });
+  describe('for root', {
+    skip: process.geteuid?.() === 0 ? false : 'only root can give a file away',
+  }, () => {
+    it('refuses a file of somebody else whole', async () => {
+      for (const text of ['stop-cmd: [x]\n', 'port: 1\n']) {
+        const file = await settingsFile(text);
+        await chown(file, 65_534, 0);
+        await assert.rejects(loadSettings(file), usageError(/belongs to uid 65534/));
+      }
+    });
+
+    it("refuses a file that a group other than root's may write to", async () => {
+      const file = await settingsFile('port: 1\n');
+      await chmod(file, 0o664);
+      assert.deepEqual(await loadSettings(file), { port: 1 });
+      await chown(file, 0, 65_534);
+      await assert.rejects(loadSettings(file), usageError(/others may write to it/));
+    });
   });
 
-  it('refuses commands from a file of somebody else', {
-    skip: process.geteuid?.() === 0 ? false : 'only root can give a file away',
-  }, async () => {
-    const file = await settingsFile('stop-cmd: [x]\n');
-    await chown(file, 65_534, 65_534);
-    await assert.rejects(loadSettings(file), usageError(/belongs to uid 65534/));
+  it('does not wait for a FIFO or a device, and reads no endless file', async () => {
+    const fifo = join(directory, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    for (const path of [fifo, '/dev/zero', '/dev/tty']) {
+      await assert.rejects(loadSettings(path), usageError(/is no regular file|ENXIO/), path);
+    }
+    const file = await settingsFile(`# ${'x'.repeat(70_000)}\n`);
+    await assert.rejects(loadSettings(file), usageError(/longer than 64 KiB/));
   });
 });

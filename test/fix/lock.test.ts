@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ExitCode, TriageError } from '../../src/errors.ts';
@@ -19,11 +31,25 @@ afterEach(async () => {
   }
 });
 
-function hold(port = PORT): ChildProcess {
-  const args = ['--import', 'tsx', HOLD, String(port)];
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+function hold(port = PORT, words: readonly string[] = [], uid = process.getuid?.()): ChildProcess {
+  const args = ['--import', 'tsx', HOLD, String(port), ...words];
+  const env = { PATH: process.env['PATH'] };
+  const child = spawn(process.execPath, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env,
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
   children.push(child);
   return child;
+}
+
+/** The files of the lock that the tests take. */
+function lockFiles(): string[] {
+  const directory =
+    process.getuid?.() === 0 ? '/run/salt-triage' : `/tmp/salt-triage-${process.getuid?.()}`;
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(`${PORT}-`))
+    .map((name) => join(directory, name));
 }
 
 /** @returns the message of the refusal */
@@ -77,12 +103,12 @@ describe('the lock', () => {
     await (await acquireLock({ port: PORT })).release();
   });
 
-  it('is held by a holder that is stopped, though it can not say who it is', async () => {
+  it('is held by a holder that is stopped, and says so', async () => {
     const first = hold();
     assert.equal(await lineOf(first), 'held');
     first.kill('SIGSTOP');
     await until(() => stateOf(pidOf(first)) === 'T', 'stopped');
-    assert.match(await refused(), /does not answer/);
+    assert.match(await refused(), new RegExp(`pid ${pidOf(first)} .*, stopped \\(SIGSTOP\\)$`));
   });
 
   it('is not inherited by a daemon that was started under it', async () => {
@@ -93,25 +119,87 @@ describe('the lock', () => {
     await (await acquireLock({ port: PORT })).release();
   });
 
-  it('is not taken from root by a user who can run no fix', {
-    skip: process.getuid?.() === 0 ? false : 'needs root to be somebody else',
-  }, async (t) => {
-    const squat = `import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.bind(('\\0salt-triage-${PORT}').ljust(108, '\\0'))
-s.listen()
-print('held', flush=True)
-sys.stdin.read()`;
-    const squatter = spawn('/usr/bin/python3', ['-c', squat], {
-      uid: 65_534,
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    children.push(squatter);
-    assert.equal(await lineOf(squatter), 'held');
-    const warnings = t.mock.method(process.stderr, 'write', () => true);
+  it('is free again after a reboot, and where its holder can be read no more', async () => {
     const lock = await acquireLock({ port: PORT });
-    assert.match(String(warnings.mock.calls[0]?.arguments[0]), /uid 65534 holds the lock/);
+    const [path = ''] = lockFiles();
+    const holder = JSON.parse(readFileSync(path, 'utf8'));
+    for (const text of [
+      JSON.stringify({ ...holder, bootId: 'another-boot' }),
+      '',
+      '{"pid":',
+      '7',
+    ]) {
+      writeFileSync(path, text);
+      await (await acquireLock({ port: PORT })).release();
+      writeFileSync(path, text);
+    }
     await lock.release();
+  });
+
+  it('of a pid that was given out again is free', async () => {
+    const lock = await acquireLock({ port: PORT });
+    const [path = ''] = lockFiles();
+    const holder = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify({ ...holder, startTicks: holder.startTicks - 1 }));
+    const other = await acquireLock({ port: PORT });
+    assert.match(await refused(), /another fix/);
+    await other.release();
+    await lock.release();
+  });
+
+  it('leaves no file behind, of dead holders neither', async () => {
+    const first = hold();
+    assert.equal(await lineOf(first), 'held');
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    await (await acquireLock({ port: PORT })).release();
+    assert.deepEqual(lockFiles(), []);
+  });
+
+  it('has one holder at any time, while others come, go and crash', {
+    timeout: 120_000,
+  }, async () => {
+    const inside = mkdtempSync(join(tmpdir(), 'salt-lock-'));
+    const storms = Array.from({ length: 4 }, () => hold(PORT, ['storm', join(inside, 'one')]));
+    const answers = await Promise.all(storms.map(lineOf));
+    rmSync(inside, { recursive: true, force: true });
+    for (const answer of answers) assert.match(answer, /^held \d+ times$/);
+    const times = answers.map((answer) => Number(answer.split(' ')[1]));
+    assert.ok(
+      times.some((count) => count > 10),
+      answers.join(', '),
+    );
+  });
+
+  describe('against other users', {
+    skip: process.getuid?.() === 0 ? false : 'needs root to be somebody else',
+  }, () => {
+    it('can be seen and taken by root alone', () => {
+      const { mode, uid } = statSync('/run/salt-triage');
+      assert.deepEqual([mode & 0o777, uid], [0o700, 0]);
+    });
+
+    it('of an ordinary user is one of his own', async () => {
+      const first = hold(PORT, [], 65_534);
+      assert.equal(await lineOf(first), 'held');
+      assert.match(await lineOf(hold(PORT, [], 65_534)), /^75 another fix .* pid \d+/);
+      await (await acquireLock({ port: PORT })).release();
+    });
+
+    it('is gone without, after a warning, where somebody has put something in its place', async (t) => {
+      const place = '/tmp/salt-triage-65533';
+      mkdirSync(place);
+      t.after(() => rmSync(place, { recursive: true, force: true }));
+      chownSync(place, 65_534, 65_534);
+      const child = hold(PORT, [], 65_533);
+      let said = '';
+      child.stderr?.on('data', (text) => {
+        said += String(text);
+      });
+      assert.equal(await lineOf(child), 'held');
+      await until(() => said.includes('\n'), 'its warning');
+      assert.match(said, /WARNING: no lock \(\/tmp\/salt-triage-65533: it belongs to uid 65534\)/);
+    });
   });
 
   it('does not keep its holder alive', async () => {
