@@ -5,6 +5,7 @@ import { unitTroubles } from '../evidence/systemd-unit.ts';
 import { count, describeDuration, pidList, startedAt } from '../words.ts';
 import type { Findings } from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
+import { isOwnDrill } from './own-drill.ts';
 import type { ProcessRoles, SaltApiProcess } from './process-roles.ts';
 
 export const VERDICT_CODES = [
@@ -225,7 +226,7 @@ function concludeFree({ evidence, findings, roles }: Case): Verdict {
   }
   if (findings.orphans.evidence.processes.length > 0) return strayOrphan(findings, port, false);
   const { hidden, deniedArgv } = evidence.processes.value;
-  if (hidden || deniedArgv > 0) {
+  if ((hidden || deniedArgv > 0) && !isOwnDrill({ ...evidence, roles })) {
     return {
       code: 'unknown',
       summary: `nobody listens on port ${port}, and not every process can be seen`,
