@@ -2,7 +2,9 @@
 import { ExitCode } from '../errors.ts';
 import type { Evidence, ProcessFacts } from '../evidence/evidence.ts';
 import { unitTroubles } from '../evidence/systemd-unit.ts';
+import { stripControl } from '../untrusted.ts';
 import { count, describeDuration, pidList, startedAt } from '../words.ts';
+import { isWithoutSalt } from './absence.ts';
 import type { Findings } from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
 import { isOwnDrill } from './own-drill.ts';
@@ -34,6 +36,8 @@ export interface Verdict {
   readonly wouldChange: string;
   /** The port that salt-api listens on, where that is another than the examined one. */
   readonly portInstead?: number;
+  /** Nothing of Salt is there: it may be another host that is meant. */
+  readonly withoutSalt?: true;
 }
 
 /** What a verdict is made from. */
@@ -69,6 +73,17 @@ export function judgeVerdict(facts: Case): Verdict {
   const port = evidence.port.number;
   const { state, holders } = findings['port-holder'].evidence;
   const holder = findings['port-holder'].summary;
+  // Whoever names a port asks who has it, Salt or no Salt.
+  const asked = state === 'free' || evidence.port.origin.kind === 'default';
+  if (asked && isWithoutSalt(evidence, facts.roles)) {
+    return {
+      code: 'unknown',
+      summary: `no config, package or unit of Salt is on ${stripControl(evidence.host.name)}, and no salt-api of it runs: is salt-api installed here? did you mean --host?`,
+      evidence: because(findings, 'port-holder', 'orphans', 'api-log'),
+      wouldChange: 'a salt-api that is installed, or configured',
+      withoutSalt: true,
+    };
+  }
   switch (state) {
     case 'orphan': {
       const looping = findings['api-log'].evidence.looping;

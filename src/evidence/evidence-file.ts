@@ -201,6 +201,7 @@ const evidenceSchema = v.strictObject({
       ),
       initScript: v.boolean(),
       openRc: v.boolean(),
+      installed: v.optional(v.boolean()),
     }),
   ),
   apiLog: look(

@@ -297,6 +297,8 @@ export interface ServiceFacts {
   readonly initScript: boolean;
   /** `rc-service` is there (OpenRC). */
   readonly openRc: boolean;
+  /** A program or a directory that Salt's packages install; unset in evidence of old. */
+  readonly installed?: boolean | undefined;
 }
 
 /** How a failed bind was worded (salt-facts §4.1). */

@@ -43,8 +43,15 @@ export function nextCommand(diagnosis: Diagnosis, flags: Flags): Next {
   }
 }
 
-function afterUnknown({ evidence, verdict: { portInstead } }: Diagnosis, flags: Flags): Next {
+function afterUnknown({ evidence, verdict }: Diagnosis, flags: Flags): Next {
+  const { portInstead, withoutSalt } = verdict;
   const again = ['salt-triage', 'diagnose', ...flags];
+  if (withoutSalt) {
+    return {
+      next: ['salt-triage', 'diagnose', ...withOption(flags, '--host', 'HOST')].join(' '),
+      nextNote: 'looks at the host that runs salt-api, by ssh',
+    };
+  }
   if (portInstead !== undefined) {
     const there = withOption(flags, '--port', String(portInstead));
     return {

@@ -38,7 +38,8 @@ describe('a drill', () => {
 
   it("of somebody else's is unknown where much is hidden", () => {
     const looker = { uid: 2000 };
-    assert.equal(verdict({ processes: [...serving, roots] }, looker), 'unknown');
+    const unread = serving.map((facts) => ({ ...facts, fds: 'denied' as const }));
+    assert.equal(verdict({ processes: unread }, looker), 'unknown');
     assert.equal(verdict({ processes: serving, hidden: true }, looker), 'unknown');
   });
 

@@ -23,6 +23,9 @@ import {
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
 
+/** Where Salt's packages and pip put it, besides PATH (salt-facts §10.1). */
+const SALT_PLACES = ['/usr/bin/salt-api', '/usr/local/bin/salt-api', '/opt/saltstack'];
+
 /** What is known of the service before it is looked at; the rest is where things normally are. */
 export interface ServiceRequest {
   /** In the order of precedence, absolute. */
@@ -44,13 +47,21 @@ export interface ServiceRequest {
  */
 export async function readService(request: ServiceRequest): Promise<Look<ServiceFacts>> {
   const initScript = request.initScript ?? `/etc/init.d/${request.unit.replace(/\.service$/, '')}`;
-  const [pidFiles, units, hasScript, openRc] = await Promise.all([
+  const [pidFiles, units, hasScript, openRc, ...installed] = await Promise.all([
     readPidFiles(request.pidFiles),
     readUnits(request),
     exists(initScript),
     isOnPath('rc-service'),
+    isOnPath('salt-api'),
+    ...SALT_PLACES.map(exists),
   ]);
-  return seen({ pidFiles, ...units, initScript: hasScript, openRc });
+  return seen({
+    pidFiles,
+    ...units,
+    initScript: hasScript,
+    openRc,
+    installed: installed.includes(true),
+  });
 }
 
 type UnitSections = Pick<ServiceFacts, 'systemd' | 'systemdRuns' | 'otherUnits' | 'relatedUnits'>;

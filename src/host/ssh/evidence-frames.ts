@@ -704,6 +704,9 @@ async function serviceFacts(
     ...(runs ? await unitSections(unit, about) : NO_SYSTEMD),
     initScript: service.lines.includes('initscript'),
     openRc: service.lines.includes('openrc'),
+    // Unknown where an older probe was run by hand.
+    ...(service.lines.includes('notinstalled') && { installed: false }),
+    ...(service.lines.includes('installed') && { installed: true }),
   });
 }
 

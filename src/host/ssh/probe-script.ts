@@ -529,6 +529,9 @@ service_facts() {
   for file in $pid_files; do pid_file "$file"; done
   [ ! -e "/etc/init.d/${'$'}{UNIT%.service}" ] || echo initscript
   [ -z "$(command -v rc-service)" ] || echo openrc
+  if [ -n "$(command -v salt-api)" ] || [ -e /usr/bin/salt-api ] ||
+    [ -e /usr/local/bin/salt-api ] || [ -e /opt/saltstack ]
+  then echo installed; else echo notinstalled; fi
   [ ! -d /run/systemd/system ] || echo systemd
 }
 
