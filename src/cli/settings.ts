@@ -119,7 +119,7 @@ interface SettingsFile {
 /** @throws the error of open(2) or read(2), `Unfit` for what is no file of settings */
 async function readSettingsFile(file: string): Promise<SettingsFile> {
   // A FIFO would hold up an open until somebody writes, a device a read.
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
     const status = await handle.stat();
     if (status.isCharacterDevice() && status.rdev === DEV_NULL) return { text: '', status };

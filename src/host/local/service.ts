@@ -23,7 +23,7 @@ import {
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
 
-/** Where Salt's packages and pip put it, besides PATH (salt-facts §10.1). */
+/** Where Salt's packages and pip put it, besides PATH (salt-facts §10). */
 const SALT_PLACES = ['/usr/bin/salt-api', '/usr/local/bin/salt-api', '/opt/saltstack'];
 
 /** What is known of the service before it is looked at; the rest is where things normally are. */
