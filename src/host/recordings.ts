@@ -30,13 +30,19 @@ export interface TableRow {
 /** The process table as text: one line a process, without secrets and control characters. */
 export function processTable(rows: readonly TableRow[]): string {
   const lines = rows.map((row) => {
-    const started = row.startedAt === null ? null : new Date(row.startedAt).toISOString();
+    const started = isoOrNull(row.startedAt);
     const command = redactArgv([redactSecrets(stripControl(row.command))]).join(' ');
     const { pid, ppid, uid, cpuPercent, memoryPercent } = row;
     const fields = [pid, ppid, uid, cpuPercent, memoryPercent, started, command];
     return `${fields.map((field) => field ?? '?').join('\t')}\n`;
   });
   return `pid\tppid\tuid\t%cpu\t%mem\tstarted\tcommand\n${lines.join('')}`;
+}
+
+/** Null also for what is no date: ps(1) tells of a process that has just come what it will. */
+function isoOrNull(at: number | null): string | null {
+  const date = new Date(at ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 /**

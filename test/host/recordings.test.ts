@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { LocalActions } from '../../src/host/local/local-actions.ts';
-import { parsePsRow } from '../../src/host/recordings.ts';
+import { parsePsRow, processTable } from '../../src/host/recordings.ts';
 import { type ScriptRunner, SshActions } from '../../src/host/ssh/ssh-actions.ts';
 import { runnerIn, SHELLS } from '../ssh/shells.ts';
 
@@ -44,6 +44,13 @@ describe('the process table', () => {
       command: '/usr/bin/python3 /usr/bin/salt-api -d',
     });
     assert.equal(parsePsRow('PID   PPID  COMMAND', 0), null);
+  });
+
+  it('bears a time that is none', () => {
+    for (const elapsed of ['213503982334-14:25:00', '-', '::']) {
+      const row = parsePsRow(`7 1 0 0.0 0.1 ${elapsed} sh`, 1_000_000_000_000);
+      assert.match(row === null ? '' : processTable([row]), /\n7\t1\t.*\t\?\t/, elapsed);
+    }
   });
 
   it('reads the time since a start in each of its forms', () => {
