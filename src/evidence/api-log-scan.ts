@@ -61,6 +61,7 @@ export type ApiLogCounts = Pick<
   | 'ports'
   | 'samples'
   | 'childDeaths'
+  | 'lastChildDeathAt'
   | 'dated'
 > & {
   /** Failed starts that carried no time, so that the window could not be applied to them. */
@@ -137,6 +138,7 @@ export class ApiLogScanner {
   private firstSample: string | null = null;
   private newestSamples: string[] = [];
   private childDeaths = 0;
+  private lastChildDeathAt: number | null = null;
   private dated = false;
 
   /** @param windowFrom epoch ms before which nothing counts; null counts everything */
@@ -197,6 +199,7 @@ export class ApiLogScanner {
       ports: [...this.ports],
       samples: this.firstSample === null ? [] : [this.firstSample, ...this.newestSamples],
       childDeaths: this.childDeaths,
+      lastChildDeathAt: this.lastChildDeathAt,
       dated: this.dated,
     };
   }
@@ -342,7 +345,11 @@ export class ApiLogScanner {
   }
 
   private countChildDeath(line: LogLine, pid: number): void {
-    if (this.inWindow(line.at)) this.childDeaths += 1;
+    if (this.inWindow(line.at)) {
+      this.childDeaths += 1;
+      // Files come newest first, and the clock may have been set back in one.
+      if (line.at !== null) this.lastChildDeathAt = Math.max(this.lastChildDeathAt ?? 0, line.at);
+    }
     // Salt up to 2014.7 logs no pid: the manager's line says whose start had failed.
     const last = this.recent.get(null);
     if (last === undefined || line.pid !== null || !this.inWindow(last.at)) return;

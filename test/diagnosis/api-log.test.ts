@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import { type ApiLogFacts, blind, type Look, seen } from '../../src/evidence/evidence.ts';
+import {
+  type ApiLogFacts,
+  blind,
+  type Look,
+  type SystemdUnitFacts,
+  seen,
+} from '../../src/evidence/evidence.ts';
 import { evidenceOf, saltApi, server, TITLED } from './situation.ts';
 
 /** The daemon of a minute ago, without a child: the port is somebody else's. */
@@ -31,8 +37,13 @@ function log(secondsAgo: readonly number[], more: Partial<ApiLogFacts> = {}): Lo
   });
 }
 
-function judge(look: Look<ApiLogFacts>, processes = [orphan, daemon]) {
-  const evidence = evidenceOf({ processes, pidFile: 100, evidence: { apiLog: look } });
+function judge(
+  look: Look<ApiLogFacts>,
+  processes = [orphan, daemon],
+  unit?: Partial<SystemdUnitFacts>,
+) {
+  const more = unit === undefined ? {} : { unit };
+  const evidence = evidenceOf({ processes, pidFile: 100, evidence: { apiLog: look }, ...more });
   return diagnoseEvidence(evidence).findings['api-log'];
 }
 
@@ -55,8 +66,22 @@ describe('a restart loop', () => {
   });
 
   it('is turned by nobody where no daemon is left', () => {
-    assert.ok(!judge(log(everyTen(20)), [orphan]).evidence.looping);
-    assert.ok(judge(log(everyTen(5)), [orphan]).evidence.looping, 'systemd may start the next');
+    const { evidence, summary } = judge(log(everyTen(5)), [orphan]);
+    assert.ok(!evidence.looping);
+    assert.doesNotMatch(summary, /restart loop/);
+  });
+
+  it('is turned by systemd while it starts daemon after daemon, and no longer once it gave up', () => {
+    const between = { activeState: 'activating', subState: 'auto-restart' };
+    assert.ok(judge(log(everyTen(5)), [orphan], between).evidence.looping);
+    assert.ok(!judge(log(everyTen(20)), [orphan], between).evidence.looping, 'silent for too long');
+    const over = { activeState: 'failed', subState: 'failed', result: 'start-limit-hit' };
+    assert.ok(!judge(log(everyTen(5)), [orphan], over).evidence.looping);
+  });
+
+  it('is turned by no daemon that is stopped', () => {
+    const stopped = { ...daemon, state: 'T' };
+    assert.ok(!judge(log(everyTen(5)), [orphan, stopped]).evidence.looping);
   });
 
   it('is more than one failure', () => {
@@ -77,6 +102,13 @@ describe('the API log', () => {
     const { status, evidence, summary } = judge(log([300, 200, 100]), [daemon, child]);
     assert.deepEqual([status, evidence.events, evidence.eventsSinceDaemon], ['pass', 3, 0]);
     assert.match(summary, /none since the server started/);
+  });
+
+  it('leaves out what failed less than a second after it: the boot time has whole seconds', () => {
+    const child = server({ pid: 101, ppid: 100, age: 5 });
+    const { status, evidence } = judge(log([20, 10, 4.1]), [daemon, child]);
+    assert.deepEqual([status, evidence.eventsSinceDaemon], ['pass', 0]);
+    assert.equal(judge(log([20, 10, 4]), [daemon, child]).evidence.eventsSinceDaemon, 1);
   });
 
   it('fails where the daemon itself has failed since it started, an orphan on the port', () => {
