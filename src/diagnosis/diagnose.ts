@@ -6,6 +6,7 @@ import { CHECKS, type Step } from './checks/checks.ts';
 import type { Known, Section } from './checks/finding.ts';
 import { concludeDiagnosis, type Diagnosis, stepOf } from './diagnosis.ts';
 import { classifyProcesses } from './process-roles.ts';
+import { settledAnswer } from './second-ask.ts';
 
 /** Who wants to know as things become known; every output format is one of these. */
 export interface DiagnosisObserver {
@@ -32,8 +33,10 @@ export async function diagnoseHost(
   policy: Policy,
   observer: DiagnosisObserver = {},
 ): Promise<Diagnosis> {
-  const look = host.look(request);
-  const evidence = collectEvidence(look, policy);
+  const { askAgain, ...look } = host.look(request);
+  const evidence = collectEvidence({ ...look, askAgain }, policy).then(async (whole) => {
+    return { ...whole, answer: await settledAnswer(whole, { askAgain }) };
+  });
   const roles = Promise.all([look.host, look.instance, look.port, look.processes, look.service])
     .then(([host, instance, port, processes, service]) => ({
       host,
@@ -43,7 +46,8 @@ export async function diagnoseHost(
       service,
     }))
     .then(classifyProcesses);
-  const sections = { ...look, policy: Promise.resolve(policy), roles };
+  const answer = evidence.then((whole) => whole.answer);
+  const sections = { ...look, answer, policy: Promise.resolve(policy), roles };
   // A look that fails as a whole rejects every part; the first one awaited reports it.
   for (const part of [...Object.values(sections), evidence]) part.catch(() => undefined);
   observer.begin?.({ host: await sections.host, port: await sections.port });

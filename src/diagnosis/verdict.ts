@@ -1,6 +1,6 @@
 /** From findings to one verdict. Pure: the same evidence gives the same verdict on any machine. */
 import { ExitCode } from '../errors.ts';
-import type { Evidence, ProcessFacts, StartFailureFacts } from '../evidence/evidence.ts';
+import type { Evidence, StartFailureFacts } from '../evidence/evidence.ts';
 import { configuredNetapis, otherConfiguredPorts } from '../evidence/instance-ports.ts';
 import { unitTroubles } from '../evidence/systemd-unit.ts';
 import { stripControl } from '../untrusted.ts';
@@ -10,7 +10,7 @@ import type { Findings } from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
 import { describeOtherPort, otherPortsOf, unservedPorts } from './other-ports.ts';
 import { isOwnDrill } from './own-drill.ts';
-import type { ProcessRoles, SaltApiProcess } from './process-roles.ts';
+import { isDead, type ProcessRoles, type SaltApiProcess } from './process-roles.ts';
 import { describeStartFailure, reasonInWords, standingStartFailure } from './start-failure.ts';
 
 export const VERDICT_CODES = [
@@ -27,8 +27,17 @@ export const VERDICT_CODES = [
 
 export type VerdictCode = (typeof VERDICT_CODES)[number];
 
-/** How long a start may take: Salt's imports, and CherryPy's check of the port, 5 s up to 9. */
-export const COMING_UP_MS = 10_000;
+/**
+ * How long a start may take until it listens: Salt's imports on a slow host, and CherryPy's check
+ * of the port, 5 s up to 9 (salt-facts §1.6, §10).
+ */
+const START_MS = 20_000;
+/** How often a manager looks whether its child has died, and then starts the next (salt-facts §1.6). */
+const RESTART_POLL_MS = 10_000;
+/** A longer gap between two failed starts is not the pause of a loop. */
+const LONGEST_RESTART_MS = 60_000;
+/** Half-sent requests and silent TLS clients go within cheroot's own time-out (salt-facts §10). */
+const LASTING_SILENCE_MS = 10_000;
 
 export interface Verdict {
   readonly code: VerdictCode;
@@ -43,6 +52,10 @@ export interface Verdict {
   readonly withoutSalt?: true;
   /** Why the last start failed, where that and no held port is what keeps the API down. */
   readonly startFailure?: StartFailureFacts;
+  /** How much longer salt-api may take to come up by itself, ms; unset where it is not on its way. */
+  readonly comesUpWithinMs?: number;
+  /** A single silence speaks for a hang, and nothing else: a longer ask can tell. */
+  readonly asksAgain?: true;
 }
 
 /** What a verdict is made from. */
@@ -169,23 +182,11 @@ function concludeHeld({ evidence, findings, roles }: Case): Verdict {
     ({ facts, role }) => facts.listens.length > 0 && (role === 'child' || role === 'manager'),
   );
   const pids = servers.map(({ facts }) => facts.pid).join(', ');
-  const answer = findings['api-answers'];
-  const { acceptQueue, backlog } = findings['close-wait'].evidence;
-  const queueFull = acceptQueue > 0 && acceptQueue > (backlog ?? acceptQueue);
-  const notAsked = answer.status === 'skip' || answer.status === 'unknown';
-  const silent =
-    answer.status === 'fail' ||
-    (notAsked && (queueFull || findings['close-wait'].status === 'fail'));
-  // A sound server is in D for a moment at every disk write: that alone tells nothing.
-  const frozen = servers.find(
-    ({ facts }) => facts.state === 'T' || (facts.state === 'D' && (silent || acceptQueue > 0)),
-  );
-  if (silent || (notAsked && frozen !== undefined)) {
-    const why =
-      frozen === undefined ? '' : frozen.facts.state === 'T' ? ', stopped' : ', in D state';
+  const hang = hangOf(findings, servers);
+  if (hang !== null) {
     return {
       code: 'hung',
-      summary: `the right process, ${pids}${why}, holds port ${port} and does not serve`,
+      summary: `the right process, ${pids}${hang}, holds port ${port} and does not serve`,
       evidence: because(findings, 'api-answers', 'close-wait', 'port-holder', 'orphans', 'api-log'),
       wouldChange: 'any HTTP status from GET /',
     };
@@ -198,6 +199,16 @@ function concludeHeld({ evidence, findings, roles }: Case): Verdict {
       summary: `a second salt-api daemon keeps trying to bind port ${port}, which ${pids} serves`,
       evidence: because(findings, 'api-log', 'port-holder', 'orphans'),
       wouldChange: 'one daemon alone',
+    };
+  }
+  const answer = findings['api-answers'];
+  if (answer.status === 'fail') {
+    return {
+      code: 'unknown',
+      summary: `salt-api ${pids} holds port ${port}: ${answer.summary}, and nothing else says that it hangs`,
+      evidence: because(findings, 'api-answers', 'close-wait', 'port-holder', 'orphans', 'api-log'),
+      wouldChange: `any HTTP status from GET /, or none within ${describeDuration(LASTING_SILENCE_MS)} (hung)`,
+      asksAgain: true,
     };
   }
   const blind = stepsWith(findings, 'unknown');
@@ -225,11 +236,15 @@ function concludeHeld({ evidence, findings, roles }: Case): Verdict {
       portInstead: first.port,
     };
   }
-  if (doubtful.length > 0) {
+  const stopped = stoppedDaemon(roles);
+  if (doubtful.length > 0 || stopped !== null) {
+    const signs = [...(stopped === null ? [] : [stopped]), ...doubtful.map(([id]) => TITLES[id])];
+    const lines = doubtful.map(([id]) => line(findings, id));
     return {
       code: 'degraded',
-      summary: `salt-api holds port ${port}, with signs of trouble: ${doubtful.map(([id]) => TITLES[id]).join(', ')}`,
-      evidence: doubtful.map(([id]) => line(findings, id)),
+      summary: `salt-api holds port ${port}, with signs of trouble: ${signs.join(', ')}`,
+      evidence:
+        stopped === null ? lines : [`${stopped}: it starts no child and ends none`, ...lines],
       wouldChange: 'a silent GET / (hung), or none of these signs (healthy)',
     };
   }
@@ -244,9 +259,36 @@ function concludeHeld({ evidence, findings, roles }: Case): Verdict {
   };
 }
 
+/**
+ * Says how a server hangs, in words to go behind its pid, or null. A silence alone is none that a few
+ * slow clients could not make: it takes a second witness, or has to last (salt-facts §10).
+ */
+function hangOf(findings: Findings, servers: readonly SaltApiProcess[]): string | null {
+  const { status, evidence } = findings['api-answers'];
+  const { acceptQueue, backlog } = findings['close-wait'].evidence;
+  const queueFull = acceptQueue > 0 && acceptQueue > (backlog ?? acceptQueue);
+  const piledUp = queueFull || findings['close-wait'].status === 'fail';
+  const stopped = servers.some(({ facts }) => facts.state === 'T');
+  const asleep = servers.some(({ facts }) => facts.state === 'D');
+  const how = stopped ? ', stopped' : asleep ? ', in D state' : '';
+  if (status === 'fail') {
+    const { answer } = evidence;
+    const brief = answer?.kind === 'no-reply' && answer.afterMs < LASTING_SILENCE_MS;
+    return brief && !piledUp && !stopped ? null : how;
+  }
+  if (status !== 'skip' && status !== 'unknown') return null;
+  // A sound server is in D for a moment at every disk write: that alone tells nothing.
+  return piledUp || stopped || (asleep && acceptQueue > 0) ? how : null;
+}
+
+/** The daemon in words where it is stopped: it starts no child, and hears no SIGTERM. */
+function stoppedDaemon({ daemon }: ProcessRoles): string | null {
+  if (daemon?.facts.state !== 'T') return null;
+  return `the daemon ${daemon.facts.pid} is stopped (SIGSTOP)`;
+}
+
 function concludeFree({ evidence, findings, roles }: Case): Verdict {
   const port = evidence.port.number;
-  const log = findings['api-log'].evidence;
   if (!evidence.processes.seen) {
     return {
       code: 'unknown',
@@ -276,83 +318,182 @@ function concludeFree({ evidence, findings, roles }: Case): Verdict {
     };
   }
   const { daemon } = roles;
-  const troubles = serviceTroubles(evidence);
-  const facts = [...because(findings, 'port-holder', 'api-log', 'orphans'), ...troubles];
-  // A socket unit of its own may have the port without it.
-  const asleep = findings['port-holder'].evidence.listeners.length > 0;
-  if (asleep && findings['api-answers'].status === 'pass') {
+  const told = toldOfFree({ evidence, findings, roles });
+  if (isAsleep(findings) && findings['api-answers'].status === 'pass') {
     return {
       code: 'unknown',
       summary: `systemd starts salt-api when port ${port} is asked, as this look did: look again`,
-      evidence: facts,
+      evidence: told,
       wouldChange: 'a look after the start',
     };
   }
-  const nobody = asleep ? 'only systemd listens' : 'nobody listens';
-  const trouble = troubles[0] === undefined ? '' : `; ${troubles[0]}`;
   const failure = reasonOfFailure({ evidence, findings, roles });
+  if (daemon !== null) return concludeIdle({ evidence, findings, roles }, daemon);
+  const unclear = roles.all.filter(({ role }) => role === 'unclear');
+  const young = unclear.find((one) => ageOf(one, evidence) < START_MS && !hasListened(one));
+  if (young !== undefined && failure === null)
+    return comingUp({ evidence, findings, roles }, young);
+  const beside =
+    unclear.length > 0 ? `, but salt-api ${pidList(unclear.map((one) => one.facts.pid))} runs` : '';
   const why = failure === null ? '' : `: ${describeStartFailure(failure, evidence.host)}`;
-  const startFailure = failure === null ? {} : { startFailure: failure };
-  if (daemon === null) {
-    const unclear = roles.all.filter(({ role }) => role === 'unclear');
-    const beside =
-      unclear.length > 0
-        ? `, but salt-api ${pidList(unclear.map((one) => one.facts.pid))} runs`
-        : '';
-    return {
-      code: 'down',
-      summary: `no salt-api daemon runs, and ${nobody} on port ${port}${beside}${why}${trouble}`,
-      evidence: facts,
-      wouldChange: `a listener on port ${port}`,
-      ...startFailure,
-    };
-  }
-  const others = new Set(otherConfiguredPorts(evidence.config, port));
-  const children = roles.all
-    .filter(({ role, under }) => role === 'child' && under === daemon.facts.pid)
-    .filter(({ facts }) => !facts.otherPorts.some((other) => others.has(other)));
-  if (failure !== null) {
-    const restarts = children.length > 0 || findings.orphans.evidence.zombies > 0;
-    return {
-      code: restarts ? 'restart-loop' : 'down',
-      summary: `the daemon ${daemon.facts.pid} runs, but its API does not come up on port ${port}: ${reasonInWords(failure)}`,
-      evidence: because(findings, 'api-log', 'port-holder', 'orphans'),
-      wouldChange: 'a start without that error',
-      ...startFailure,
-    };
-  }
-  if (log.looping || (findings.orphans.evidence.zombies > 0 && children.length === 0)) {
-    return {
-      code: 'restart-loop',
-      summary: `the daemon ${daemon.facts.pid} keeps restarting its child, which never gets port ${port}`,
-      evidence: facts,
-      wouldChange: 'a child that stays and listens',
-    };
-  }
-  const child = children.at(-1);
-  if (child !== undefined) {
-    // The daemon is older than a start takes, so this is not its first child.
-    const age = ageOf(child.facts, evidence);
-    return age < COMING_UP_MS
-      ? {
-          code: 'restart-loop',
-          summary: `the daemon ${daemon.facts.pid} keeps restarting its child, ${child.facts.pid} ${describeDuration(age)} ago, and none listens on port ${port}`,
-          evidence: facts,
-          wouldChange: 'a child that stays and listens',
-        }
-      : {
-          code: 'hung',
-          summary: `the API child ${child.facts.pid} runs and does not listen on port ${port}`,
-          evidence: facts,
-          wouldChange: 'a listener of that child',
-        };
-  }
   return {
     code: 'down',
-    summary: `the daemon ${daemon.facts.pid} runs without an API child; ${nobody} on port ${port}${trouble}`,
-    evidence: facts,
-    wouldChange: 'a child that listens',
+    summary: `no salt-api daemon runs, and ${nobody(findings)} on port ${port}${beside}${why}${trouble(evidence)}`,
+    evidence: told,
+    wouldChange: `a listener on port ${port}`,
+    ...(failure === null ? {} : { startFailure: failure }),
   };
+}
+
+/** A daemon runs, and nobody listens. */
+function concludeIdle(facts: Case, daemon: SaltApiProcess): Verdict {
+  const { evidence, findings, roles } = facts;
+  const port = evidence.port.number;
+  const { pid } = daemon.facts;
+  const told = toldOfFree(facts);
+  // A child that serves another port of the instance is not the one that is missing.
+  const others = new Set(otherConfiguredPorts(evidence.config, port));
+  const children = roles.all
+    .filter(({ role, under }) => role === 'child' && under === pid)
+    .filter(({ facts: { otherPorts } }) => !otherPorts.some((other) => others.has(other)));
+  const stopped = stoppedDaemon(roles);
+  if (stopped !== null) {
+    return {
+      code: 'down',
+      summary: `${stopped}, and ${nobody(findings)} on port ${port}`,
+      evidence: told,
+      wouldChange: 'SIGCONT to the daemon, and a child that listens',
+    };
+  }
+  const closed = [...children, daemon].find(hasListened);
+  if (closed !== undefined) {
+    return {
+      code: 'hung',
+      summary: `salt-api ${closed.facts.pid} has closed its listener on port ${port} and stays, with ${count(closed.facts.portConnections, 'accepted connection')}`,
+      evidence: told,
+      wouldChange: 'its end, and a child that listens',
+    };
+  }
+  const failure = reasonOfFailure(facts);
+  if (failure !== null) {
+    const restarts = children.length > 0 || hasZombie(facts, daemon);
+    return {
+      code: restarts ? 'restart-loop' : 'down',
+      summary: `the daemon ${pid} runs, but its API does not come up on port ${port}: ${reasonInWords(failure)}`,
+      evidence: because(findings, 'api-log', 'port-holder', 'orphans'),
+      wouldChange: 'a start without that error',
+      startFailure: failure,
+    };
+  }
+  return retriesSoon(facts, daemon) ?? concludeChild(facts, daemon, children.at(-1));
+}
+
+/** @param child the youngest of the daemon */
+function concludeChild(
+  facts: Case,
+  daemon: SaltApiProcess,
+  child: SaltApiProcess | undefined,
+): Verdict {
+  const { evidence, findings } = facts;
+  const port = evidence.port.number;
+  const { pid } = daemon.facts;
+  const shared = { evidence: toldOfFree(facts) };
+  const loops = (summary: string): Verdict => {
+    return {
+      code: 'restart-loop',
+      summary,
+      ...shared,
+      wouldChange: 'a child that stays and listens',
+    };
+  };
+  if (findings['api-log'].evidence.looping) {
+    return loops(`the daemon ${pid} keeps restarting its child, which never gets port ${port}`);
+  }
+  if (child === undefined) {
+    if (hasZombie(facts, daemon)) {
+      return loops(
+        `a child of the daemon ${pid} has died, and ${nobody(findings)} on port ${port}`,
+      );
+    }
+    if (ageOf(daemon, evidence) < START_MS) return comingUp(facts, daemon);
+    return {
+      code: 'down',
+      summary: `the daemon ${pid} runs without an API child; ${nobody(findings)} on port ${port}${trouble(evidence)}`,
+      ...shared,
+      wouldChange: 'a child that listens',
+    };
+  }
+  const age = ageOf(child, evidence);
+  if (age >= START_MS) {
+    return {
+      code: 'hung',
+      summary: `the API child ${child.facts.pid} runs and does not listen on port ${port}`,
+      ...shared,
+      wouldChange: 'a listener of that child',
+    };
+  }
+  const before = diedBefore(facts, daemon);
+  if (before === null) return comingUp(facts, child);
+  return loops(
+    `${before}; it has started ${child.facts.pid} ${describeDuration(age)} ago, and none listens on port ${port}`,
+  );
+}
+
+/**
+ * What proves that the daemon has lost a child already, in words; null where nothing does. That a
+ * child is younger than its daemon proves nothing: a start may be slow (salt-facts §10).
+ */
+function diedBefore(facts: Case, daemon: SaltApiProcess): string | null {
+  const { evidence, findings } = facts;
+  const { pid } = daemon.facts;
+  const failed = findings['api-log'].evidence.eventsSinceDaemon ?? 0;
+  if (failed > 0) return `the daemon ${pid} has failed to bind ${count(failed, 'time')}`;
+  const death = evidence.apiLog.seen ? (evidence.apiLog.value.lastChildDeathAt ?? null) : null;
+  const logged = death !== null && death >= startedAt(daemon.facts, evidence.host);
+  return logged || hasZombie(facts, daemon) ? `a child of the daemon ${pid} has died` : null;
+}
+
+function hasZombie({ evidence: { processes } }: Case, daemon: SaltApiProcess): boolean {
+  const table = processes.seen ? processes.value.processes : [];
+  return table.some((facts) => isDead(facts) && facts.ppid === daemon.facts.pid);
+}
+
+/** It accepted connections on the port, so it has had a listener there. */
+function hasListened({ facts }: SaltApiProcess): boolean {
+  return facts.listens.length === 0 && facts.portConnections > 0;
+}
+
+function comingUp({ evidence, findings }: Case, member: SaltApiProcess): Verdict {
+  const { facts, role, under } = member;
+  const who = role === 'child' ? `${facts.pid}, child of the daemon ${under},` : `${facts.pid}`;
+  const age = ageOf(member, evidence);
+  return {
+    code: 'unknown',
+    summary: `salt-api ${who} started ${describeDuration(age)} ago and does not listen on port ${evidence.port.number} yet`,
+    evidence: because(findings, 'port-holder', 'orphans', 'api-log'),
+    wouldChange: 'another look in half a minute',
+    comesUpWithinMs: START_MS - age,
+  };
+}
+
+/** A socket unit of its own may have the port without it. */
+function isAsleep(findings: Findings): boolean {
+  return findings['port-holder'].evidence.listeners.length > 0;
+}
+
+function nobody(findings: Findings): string {
+  return isAsleep(findings) ? 'only systemd listens' : 'nobody listens';
+}
+
+function toldOfFree({ evidence, findings }: Case): string[] {
+  const steps = because(findings, 'port-holder', 'api-log', 'orphans');
+  return [...steps, ...serviceTroubles(evidence)];
+}
+
+/** The first trouble of the unit, to end a summary with. */
+function trouble(evidence: Evidence): string {
+  const [first] = serviceTroubles(evidence);
+  return first === undefined ? '' : `; ${first}`;
 }
 
 function serviceTroubles({ service }: Evidence): string[] {
@@ -374,8 +515,36 @@ function reasonOfFailure({ evidence, findings, roles }: Case): StartFailureFacts
 }
 
 /**
- * Where nobody listens but a salt-api runs: whether it may be meant for another port, or be on its
- * way up. Then nothing is known to be broken, and nothing must be mended.
+ * Where what kept the daemon from the port has just gone: its next child will have it. A failed bind
+ * that is older than a restart and a start take tells of something else.
+ */
+function retriesSoon({ evidence, findings, roles }: Case, daemon: SaltApiProcess): Verdict | null {
+  const { eventsSinceDaemon, loopIntervalSeconds } = findings['api-log'].evidence;
+  if (!evidence.apiLog.seen || (eventsSinceDaemon ?? 0) === 0 || isAsleep(findings)) return null;
+  const { lastAt, ports } = evidence.apiLog.value;
+  const port = evidence.port.number;
+  if (lastAt === null || (ports.length > 0 && !ports.includes(port))) return null;
+  const gap = Math.max(RESTART_POLL_MS, (loopIntervalSeconds ?? 0) * 1000);
+  const interval = Math.min(gap, LONGEST_RESTART_MS);
+  const silence = evidence.host.now - lastAt;
+  const left = interval + START_MS - Math.max(0, silence);
+  // A log of another clock tells no time.
+  if (left <= 0 || silence < -START_MS) return null;
+  const { pid } = daemon.facts;
+  const trying = roles.all.some(({ role, under }) => role === 'child' && under === pid);
+  const again = trying ? 'tries again now' : `tries again within ${describeDuration(interval)}`;
+  return {
+    code: 'unknown',
+    summary: `port ${port} has come free: the daemon ${pid} failed to bind it ${describeDuration(silence)} ago and ${again}`,
+    evidence: because(findings, 'port-holder', 'api-log', 'orphans'),
+    wouldChange: 'another look in half a minute',
+    comesUpWithinMs: left,
+  };
+}
+
+/**
+ * Where nobody listens but a salt-api runs: whether it may be meant for another port. Then nothing
+ * is known to be broken, and nothing must be mended.
  */
 function doubtWhoIsMeant({ evidence, findings, roles }: Case): Verdict | null {
   const port = evidence.port.number;
@@ -398,41 +567,20 @@ function doubtWhoIsMeant({ evidence, findings, roles }: Case): Verdict | null {
     };
   }
   if (evidence.port.origin.kind === 'default' && ours.length > 0 && !looping) {
+    const young = ours.find((one) => one.under === null && ageOf(one, evidence) < START_MS);
     return {
+      ...(young === undefined ? {} : { comesUpWithinMs: START_MS - ageOf(young, evidence) }),
       code: 'unknown',
       summary: `salt-api ${ours[0]?.facts.pid} runs, and nobody listens on port ${port}, which is a guess`,
       evidence: facts,
       wouldChange: 'a port in the salt config, or --port',
     };
   }
-  const root = ours.find((member) => isComingUp(member, evidence) && member.role !== 'orphan');
-  // A child that has died already is more than a slow start.
-  const failed = reasonOfFailure({ evidence, findings, roles }) !== null;
-  if (root !== undefined && !looping && !failed && findings.orphans.evidence.zombies === 0) {
-    return {
-      code: 'unknown',
-      summary: `salt-api ${root.facts.pid} started ${describeDuration(ageOf(root.facts, evidence))} ago and does not listen on port ${port} yet`,
-      evidence: facts,
-      wouldChange: 'another look in half a minute',
-    };
-  }
   return null;
 }
 
-/** True where a salt-api was on its way up when it was looked at: a later look may tell more. */
-export function isStartingUp({ evidence, findings, roles }: Case): boolean {
-  if (findings['port-holder'].evidence.state !== 'free') return false;
-  const ours = roles.all.filter(({ role }) => role !== 'elsewhere');
-  if (ours.some(({ servesInstead }) => servesInstead.length > 0)) return false;
-  return ours.some((member) => isComingUp(member, evidence));
-}
-
-function isComingUp({ facts, under }: SaltApiProcess, evidence: Evidence): boolean {
-  return under === null && ageOf(facts, evidence) < COMING_UP_MS;
-}
-
-function ageOf(facts: ProcessFacts, { host }: Pick<Evidence, 'host'>): number {
-  return host.now - startedAt(facts, host);
+function ageOf({ facts }: SaltApiProcess, { host }: Pick<Evidence, 'host'>): number {
+  return Math.max(0, host.now - startedAt(facts, host));
 }
 
 function strayOrphan(findings: Findings, port: number, served: boolean): Verdict {

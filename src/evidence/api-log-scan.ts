@@ -62,7 +62,7 @@ const NEEDLES = needleSearch(SEARCHED_WORDINGS.map(({ needle }) => needle));
 
 /** What the scan of a log adds up to: the part of `ApiLogFacts` that its lines tell. */
 export type ApiLogCounts = BindFailureTally &
-  Pick<ApiLogFacts, 'ports' | 'childDeaths' | 'dated'> & {
+  Pick<ApiLogFacts, 'ports' | 'childDeaths' | 'lastChildDeathAt' | 'dated'> & {
     readonly byPort: readonly PortBindFailures[];
     readonly startFailures: readonly StartFailureFacts[];
     /** Failed starts that carried no time, so that the window could not be applied to them. */
@@ -157,6 +157,7 @@ export class ApiLogScanner {
   private readonly ports: number[] = [];
   private readonly startFailures = new StartFailures();
   private childDeaths = 0;
+  private lastChildDeathAt: number | null = null;
   private dated = false;
 
   /** @param windowFrom epoch ms before which nothing counts; null counts everything */
@@ -213,6 +214,7 @@ export class ApiLogScanner {
       byPort: [...this.byPort].map(([port, failures]) => ({ port, ...failures.tally() })),
       startFailures: this.startFailures.facts(),
       childDeaths: this.childDeaths,
+      lastChildDeathAt: this.lastChildDeathAt,
       dated: this.dated,
     };
   }
@@ -419,7 +421,11 @@ export class ApiLogScanner {
   }
 
   private countChildDeath(line: LogLine, pid: number): void {
-    if (this.inWindow(line.at)) this.childDeaths += 1;
+    if (this.inWindow(line.at)) {
+      this.childDeaths += 1;
+      // Files come newest first, and the clock may have been set back in one.
+      if (line.at !== null) this.lastChildDeathAt = Math.max(this.lastChildDeathAt ?? 0, line.at);
+    }
     // Salt up to 2014.7 logs no pid: the manager's line says whose start had failed.
     const last = this.recent.get(null);
     if (last === undefined || line.pid !== null || !this.inWindow(last.at)) return;

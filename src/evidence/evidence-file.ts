@@ -41,6 +41,7 @@ const span = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIME));
 const ticks = v.pipe(whole, v.maxValue(MAX_TICKS));
 const portNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 const maybeText = v.nullable(v.string());
+const silentBefore = v.exactOptional(span);
 
 function list<T extends v.GenericSchema>(item: T, most = MAX_LIST) {
   return v.pipe(v.array(item), v.maxLength(most));
@@ -263,6 +264,7 @@ const evidenceSchema = v.strictObject({
         ),
       ),
       childDeaths: whole,
+      lastChildDeathAt: v.exactOptional(v.nullable(time)),
       dated: v.boolean(),
       notes: list(v.string(), MAX_SHORT),
     }),
@@ -274,11 +276,22 @@ const evidenceSchema = v.strictObject({
         status: whole,
         afterMs: span,
         tls: v.boolean(),
+        silentBefore,
       }),
-      v.strictObject({ kind: v.literal('no-reply'), afterMs: span, tls: v.boolean() }),
-      v.strictObject({ kind: v.literal('no-connection'), afterMs: span }),
-      v.strictObject({ kind: v.literal('refused') }),
-      v.strictObject({ kind: v.literal('broken'), afterMs: span, error: v.string() }),
+      v.strictObject({
+        kind: v.literal('no-reply'),
+        afterMs: span,
+        tls: v.boolean(),
+        silentBefore,
+      }),
+      v.strictObject({ kind: v.literal('no-connection'), afterMs: span, silentBefore }),
+      v.strictObject({ kind: v.literal('refused'), silentBefore }),
+      v.strictObject({
+        kind: v.literal('broken'),
+        afterMs: span,
+        error: v.string(),
+        silentBefore,
+      }),
     ]),
   ),
 }) satisfies v.GenericSchema<unknown, Evidence>;

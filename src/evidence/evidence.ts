@@ -394,6 +394,8 @@ export interface ApiLogFacts {
   readonly samples: readonly string[];
   /** `died with exit status …, restarting` lines of the manager within the window. */
   readonly childDeaths: number;
+  /** When the last of these was logged; null without one that has a time. Unset in older evidence. */
+  readonly lastChildDeathAt?: number | null;
   /** False where no line carried a timestamp, so the window could not be applied. */
   readonly dated: boolean;
   /** Oddities met on the way: truncated while read, a file that could not be opened, … */
@@ -407,8 +409,11 @@ export const MAX_LOG_PORTS = 8;
 /** How many reasons of failed starts an evidence keeps. */
 export const MAX_START_FAILURES = 20;
 
-/** What `GET /` brought back. */
-export type AnswerFacts =
+/**
+ * What `GET /` brought back. `silentBefore`: how long an ask before this one waited for a reply in
+ * vain, ms; unset where this is the first.
+ */
+export type AnswerFacts = { readonly silentBefore?: number } & (
   | {
       readonly kind: 'answered';
       readonly status: number;
@@ -418,7 +423,8 @@ export type AnswerFacts =
   | { readonly kind: 'no-reply'; readonly afterMs: number; readonly tls: boolean }
   | { readonly kind: 'no-connection'; readonly afterMs: number }
   | { readonly kind: 'refused' }
-  | { readonly kind: 'broken'; readonly afterMs: number; readonly error: string };
+  | { readonly kind: 'broken'; readonly afterMs: number; readonly error: string }
+);
 
 /** Limits that a judgement uses; part of the evidence so that `--from` judges alike. */
 export interface Policy {

@@ -5,7 +5,9 @@
 
 import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
+import { settledAnswer } from '../diagnosis/second-ask.ts';
 import { startFailedSince } from '../diagnosis/start-failure.ts';
+import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { TriageError } from '../errors.ts';
 import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
 import { unitFailure } from '../evidence/systemd-unit.ts';
@@ -114,6 +116,8 @@ const LEFTOVER_ROUNDS = 3;
 /** How long a manager may take to say how a unit stands. */
 const CHECK_TIMEOUT_MS = 5_000;
 const POLL_MS = 500;
+/** How long nothing of salt-api may show before nothing is waited for any more. */
+const NOTHING_COMES_MS = 3_000;
 /** A log read after a start need not reach back further than the start. */
 const RECENT_LOG_MS = 600_000;
 
@@ -152,6 +156,8 @@ class PlanRun {
   #portStaysHeld = false;
   /** When our start began, by the host's clock; null while none has. */
   #startedAt: number | null = null;
+  /** The daemon has had its time, and nothing of ours could start another. */
+  #waitedInVain = false;
   /** A holder of the port that the person has said no to. */
   #keptHolder: number | null = null;
   /** What ran when the stop command went out; null while none has. */
@@ -244,8 +250,10 @@ class PlanRun {
 
   /** Asks; anything but a yes settles the step. */
   async #consent(step: PlanStep): Promise<Settled | null> {
-    const { consent, trail } = this.#context;
-    const answer = await consent.ask(step);
+    const { consent, trail, interrupted } = this.#context;
+    const said = await consent.ask(step);
+    // What the terminal sent last is no consent once it has gone away.
+    const answer = said === 'yes' && interrupted() ? 'interrupted' : said;
     if (answer === 'yes') return null;
     await trail.journal({ phase: 'note', action: step.title, answer });
     if (answer === 'abort') this.#ended = 'aborted';
@@ -301,7 +309,10 @@ class PlanRun {
 
   async #stillToKill(step: KillStep, why: 'planned' | 'left'): Promise<Settled | null> {
     const { pid, startTicks } = step.target.identity;
-    const now = await this.#look({ probe: false });
+    // Without a stop command the first kill is the stop: what serves again is left alone.
+    const isStop = why === 'planned' && !['orphan', 'fork'].includes(step.role);
+    const now = await this.#look({ probe: isStop ? 'again' : false });
+    if (isStop && this.#cameBack(now)) return nothingToDo(now);
     if (!now.evidence.processes.seen) {
       return { status: 'refused', detail: `can't look again: ${now.evidence.processes.why}` };
     }
@@ -343,8 +354,12 @@ class PlanRun {
       this.#context.observer.progress('the daemon has not taken the port yet');
       await this.#context.pause(POLL_MS);
     }
-    const interrupted = this.#context.interrupted();
-    return { status: 'done', detail: `it did not${interrupted ? ' so far' : ''}` };
+    if (this.#context.interrupted()) return { status: 'done', detail: 'it did not so far' };
+    if (this.#context.manager !== null) return { status: 'done', detail: 'it did not' };
+    this.#waitedInVain = true;
+    const detail =
+      'it did not, and no service manager was found that could start salt-api again: name one with --service, or give --stop-cmd and --start-cmd';
+    return { status: 'failed', detail };
   }
 
   async #stop(step: Extract<PlanStep, { kind: 'stop' }>): Promise<Settled> {
@@ -357,16 +372,8 @@ class PlanRun {
       this.#stopDeclined = true;
       return declined;
     }
-    const now = await this.#look({ probe: true });
-    // After a kill of ours the daemon may well have recovered; `--restart always` restarts it still.
-    const killed = this.#outcomes.some(({ step: { kind }, status }) => {
-      return kind === 'kill' && status === 'done';
-    });
-    if (now.verdict.code === 'healthy' && !killed) {
-      this.#recoveredByItself = true;
-      this.#neverStopped = true;
-      return { status: 'not-needed', detail: 'the API serves again' };
-    }
+    const now = await this.#look({ probe: 'again' });
+    if (this.#cameBack(now)) return nothingToDo(now);
     this.#stopped = runningIn(now);
     let outcome = await this.#command(step.command, step.title);
     // Whether it ran is not known; to stop what is stopped already does no harm.
@@ -383,12 +390,26 @@ class PlanRun {
     return describeFailure(outcome, await this.#managerWords(now));
   }
 
+  /**
+   * True where it serves again before anything was done to it. After a kill of ours it may well have
+   * recovered; `--restart always` restarts it still.
+   */
+  #cameBack({ verdict }: Diagnosis): boolean {
+    const killed = this.#outcomes.some(({ step: { kind }, status }) => {
+      return kind === 'kill' && status === 'done';
+    });
+    if (killed || !isWell(verdict.code)) return false;
+    this.#recoveredByItself = true;
+    this.#neverStopped = true;
+    return true;
+  }
+
   async #killLeftovers(): Promise<Settled | null> {
     const declined = this.#declinedKills();
     const asked = new Set(declined);
     let kills = 0;
     for (let round = 1; round <= LEFTOVER_ROUNDS; round += 1) {
-      const now = await this.#lookForLeftovers();
+      const now = await this.#lookForLeftovers(asked);
       if (!now.evidence.processes.seen) {
         return { status: 'failed', detail: `can't look: ${now.evidence.processes.why}` };
       }
@@ -398,7 +419,9 @@ class PlanRun {
         this.#recoveredByItself = true;
         return { status: 'not-needed', detail: 'it could not be stopped, and the API serves' };
       }
-      for (const member of fresh) {
+      // What is stopped ends by no SIGTERM, and its manager waits for it: that may end by itself then.
+      const stuck = fresh.filter(isStopped);
+      for (const member of stuck.length > 0 ? stuck : fresh) {
         asked.add(identityOf(member.facts));
         if (this.#context.interrupted()) this.#ended = 'interrupted';
         if (this.#ended !== 'completed') return { status: 'failed', detail: `${this.#ended}` };
@@ -412,7 +435,7 @@ class PlanRun {
     }
     // A supervisor starts anew at once what was killed: then a start of ours would be a second one.
     if (kills > 0) await this.#context.pause(RESPAWN_MS);
-    const last = await this.#lookForLeftovers();
+    const last = await this.#lookForLeftovers(asked);
     const left = this.#leftIn(last);
     if (left.length === 0) {
       const anew = this.#startedSinceStop(last);
@@ -432,14 +455,18 @@ class PlanRun {
 
   /**
    * What a stop has signalled may end by itself, such as a server that finishes its requests; and
-   * what somebody starts meanwhile shows itself as a daemon. So what is left gets some time.
+   * what somebody starts meanwhile shows itself as a daemon. So what is left gets some time, but for
+   * what is stopped. That gets no SIGCONT either: it would run what queued for clients long gone
+   * before it came to its SIGTERM (salt-facts §10).
+   * @param asked what the person has been asked about
    */
-  async #lookForLeftovers(): Promise<Diagnosis> {
+  async #lookForLeftovers(asked: ReadonlySet<string>): Promise<Diagnosis> {
     const deadline = performance.now() + LEFTOVER_GRACE_MS;
     for (;;) {
       const now = await this.#look({ probe: false });
       const left = this.#leftIn(now);
-      const over = performance.now() > deadline || this.#context.interrupted();
+      const stuck = left.some((one) => isStopped(one) && !asked.has(identityOf(one.facts)));
+      const over = stuck || performance.now() > deadline || this.#context.interrupted();
       if (left.length === 0 || this.#stopped === null || over) return now;
       const pids = left.map(({ facts }) => facts.pid).join(', ');
       this.#context.observer.progress(`waiting for ${pids} to end`);
@@ -566,8 +593,10 @@ class PlanRun {
   async #verify(goal: 'serving' | 'no-orphans'): Promise<Settled> {
     const began = performance.now();
     const deadline = began + this.#patienceMs();
+    let lastSign = began;
     for (;;) {
-      const now = await this.#look({ probe: goal === 'serving' });
+      const now = await this.#look({ probe: true });
+      if (this.#startIsSaid() || isComing(now)) lastSign = performance.now();
       const missing = this.#missing(now, goal);
       if (missing.length === 0) {
         this.#recovered = this.#dependentsDown.length === 0;
@@ -577,13 +606,14 @@ class PlanRun {
         }
         const holder = now.findings['port-holder'].summary;
         const answer = now.findings['api-answers'].summary;
-        const detail = goal === 'serving' ? `${holder}; ${answer}` : 'no orphan is left';
-        return { status: 'done', detail };
+        const gone = goal === 'serving' ? '' : 'no orphan is left; ';
+        return { status: 'done', detail: `${gone}${holder}; ${answer}` };
       }
       const serves = now.findings['port-holder'].evidence.state === 'daemon';
       const reason = serves ? null : startFailedSince(now.evidence, this.#startedAt);
       if (reason !== null) return { status: 'failed', detail: reason };
-      if (performance.now() > deadline || this.#context.interrupted()) {
+      const nothingComes = performance.now() - lastSign > NOTHING_COMES_MS;
+      if (performance.now() > deadline || nothingComes || this.#context.interrupted()) {
         const waited = describeDuration(performance.now() - began);
         return { status: 'failed', detail: `after ${waited}: ${missing.join('; ')}` };
       }
@@ -592,8 +622,16 @@ class PlanRun {
     }
   }
 
-  /** Where nothing has changed there is nothing to wait for. */
+  /** True where a start has said that it went well: then what it started is waited for, seen or not. */
+  #startIsSaid(): boolean {
+    return this.#outcomes.some(({ step: { kind }, status }) => {
+      return kind === 'start' && (status === 'done' || status === 'not-needed');
+    });
+  }
+
+  /** Where nothing has changed, or all was waited for already, there is nothing to wait for. */
   #patienceMs(): number {
+    if (this.#waitedInVain) return 0;
     const changed = this.#outcomes.some(
       ({ step, status }) =>
         changesHost(step) && (status === 'done' || status === 'failed' || status === 'not-needed'),
@@ -608,16 +646,17 @@ class PlanRun {
     if (findings.orphans.evidence.processes.length > 0 || findings.orphans.status === 'unknown') {
       missing.push(`orphans: ${findings.orphans.summary}`);
     }
-    if (goal === 'no-orphans') return missing;
     const { state } = findings['port-holder'].evidence;
     if (state !== 'daemon') missing.unshift(findings['port-holder'].summary);
-    else if (!this.#neverStopped && this.#isHeldAsBefore(now)) {
+    else if (goal === 'serving' && !this.#neverStopped && this.#isHeldAsBefore(now)) {
       missing.unshift('the old process still holds the port');
     }
     const answer = findings['api-answers'];
     if (answer.status === 'fail' || answer.status === 'unknown') {
       missing.push(`GET /: ${answer.summary}`);
     }
+    // What serves again by itself, or beside an orphan, is as well as `diagnose` calls it.
+    if (goal === 'no-orphans' || this.#neverStopped) return missing;
     const closeWait = findings['close-wait'];
     if (
       (closeWait.evidence.count ?? evidence.policy.closeWaitWarn) >= evidence.policy.closeWaitWarn
@@ -649,7 +688,8 @@ class PlanRun {
     return listeningIdentities(now).some((identity) => this.#oldServers.has(identity));
   }
 
-  async #look({ probe }: { readonly probe: boolean }): Promise<Diagnosis> {
+  /** @param probe `again`: asked for longer where one silence alone would speak for a hang */
+  async #look({ probe }: { readonly probe: boolean | 'again' }): Promise<Diagnosis> {
     const { host, request, policy } = this.#context;
     const recent =
       request.sinceMs === null ? RECENT_LOG_MS : Math.min(request.sinceMs, RECENT_LOG_MS);
@@ -658,9 +698,11 @@ class PlanRun {
       // The port was settled by the first look; a config that changes meanwhile must not move it.
       port: this.#before.evidence.port.number,
       sinceMs: recent,
-      probeTimeoutMs: probe ? request.probeTimeoutMs : null,
+      probeTimeoutMs: probe === false ? null : request.probeTimeoutMs,
     });
-    const diagnosis = diagnoseEvidence(await collectEvidence(look, policy));
+    const seen = await collectEvidence(look, policy);
+    const answer = probe === 'again' ? await settledAnswer(seen, look) : seen.answer;
+    const diagnosis = diagnoseEvidence({ ...seen, answer });
     this.#latest = diagnosis;
     return diagnosis;
   }
@@ -737,6 +779,28 @@ function startersOf(anew: readonly SaltApiProcess[], { evidence }: Diagnosis): s
         : `${parent.pid} (${stripControl(parent.comm)})`;
     });
   return [...new Set(starters)].join(', ');
+}
+
+/** True where the verdict says that there is nothing to mend. */
+function isWell(code: VerdictCode): boolean {
+  return code === 'healthy' || code === 'degraded';
+}
+
+/** True where something runs, or is being started, that may yet take the port. */
+function isComing({ roles, evidence: { service } }: Diagnosis): boolean {
+  const unit = service.seen && service.value.systemd.seen ? service.value.systemd.value : null;
+  if (unit?.activeState === 'activating') return true;
+  return roles.all.some(({ role }) => !['orphan', 'fork', 'job', 'elsewhere'].includes(role));
+}
+
+/** True for a process that SIGSTOP has stopped. */
+function isStopped({ facts }: SaltApiProcess): boolean {
+  return facts.state === 'T';
+}
+
+function nothingToDo({ findings }: Diagnosis): Settled {
+  const detail = `nothing to do: the API serves again, ${findings['api-answers'].summary}`;
+  return { status: 'not-needed', detail };
 }
 
 function alreadyServing(): Settled {

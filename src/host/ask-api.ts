@@ -1,4 +1,3 @@
-import type { LookRequest } from '../evidence/evidence.ts';
 import {
   type AnswerFacts,
   blind,
@@ -25,14 +24,15 @@ interface KnownOfPort {
  * Asks salt-api with one `GET /`: at its own listener, in the protocol that the config names for
  * this port. Where nobody listens nothing is sent.
  *
+ * @param timeoutMs how long it may take; null asks nothing
  * @param connect how another host is reached; see {@link AnswerRequest}
  */
 export async function askApi(
-  { probeTimeoutMs }: LookRequest,
+  timeoutMs: number | null,
   { sockets, config, port, processes }: KnownOfPort,
   connect?: AnswerRequest['connect'],
 ): Promise<Look<AnswerFacts>> {
-  if (probeTimeoutMs === null) return blind('not-asked', 'not asked (--no-probe)');
+  if (timeoutMs === null) return blind('not-asked', 'not asked (--no-probe)');
   const listeners = sockets.seen ? sockets.value.listeners : null;
   if (listeners?.length === 0) return seen({ kind: 'refused' });
   const netapi = config.seen ? config.value.netapi : null;
@@ -42,7 +42,7 @@ export async function askApi(
     port: port.number,
     address: chooseAddress(listeners ?? [], configured?.host ?? null, processes),
     tls: configured?.tls ?? null,
-    timeoutMs: probeTimeoutMs,
+    timeoutMs,
     path: '/',
     ...(connect === undefined ? {} : { connect }),
   });

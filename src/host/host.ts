@@ -28,6 +28,11 @@ export interface LookInProgress {
   readonly service: Promise<Look<ServiceFacts>>;
   readonly apiLog: Promise<Look<ApiLogFacts>>;
   readonly answer: Promise<Look<AnswerFacts>>;
+  /**
+   * Sends one more `GET /` to the same place; null where there is nobody to ask, in a recording.
+   * @param timeoutMs how long it may take
+   */
+  readonly askAgain: ((timeoutMs: number) => Promise<Look<AnswerFacts>>) | null;
 }
 
 /** A host that can be looked at: this one, one behind ssh, or a recorded one. */

@@ -25,6 +25,7 @@ export class RecordedHost implements Host {
       service: Promise.resolve(service),
       apiLog: Promise.resolve(apiLog),
       answer: Promise.resolve(answer),
+      askAgain: null,
     };
   }
 }

@@ -57,6 +57,10 @@ export type PlanStep =
       /** Prints why it does not run, as `unitFailure` reads it. */
       readonly reason: readonly string[];
     }
+  /**
+   * `serving`: the daemon's new child serves, and nothing else is wrong. `no-orphans`: no orphan is
+   * left and the API serves, though its process may be the one from before.
+   */
   | { readonly kind: 'verify'; readonly title: string; readonly goal: 'serving' | 'no-orphans' };
 
 export type Plan =
@@ -137,21 +141,24 @@ function planMend(
   );
   const served = diagnosis.findings['port-holder'].evidence.state === 'daemon';
   const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served);
-  const refusal = restarts ? refuseService(diagnosis, manager) : null;
+  const recovers = daemon !== null && orphans.length > 0;
+  const waitsFirst = restarts && restart === 'if-needed' && recovers;
+  // A daemon that recovers by itself needs no manager; where it does not, the wait for it fails.
+  const needsNone = waitsFirst && manager === null;
+  const refusal = restarts && !needsNone ? refuseService(diagnosis, manager) : null;
   if (refusal !== null) return { kind: 'refused', verdict, ...refusal };
   const steps: PlanStep[] = [{ kind: 'save-evidence', title: 'save the evidence' }];
   for (const member of [...orphans, ...forks]) steps.push(killStep(member, diagnosis));
   if (only === 'kill' && steps.length === 1) {
     return { kind: 'nothing-to-do', verdict, why: 'there is no orphan to kill' };
   }
-  const recovers = daemon !== null && orphans.length > 0;
+  if (waitsFirst) {
+    steps.push({
+      kind: 'await-recovery',
+      title: `see whether the daemon takes port ${port} by itself`,
+    });
+  }
   if (restarts && manager !== null) {
-    if (restart === 'if-needed' && recovers) {
-      steps.push({
-        kind: 'await-recovery',
-        title: `see whether the daemon takes port ${port} by itself`,
-      });
-    }
     const nothingRuns = verdict === 'down' && daemon === null;
     const stops = !nothingRuns || manager.believesRunning;
     if (stops && manager.stop !== null) {
@@ -183,7 +190,9 @@ function planMend(
     if (stops) steps.push(...manager.dependents.map(startAgain));
   }
   const goal = restarts ? 'serving' : 'no-orphans';
-  const title = restarts ? 'verify that the API serves again' : 'verify that the orphans are gone';
+  const title = restarts
+    ? 'verify that the API serves again'
+    : 'verify that the orphans are gone and that the API serves';
   steps.push({ kind: 'verify', title, goal });
   const remarks = [...(restarts ? (manager?.remarks ?? []) : [])];
   const beside = restarts && manager !== null ? daemonIsBeside(diagnosis, manager) : null;
@@ -192,6 +201,9 @@ function planMend(
   if (failure !== undefined && restarts) {
     const reason = describeStartFailure(failure, evidence.host);
     remarks.push(`${reason}: ${startAdvice(failure, evidence).note}`);
+  }
+  if (restarts && manager === null) {
+    remarks.push('no service manager was found: the daemon has to recover by itself');
   }
   const jobs = all.filter(({ role, under }) => {
     return role === 'job' || (role === 'fork' && (under === null || !pids.has(under)));

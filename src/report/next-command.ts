@@ -9,7 +9,7 @@ import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
 import type { Plan } from '../plan/plan.ts';
 import { quoteForShell } from '../shell-words.ts';
 import { stripControl } from '../untrusted.ts';
-import { pidList } from '../words.ts';
+import { describeDuration, pidList } from '../words.ts';
 
 export interface Next {
   /** The command, or what to do where no command of ours helps; empty when healthy. */
@@ -50,13 +50,20 @@ export function nextCommand(diagnosis: Diagnosis, flags: Flags): Next {
 }
 
 function afterUnknown({ evidence, verdict }: Diagnosis, flags: Flags): Next {
-  const { portInstead, withoutSalt } = verdict;
+  const { portInstead, comesUpWithinMs, asksAgain, withoutSalt } = verdict;
   const again = ['salt-triage', 'diagnose', ...flags];
   if (withoutSalt) {
     return {
       next: ['salt-triage', 'diagnose', ...withOption(flags, '--host', 'HOST')].join(' '),
       nextNote: 'looks at the host that runs salt-api, by ssh',
     };
+  }
+  if (comesUpWithinMs !== undefined) {
+    const within = describeDuration(comesUpWithinMs);
+    return { next: again.join(' '), nextNote: `looks again: it may take up to ${within} more` };
+  }
+  if (asksAgain !== undefined) {
+    return { next: again.join(' '), nextNote: 'looks again: one silence alone proves no hang' };
   }
   if (portInstead !== undefined) return lookAtPort(portInstead, flags);
   if (evidence.host.uid === 0) {

@@ -95,6 +95,30 @@ describe('real CherryPy, its child stopped', options, () => {
   });
 });
 
+describe('real CherryPy, all its threads in wait for the rest of a request', options, () => {
+  it('is silent until its own time-out, and not hung', async (t) => {
+    const incident = await startCherryPy({ threadPool: 10 });
+    t.after(() => incident.cleanup());
+    const clients = `const net = require('node:net');
+      let open = 0;
+      for (let client = 0; client < 15; client += 1) {
+        const socket = net.connect(${incident.port}, '127.0.0.1', () => {
+          socket.write('POST / HTTP/1.1\\r\\nHost: x\\r\\n');
+          if ((open += 1) === 15) console.log('half-sent');
+        });
+        socket.on('error', () => {});
+      }`;
+    const [program = '', ...args] = [...incident.enter, process.execPath, '-e', clients];
+    const half = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => half.kill('SIGKILL'));
+    await once(half.stdout, 'data');
+    const diagnosis = await diagnose(incident);
+    assert.equal(diagnosis.verdict.code, 'degraded');
+    const { answer } = step(diagnosis, 'api-answers').evidence;
+    assert.deepEqual([answer?.kind, answer?.silentBefore !== undefined], ['answered', true]);
+  });
+});
+
 describe('a job of real CherryPy', options, () => {
   it('shares the listening socket and is no orphan while the server lives', async (t) => {
     const incident = await startCherryPy();
@@ -140,6 +164,7 @@ interface StepEvidence {
   readonly byPeer?: readonly { readonly address: string }[];
   readonly path?: string;
   readonly events?: number;
+  readonly answer?: { readonly kind: string; readonly silentBefore?: number };
 }
 
 /** Runs `salt-triage diagnose --json` where the incident is, and holds it to its exit code. */

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import { type ApiLogFacts, blind, type Look, seen } from '../../src/evidence/evidence.ts';
+import {
+  type ApiLogFacts,
+  blind,
+  type Look,
+  type SystemdUnitFacts,
+  seen,
+} from '../../src/evidence/evidence.ts';
 import { evidenceOf, saltApi, server, TITLED } from './situation.ts';
 
 /** The daemon of a minute ago, without a child: the port is somebody else's. */
@@ -31,8 +37,13 @@ function log(secondsAgo: readonly number[], more: Partial<ApiLogFacts> = {}): Lo
   });
 }
 
-function judge(look: Look<ApiLogFacts>, processes = [orphan, daemon]) {
-  const evidence = evidenceOf({ processes, pidFile: 100, evidence: { apiLog: look } });
+function judge(
+  look: Look<ApiLogFacts>,
+  processes = [orphan, daemon],
+  unit?: Partial<SystemdUnitFacts>,
+) {
+  const more = unit === undefined ? {} : { unit };
+  const evidence = evidenceOf({ processes, pidFile: 100, evidence: { apiLog: look }, ...more });
   return diagnoseEvidence(evidence).findings['api-log'];
 }
 
@@ -55,8 +66,22 @@ describe('a restart loop', () => {
   });
 
   it('is turned by nobody where no daemon is left', () => {
-    assert.ok(!judge(log(everyTen(20)), [orphan]).evidence.looping);
-    assert.ok(judge(log(everyTen(5)), [orphan]).evidence.looping, 'systemd may start the next');
+    const { evidence, summary } = judge(log(everyTen(5)), [orphan]);
+    assert.ok(!evidence.looping);
+    assert.doesNotMatch(summary, /restart loop/);
+  });
+
+  it('is turned by systemd while it starts daemon after daemon, and no longer once it gave up', () => {
+    const between = { activeState: 'activating', subState: 'auto-restart' };
+    assert.ok(judge(log(everyTen(5)), [orphan], between).evidence.looping);
+    assert.ok(!judge(log(everyTen(20)), [orphan], between).evidence.looping, 'silent for too long');
+    const over = { activeState: 'failed', subState: 'failed', result: 'start-limit-hit' };
+    assert.ok(!judge(log(everyTen(5)), [orphan], over).evidence.looping);
+  });
+
+  it('is turned by no daemon that is stopped', () => {
+    const stopped = { ...daemon, state: 'T' };
+    assert.ok(!judge(log(everyTen(5)), [orphan, stopped]).evidence.looping);
   });
 
   it('lasts for three times its own interval where that is long, and no longer', () => {
@@ -65,14 +90,19 @@ describe('a restart loop', () => {
     assert.ok(judge(log(everyHalfMinute), old).evidence.looping);
     const later = everyHalfMinute.map((seconds) => seconds + 10);
     assert.ok(!judge(log(later), old).evidence.looping);
-    assert.ok(judge(log([0, 30, 60].map((seconds) => seconds + 29)), [orphan]).evidence.looping);
-    assert.ok(!judge(log([0, 30, 60].map((seconds) => seconds + 31)), [orphan]).evidence.looping);
+    const between = { activeState: 'activating', subState: 'auto-restart' };
+    const withoutDaemon = (silence: number) =>
+      judge(log([0, 30, 60].map((seconds) => seconds + silence)), [orphan], between).evidence;
+    assert.ok(withoutDaemon(29).looping);
+    assert.ok(!withoutDaemon(31).looping);
   });
 
   it('is over at the very end of that time', () => {
     assert.ok(judge(log([45.001 - 0.002, 50])).evidence.looping);
     assert.ok(!judge(log([45, 50])).evidence.looping);
-    assert.ok(!judge(log([15, 20]), [orphan]).evidence.looping);
+    const between = { activeState: 'activating', subState: 'auto-restart' };
+    assert.ok(judge(log([14.999, 20]), [orphan], between).evidence.looping);
+    assert.ok(!judge(log([15, 20]), [orphan], between).evidence.looping);
   });
 
   it('does not turn since the server is up', () => {
@@ -112,6 +142,13 @@ describe('the API log', () => {
     assert.match(summary, /none since the server started/);
   });
 
+  it('leaves out what failed less than a second after it: the boot time has whole seconds', () => {
+    const child = server({ pid: 101, ppid: 100, age: 5 });
+    const { status, evidence } = judge(log([20, 10, 4.1]), [daemon, child]);
+    assert.deepEqual([status, evidence.eventsSinceDaemon], ['pass', 0]);
+    assert.equal(judge(log([20, 10, 4]), [daemon, child]).evidence.eventsSinceDaemon, 1);
+  });
+
   it('fails where the daemon itself has failed since it started, an orphan on the port', () => {
     const { status, evidence } = judge(log([300, 50, 40]));
     assert.deepEqual([status, evidence.eventsSinceDaemon], ['fail', 2]);
@@ -142,7 +179,7 @@ describe('the API log', () => {
     });
     assert.ok(first !== undefined && second !== undefined);
     assert.equal(judge(log([25]), [daemon, first, second]).evidence.eventsSinceDaemon, 0);
-    assert.equal(judge(log([20]), [daemon, first, second]).evidence.eventsSinceDaemon, 1);
+    assert.equal(judge(log([18]), [daemon, first, second]).evidence.eventsSinceDaemon, 1);
   });
 
   it('counts since the daemon itself where that holds the port', () => {

@@ -125,15 +125,40 @@ describe('fix --yes', () => {
     assert.ok(isAlive(staged.managerPid));
   });
 
-  it('kills the orphans alone with --only kill', async (t) => {
-    const staged = await stage(t, 'orphan');
+  it('kills the orphans alone with --only kill, and waits for the daemon to serve', async (t) => {
+    const staged = await stage(t, 'restarted', 2_000);
     const { code, document } = await fix([...staged.target, '--only', 'kill']);
-    assert.equal(code, 0);
+    assert.equal(code, 0, JSON.stringify(document.steps));
     assert.deepEqual(
       document.steps.map(({ kind }) => kind),
       ['save-evidence', 'kill', 'verify'],
     );
     assert.ok(!isAlive(staged.orphanPid));
+    assert.ok(isAlive(staged.managerPid));
+    assert.equal(document.after?.verdict.code, 'healthy');
+  });
+
+  it('has not recovered with --only kill what then serves nobody, and says what would', async (t) => {
+    const staged = await stage(t, 'orphan');
+    const args = ['fix', '--yes', ...staged.target, '--only', 'kill', '--wait', '60s'];
+    const began = performance.now();
+    const { code, stdout } = await runCli(args);
+    assert.equal(code, 1);
+    assert.ok(performance.now() - began < 40_000, 'nothing runs that could take the port');
+    assert.ok(!isAlive(staged.orphanPid));
+    assert.match(stdout, /Not recovered\./);
+    assert.match(stdout, /Next: salt-triage fix .*start the service, asking first/s);
+  });
+
+  it('waits for the daemon where the port has come free by itself, and does nothing', async (t) => {
+    const staged = await stage(t, 'restarted', 3_000);
+    process.kill(staged.orphanPid, 'SIGKILL');
+    await until('its end', () => !isAlive(staged.orphanPid));
+    const { code, document } = await fix([...staged.target, ...staged.service]);
+    assert.equal(code, 0, JSON.stringify(document.steps));
+    assert.equal(document.result, 'nothing-to-do');
+    assert.equal(document.before.verdict.code, 'healthy');
+    assert.ok(isAlive(staged.managerPid));
   });
 
   it('does nothing to a healthy host', async (t) => {

@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
-import type { Listener, ProcessFacts, StartFailureFacts } from '../../src/evidence/evidence.ts';
+import {
+  type AnswerFacts,
+  blind,
+  type Evidence,
+  type Listener,
+  type ProcessFacts,
+  type StartFailureFacts,
+  type SystemdUnitFacts,
+  seen,
+} from '../../src/evidence/evidence.ts';
 import { type FixContext, type JournalEntry, runPlan } from '../../src/fix/run-plan.ts';
 import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
@@ -28,7 +37,12 @@ class World {
   silent = false;
   /** What the API log says of failed starts. */
   startFailures: readonly StartFailureFacts[] = [];
-  waitMs = 20;
+  /** How long GET / is waited for in vain, ms, while it is silent. */
+  silenceMs = 11_000;
+  /** What a second, longer GET / brings. */
+  second: AnswerFacts | null = null;
+  /** More of the evidence, on top of all else. */
+  also: Partial<Evidence> = {};
   gone = false;
   interrupted = false;
   readonly kills: number[] = [];
@@ -38,8 +52,16 @@ class World {
   onKill = (_pid: number): void => undefined;
   onStop = (): void => undefined;
   onStart = (): void => undefined;
+  onProgress = (): void => undefined;
   onQuestion = (_kind: string): 'yes' | 'skip' => 'yes';
   stopExit = 0;
+  startExit = 0;
+  waitMs = 20;
+  pidFile: number | null = null;
+  managed = true;
+  stoppable = true;
+  readonly asked: string[] = [];
+  readonly secondAsks: number[] = [];
 
   constructor(processes: readonly ProcessFacts[]) {
     this.processes = processes;
@@ -48,15 +70,20 @@ class World {
   evidence() {
     const answer = {
       seen: true,
-      value: { kind: 'no-reply', afterMs: 5_000, tls: true },
+      value: { kind: 'no-reply', afterMs: this.silenceMs, tls: true },
     } as const;
     const { apiLog } = evidenceOf({ processes: [] });
     assert.ok(apiLog.seen);
     const log = { ...apiLog.value, startFailures: this.startFailures };
     return evidenceOf({
       processes: this.processes,
+      pidFile: this.pidFile,
       ...(this.listeners === undefined ? {} : { listeners: this.listeners }),
-      evidence: { apiLog: { seen: true, value: log }, ...(this.silent ? { answer } : {}) },
+      evidence: {
+        apiLog: { seen: true, value: log },
+        ...(this.silent ? { answer } : {}),
+        ...this.also,
+      },
     });
   }
 
@@ -66,8 +93,8 @@ class World {
       service: 'auto',
       unit: 'salt-api',
       unitNamed: false,
-      stopCommand: ['stop'],
-      startCommand: ['start'],
+      stopCommand: this.stoppable ? ['stop'] : undefined,
+      startCommand: this.managed ? ['start'] : undefined,
     });
     const plan = planFix(before, manager, { only: undefined, restart: 'always', ...options });
     assert.ok(plan.kind === 'mend', JSON.stringify(plan));
@@ -83,7 +110,12 @@ class World {
       name: 'world',
       look: () => {
         if (this.gone) throw new TriageError('it is gone', 'look', ExitCode.unknown);
-        return new RecordedHost(this.evidence()).look();
+        const askAgain = async (timeoutMs: number) => {
+          this.secondAsks.push(timeoutMs);
+          if (this.second?.kind === 'answered') this.silent = false;
+          return this.second === null ? blind('unsupported', 'no way') : seen(this.second);
+        };
+        return { ...new RecordedHost(this.evidence()).look(), askAgain };
       },
     };
     return {
@@ -111,7 +143,13 @@ class World {
       },
       policy: { closeWaitWarn: 5, closeWaitFail: 20 },
       manager,
-      consent: { label: 'test', ask: async ({ kind }) => this.onQuestion(kind) },
+      consent: {
+        label: 'test',
+        ask: async (step) => {
+          this.asked.push(step.title);
+          return this.onQuestion(step.kind);
+        },
+      },
       trail: {
         saveFile: async () => undefined,
         saveProcess: async () => undefined,
@@ -122,7 +160,7 @@ class World {
       observer: {
         stepBegins: () => undefined,
         stepEnds: () => undefined,
-        progress: () => undefined,
+        progress: () => this.onProgress(),
         warn: (text) => this.warnings.push(text),
       },
       serialize: () => '',
@@ -132,6 +170,13 @@ class World {
       // What waits for something here waits for its deadline alone.
       pause: () => new Promise((resolve) => setTimeout(resolve, 5)),
     };
+  }
+
+  /** What the kernel does with the child of a process that has ended. */
+  reparent(pid: number): void {
+    this.processes = this.processes.map((facts) =>
+      facts.pid === pid ? { ...facts, ppid: 1 } : facts,
+    );
   }
 
   #end(pid: number): void {
@@ -144,7 +189,7 @@ class World {
     const stops = word === 'stop';
     if (stops) this.onStop();
     else this.onStart();
-    const exitCode = stops ? this.stopExit : 0;
+    const exitCode = stops ? this.stopExit : this.startExit;
     const ended = { output: '', timedOut: false, failed: null, lost: false, durationMs: 1 };
     return { argv, exitCode, ...ended };
   }
@@ -368,5 +413,286 @@ describe('a fix', () => {
     assert.equal(status('kill')?.status, 'done');
     assert.equal(status('start')?.status, 'not-started');
     assert.match(host.journal.at(-1)?.result ?? '', /not recovered, cut off/);
+  });
+});
+
+/** A silence that nothing else confirms, and what the second ask brings. */
+const SHORT_MS = 5_000;
+const OK = { kind: 'answered', status: 200, afterMs: 4_000, tls: true } as const;
+
+describe('a fix of a server that hangs', () => {
+  it('asks once more before it stops anything, and has nothing to do where the API came back', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onQuestion = () => {
+      host.silenceMs = SHORT_MS;
+      host.second = OK;
+      return 'yes';
+    };
+    const { recovered, status } = await host.fix();
+    assert.deepEqual(host.secondAsks, [11_000]);
+    assert.equal(status('stop')?.status, 'not-needed');
+    assert.match(status('stop')?.detail ?? '', /nothing to do: the API serves again, .*HTTP 200/);
+    assert.deepEqual([recovered, host.commands, host.kills], [true, [], []]);
+  });
+
+  it('stops it where the second ask is silent as well', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onQuestion = () => {
+      host.silenceMs = SHORT_MS;
+      host.second = { kind: 'no-reply', afterMs: 11_000, tls: true };
+      return 'yes';
+    };
+    const { recovered } = await host.fix();
+    assert.deepEqual([recovered, host.commands], [true, ['stop', 'start']]);
+  });
+
+  it('asks before the first kill where a kill is the stop', async () => {
+    const host = world([daemon, child]);
+    host.stoppable = false;
+    host.silent = true;
+    host.onQuestion = () => {
+      host.silent = false;
+      return 'yes';
+    };
+    const { recovered } = await host.fix();
+    assert.deepEqual([recovered, host.kills, host.commands], [true, [], []]);
+  });
+});
+
+describe('fix --only kill', () => {
+  it('waits for the daemon to take the port that it has freed', async () => {
+    const host = world([orphan, daemon]);
+    host.waitMs = 5_000;
+    host.onProgress = () => {
+      host.processes = [daemon, child];
+    };
+    const { recovered, status } = await host.fix({ only: 'kill' });
+    assert.deepEqual([recovered, host.kills, host.commands], [true, [37], []]);
+    assert.match(status('verify')?.detail ?? '', /no orphan is left; 443 is held by 101/);
+  });
+
+  it('has not recovered a host on which nobody listens', async () => {
+    const host = world([orphan, daemon]);
+    const { recovered, status, after } = await host.fix({ only: 'kill' });
+    assert.deepEqual([recovered, host.kills], [false, [37]]);
+    assert.match(status('verify')?.detail ?? '', /nobody listens on 443/);
+    assert.equal(after?.verdict.code, 'down');
+  });
+
+  it('does not wait for the whole time where nothing runs that could take the port', async () => {
+    const host = world([orphan]);
+    host.waitMs = 60_000;
+    const began = performance.now();
+    const { recovered } = await host.fix({ only: 'kill' });
+    assert.ok(!recovered);
+    assert.ok(performance.now() - began < 20_000);
+  });
+
+  it('has recovered nothing while the daemon is silent', async () => {
+    const host = world([orphan, daemon]);
+    host.onKill = () => {
+      host.processes = [daemon, child];
+      host.silent = true;
+    };
+    const { recovered, status } = await host.fix({ only: 'kill' });
+    assert.ok(!recovered);
+    assert.match(status('verify')?.detail ?? '', /GET \/: connected, no reply/);
+  });
+});
+
+describe('fix --restart if-needed', () => {
+  it('needs no service manager where the daemon recovers by itself', async () => {
+    const host = world([orphan, daemon]);
+    host.managed = false;
+    host.pidFile = daemon.pid;
+    host.waitMs = 5_000;
+    host.onKill = () => {
+      host.processes = [daemon, child];
+    };
+    const { recovered, outcomes } = await host.fix({ restart: 'if-needed' });
+    assert.ok(recovered);
+    assert.deepEqual(
+      outcomes.map(({ step }) => step.kind),
+      ['save-evidence', 'kill', 'await-recovery', 'verify'],
+    );
+  });
+
+  it('fails there and says what would help where it does not', async () => {
+    const host = world([orphan, daemon]);
+    host.managed = false;
+    host.pidFile = daemon.pid;
+    const { recovered, status } = await host.fix({ restart: 'if-needed' });
+    assert.equal(status('await-recovery')?.status, 'failed');
+    assert.match(status('await-recovery')?.detail ?? '', /--service, or give --stop-cmd/);
+    assert.equal(recovered, false);
+  });
+});
+
+describe('a start that failed', () => {
+  function failing(unit: Partial<SystemdUnitFacts> = {}): World {
+    const host = world([orphan, daemon]);
+    host.waitMs = 60_000;
+    host.startExit = 1;
+    host.onStart = () => {
+      const { service } = evidenceOf({ processes: [], unit });
+      host.also = { service };
+    };
+    return host;
+  }
+
+  it('is not verified for the whole time where nothing comes up', async () => {
+    const began = performance.now();
+    const { recovered, status } = await failing({ activeState: 'failed' }).fix();
+    assert.equal(status('start')?.status, 'failed');
+    assert.ok(!recovered);
+    assert.ok(performance.now() - began < 20_000);
+  });
+
+  it('is waited for where systemd tries again', async () => {
+    const host = failing({ activeState: 'activating', subState: 'auto-restart' });
+    host.waitMs = 20_000;
+    let looks = 0;
+    const began = performance.now();
+    host.onProgress = () => {
+      // Beyond the time after which nothing is waited for where nothing comes.
+      if (performance.now() - began > 4_000) host.processes = started;
+      looks += 1;
+    };
+    assert.ok((await host.fix()).recovered);
+    assert.ok(looks > 1);
+  });
+});
+
+describe('what a person has said no to', () => {
+  it('a stop: then no daemon and no child is put up for a kill', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onQuestion = (kind) => (kind === 'stop' ? 'skip' : 'yes');
+    await host.fix();
+    assert.deepEqual(host.kills, []);
+    assert.ok(!host.asked.some((title) => title.startsWith('kill')), host.asked.join());
+  });
+
+  it('a kill: it is asked once, and not again as a leftover', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = (kind) => (kind === 'kill' ? 'skip' : 'yes');
+    await host.fix();
+    assert.deepEqual(
+      host.asked.filter((title) => title.startsWith('kill')),
+      ['kill -9 37 (orphan)'],
+    );
+  });
+
+  it('nothing, by a terminal that went away while the stop was asked: no stop', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onQuestion = () => {
+      host.interrupted = true;
+      return 'yes';
+    };
+    const { ended, status } = await host.fix();
+    assert.deepEqual(
+      [ended, host.commands, status('stop')?.status],
+      ['interrupted', [], 'declined'],
+    );
+  });
+
+  it('nothing, while the start was asked: no start', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = (kind) => {
+      host.interrupted = kind === 'start';
+      return 'yes';
+    };
+    const { ended } = await host.fix();
+    assert.deepEqual([ended, host.commands], ['interrupted', ['stop']]);
+  });
+});
+
+describe('what a stop has left behind', () => {
+  it('is killed, the manager before its child, so that it can start no other', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onStop = () => undefined;
+    host.onKill = () => host.reparent(child.pid);
+    const { recovered } = await host.fix();
+    assert.deepEqual(host.kills, [100, 101]);
+    assert.deepEqual([recovered, host.commands], [true, ['stop', 'start']]);
+  });
+
+  it('is killed at once where it is stopped, and its manager may then end by itself', async () => {
+    const host = world([daemon, { ...child, state: 'T' }]);
+    host.silent = true;
+    host.onStop = () => undefined;
+    // It has had its SIGTERM, and waited for its child.
+    host.onKill = () => {
+      host.processes = [];
+    };
+    const began = performance.now();
+    const { recovered } = await host.fix();
+    assert.deepEqual([recovered, host.kills], [true, [child.pid]]);
+    assert.ok(performance.now() - began < 4_500, 'no grace for what can not end');
+  });
+
+  it('is killed where the stop has failed and the server still hangs', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.stopExit = 1;
+    host.onStop = () => undefined;
+    host.onKill = () => host.reparent(child.pid);
+    await host.fix();
+    assert.deepEqual(host.kills, [100, 101]);
+  });
+});
+
+describe('a verification', () => {
+  const peer = { address: '10.0.0.9', state: 'CLOSE_WAIT', unreadBytes: 0, unaccepted: 0 } as const;
+
+  function afterStart(host: World, also: (evidence: Evidence) => Partial<Evidence>): World {
+    const start = host.onStart;
+    host.onStart = () => {
+      start();
+      host.also = also(host.evidence());
+    };
+    return host;
+  }
+
+  for (const [count, recovers] of [
+    [4, true],
+    [5, false],
+  ] as const) {
+    it(`has ${recovers ? '' : 'not '}recovered with ${count} CLOSE_WAIT, of which 5 are a warning`, async () => {
+      const host = afterStart(world([orphan, daemon]), ({ sockets }) => {
+        assert.ok(sockets.seen);
+        const peers = [{ ...peer, accepted: count }];
+        return { sockets: seen({ ...sockets.value, peers }) };
+      });
+      const { recovered, status } = await host.fix();
+      assert.equal(recovered, recovers);
+      if (!recovers) assert.match(status('verify')?.detail ?? '', /CLOSE_WAIT: 5 on port 443/);
+    });
+  }
+
+  it('has not recovered where the log has a failed start since the server began', async () => {
+    const host = afterStart(world([orphan, daemon]), ({ apiLog, host: { now } }) => {
+      assert.ok(apiLog.seen);
+      const failed = { events: 1, times: [now], firstAt: now, lastAt: now };
+      return { apiLog: seen({ ...apiLog.value, ...failed, ports: [443] }) };
+    });
+    const { recovered, status } = await host.fix();
+    assert.equal(recovered, false);
+    assert.match(status('verify')?.detail ?? '', /API log: /);
+  });
+
+  it('that was interrupted is no verdict on the host', async () => {
+    const host = world([orphan, daemon]);
+    host.waitMs = 5_000;
+    host.onStart = () => undefined;
+    host.onProgress = () => {
+      host.interrupted = host.commands.includes('start');
+    };
+    const { ended, recovered } = await host.fix();
+    assert.deepEqual([ended, recovered], ['interrupted', false]);
   });
 });

@@ -30,7 +30,7 @@ const stray = server({
 });
 const nginx = saltApi({ pid: 800, ppid: 1, argv: ['nginx: master'], listens: [INODE] });
 const silent = {
-  answer: { seen: true, value: { kind: 'no-reply', afterMs: 5_000, tls: true } },
+  answer: { seen: true, value: { kind: 'no-reply', afterMs: 11_000, tls: true } },
 } as const;
 
 function commands(stop: readonly string[] | undefined): ServiceManager {

@@ -15,7 +15,7 @@ import { chooseServiceManager, type ServiceOptions } from '../../src/plan/servic
 import { evidenceOf, saltApi, server, TITLED } from '../diagnosis/situation.ts';
 
 const SILENT = {
-  answer: { seen: true, value: { kind: 'no-reply', afterMs: 5_000, tls: true } },
+  answer: { seen: true, value: { kind: 'no-reply', afterMs: 11_000, tls: true } },
 } as const;
 const OPTIONS: ServiceOptions = {
   service: 'auto',

@@ -14,7 +14,7 @@ import type { LookOptions } from '../look-options.ts';
 import type { SshHosts } from '../ssh-options.ts';
 
 /** What became of one host. */
-interface HostOutcome {
+export interface HostOutcome {
   readonly name: string;
   readonly result: Diagnosis | TriageError;
   /** Options that name it, for the next command. */
@@ -91,9 +91,6 @@ function row(screen: Screen, outcome: HostOutcome): string {
 }
 
 function summary(screen: Screen, outcomes: readonly HostOutcome[]): string {
-  const worstFirst = outcomes.toSorted(
-    (a, b) => severity(a) - severity(b) || (a.name < b.name ? -1 : 1),
-  );
   const count = (code: ExitCode) => outcomes.filter(({ exitCode }) => exitCode === code).length;
   const totals = [
     `${count(ExitCode.incident)} with an incident`,
@@ -101,7 +98,14 @@ function summary(screen: Screen, outcomes: readonly HostOutcome[]): string {
     `${count(ExitCode.ok)} well`,
   ];
   const head = `${outcomes.length} hosts, worst first: ${totals.join(', ')}`;
-  return `\n${screen.chalk.bold(head)}\n${worstFirst.map((one) => row(screen, one)).join('')}`;
+  return `\n${screen.chalk.bold(head)}\n${worstFirst(outcomes)
+    .map((one) => row(screen, one))
+    .join('')}`;
+}
+
+/** Incidents, then what could not be told, then what is well; the plainest case of each first. */
+export function worstFirst(outcomes: readonly HostOutcome[]): HostOutcome[] {
+  return outcomes.toSorted((a, b) => severity(a) - severity(b) || (a.name < b.name ? -1 : 1));
 }
 
 function severity({ result, exitCode }: HostOutcome): number {

@@ -1,6 +1,5 @@
 import { diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
-import { COMING_UP_MS, isStartingUp } from '../../diagnosis/verdict.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import { writeEvidence } from '../../evidence/evidence-file.ts';
 import type { Lock } from '../../fix/lock.ts';
@@ -306,7 +305,11 @@ function closing(
     ({ step }) => step.kind === 'verify' && step.goal === 'no-orphans',
   );
   const head = result.recovered
-    ? chalk.green(orphansOnly ? 'Done: no orphan is left.' : 'Recovered: the API serves again.')
+    ? chalk.green(
+        orphansOnly
+          ? 'Done: no orphan is left, and the API serves.'
+          : 'Recovered: the API serves again.',
+      )
     : chalk.red(
         result.ended === 'completed' ? 'Not recovered.' : `Not recovered (${result.ended}).`,
       );
@@ -322,6 +325,11 @@ function closing(
     lines.push(wrap(`Next: ${next}    ${nextNote}`, columns, 2));
   }
   lines.push(wrap(`Trail: ${place}`, columns, 2));
+  // The half that was asked for is done, and was not enough.
+  if (!result.recovered && orphansOnly && result.ended === 'completed' && result.after !== null) {
+    const { next, nextNote } = nextCommand(result.after, flags);
+    lines.push(wrap(`Next: ${next}   ${nextNote}`, columns, 2));
+  }
   return `${lines.join('\n')}\n`;
 }
 
@@ -350,13 +358,13 @@ function lookAndShow({ host, shown, options }: Look): Promise<Diagnosis> {
 }
 
 /**
- * What is only on its way up must not be mended: it gets the time that a start takes, and what is
- * judged is the host after it.
+ * What comes up by itself must not be mended: it gets the time that the first look gives it, and what
+ * is judged is the host after it.
  */
 async function onceUp(look: Look, first: Diagnosis): Promise<Diagnosis> {
-  const deadline = performance.now() + COMING_UP_MS;
+  const deadline = performance.now() + (first.verdict.comesUpWithinMs ?? 0);
   let now = first;
-  while (now.verdict.code === 'unknown' && isStartingUp(now) && performance.now() < deadline) {
+  while (now.verdict.comesUpWithinMs !== undefined && performance.now() < deadline) {
     if (now === first) look.shown.write('\nIt gets some time to come up.\n');
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
     const { request, policy } = look.options;

@@ -19,8 +19,18 @@ function judge({ answer }: Pick<Evidence, 'answer'>): Finding<ApiAnswersEvidence
     const summary = status === 'skip' ? answer.why : `can't tell: ${stripControl(answer.why)}`;
     return { status, summary, details: [], evidence: { answer: null } };
   }
-  const [status, summary] = describe(answer.value);
+  const [status, summary] = describeSecond(answer.value, describe(answer.value));
   return { status, summary, details: [], evidence: { answer: answer.value } };
+}
+
+/** A server that has answered the second ask alone serves, but not as it should. */
+function describeSecond(
+  { silentBefore }: AnswerFacts,
+  [status, text]: [StepStatus, string],
+): [StepStatus, string] {
+  if (silentBefore === undefined) return [status, text];
+  const first = `no reply within ${describeDuration(silentBefore)}`;
+  return [status === 'pass' ? 'warn' : status, `${first}; asked again: ${text}`];
 }
 
 function describe(answer: AnswerFacts): [StepStatus, string] {

@@ -56,18 +56,24 @@ interface StartFailureEvidence extends Omit<StartFailureFacts, 'lastAt'> {
   readonly lastAt: string | null;
 }
 
-type Needs = 'host' | 'port' | 'config' | 'processes' | 'roles' | 'apiLog';
+type Needs = 'host' | 'port' | 'config' | 'processes' | 'service' | 'roles' | 'apiLog';
 
 /** A loop that has been silent for longer than this no longer turns: 10 s poll + 5 s start, thrice. */
 const LOOP_SILENCE_MS = 45_000;
-/** The same where no daemon is seen to turn it, though systemd may be about to start one, ms. */
+/** The same where systemd starts daemon after daemon, ms. */
 const LOOP_SILENCE_WITHOUT_DAEMON_MS = 15_000;
+
+/**
+ * btime in /proc/stat has whole seconds, so a process seems to have started up to one earlier than
+ * it did; and none fails within its first second.
+ */
+const BOOT_TIME_SLACK_MS = 1_000;
 
 /** Step 4: whether the API log says that the port could not be bound, or why a start failed else. */
 export const apiLog: Check<'api-log', Needs, ApiLogEvidence> = {
   id: 'api-log',
   title: 'API log',
-  needs: ['host', 'port', 'config', 'processes', 'roles', 'apiLog'],
+  needs: ['host', 'port', 'config', 'processes', 'service', 'roles', 'apiLog'],
   judge,
 };
 
@@ -105,11 +111,13 @@ function judge(evidence: Pick<Known, Needs>): Finding<ApiLogEvidence> {
   const interval = medianInterval(binds.mine.times);
   const { lastAt } = binds.mine;
   const silence = lastAt === null ? null : host.now - lastAt;
-  const unturned = evidence.processes.seen && roles.daemon === null;
-  const patience = unturned
-    ? Math.max(LOOP_SILENCE_WITHOUT_DAEMON_MS, interval ?? 0)
-    : Math.max(LOOP_SILENCE_MS, (interval ?? 0) * 3);
+  const turner = turnerOf(evidence);
+  const patience =
+    turner === 'systemd'
+      ? Math.max(LOOP_SILENCE_WITHOUT_DAEMON_MS, interval ?? 0)
+      : Math.max(LOOP_SILENCE_MS, (interval ?? 0) * 3);
   const looping =
+    turner !== 'nobody' &&
     binds.mine.events >= 2 &&
     silence !== null &&
     silence < patience &&
@@ -226,6 +234,21 @@ function worse(a: StepStatus, b: StepStatus): StepStatus {
 }
 
 /**
+ * Who turns a loop: a daemon that lives and is not stopped, or systemd while it restarts the unit
+ * (`activating`, with `auto-restart` between two starts); once it has given up, nobody does.
+ */
+function turnerOf({
+  processes,
+  roles,
+  service,
+}: Pick<Known, Needs>): 'daemon' | 'systemd' | 'unseen' | 'nobody' {
+  if (!processes.seen) return 'unseen';
+  if (roles.daemon !== null) return roles.daemon.facts.state === 'T' ? 'nobody' : 'daemon';
+  const unit = service.seen && service.value.systemd.seen ? service.value.systemd.value : null;
+  return unit?.activeState === 'activating' ? 'systemd' : 'nobody';
+}
+
+/**
  * From when on a failed start still matters: the start of the server that holds the port now,
  * since what failed before it is history; without one, the start of the daemon.
  */
@@ -239,7 +262,7 @@ function currentStart({ daemon, all }: ProcessRoles, host: HostFacts): number | 
   );
   const orphaned = all.some(({ role, facts }) => role === 'orphan' && facts.listens.length > 0);
   const newest = orphaned ? undefined : servers.at(-1);
-  return startedAt((newest ?? daemon).facts, host);
+  return startedAt((newest ?? daemon).facts, host) + BOOT_TIME_SLACK_MS;
 }
 
 function statusOf(

@@ -105,10 +105,15 @@ export class LocalHost implements Host {
     const apiLog = Promise.all([config, ours, port]).then(([found, argv, chosen]) =>
       this.#apiLog(request, { host, config: found, argvs: argv, port: chosen }),
     );
-    const answer = Promise.all([sockets, config, port, processes]).then(
-      ([{ facts }, found, chosen, holders]) =>
-        askApi(request, { sockets: facts, config: found, port: chosen, processes: holders }),
-    );
+    const ask = (probeTimeoutMs: number | null) =>
+      Promise.all([sockets, config, port, processes]).then(([{ facts }, found, chosen, holders]) =>
+        askApi(probeTimeoutMs, {
+          sockets: facts,
+          config: found,
+          port: chosen,
+          processes: holders,
+        }),
+      );
     return {
       host: Promise.resolve(host),
       instance,
@@ -124,7 +129,8 @@ export class LocalHost implements Host {
       processes,
       service,
       apiLog,
-      answer,
+      answer: ask(request.probeTimeoutMs),
+      askAgain: ask,
     };
   }
 

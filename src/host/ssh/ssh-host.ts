@@ -48,11 +48,13 @@ export class SshHost implements Host {
       processes: sections.then(({ processes }) => processes),
       service: sections.then(({ service }) => service),
       apiLog: sections.then(({ apiLog }) => apiLog),
-      answer: sections.then((found) => this.#answer(request, found)),
+      answer: sections.then((found) => this.#answer(request.probeTimeoutMs, found)),
     };
     // A host that can't be reached rejects every part: whoever awaits the first is told.
     for (const part of Object.values(look)) part.catch(() => undefined);
-    return look;
+    const askAgain = (timeoutMs: number) =>
+      sections.then((found) => this.#answer(timeoutMs, found));
+    return { ...look, askAgain };
   }
 
   async #sections(request: LookRequest): Promise<ProbeSections> {
@@ -87,9 +89,9 @@ export class SshHost implements Host {
     return readFrames(parseFrames(stdout, nonce), request);
   }
 
-  async #answer(request: LookRequest, found: ProbeSections): Promise<Look<AnswerFacts>> {
+  async #answer(timeoutMs: number | null, found: ProbeSections): Promise<Look<AnswerFacts>> {
     const tunnels: ForwardedConnection[] = [];
-    const answer = await askApi(request, found, (address) => {
+    const answer = await askApi(timeoutMs, found, (address) => {
       const tunnel = this.#connection.forward(address);
       tunnels.push(tunnel);
       return tunnel;
