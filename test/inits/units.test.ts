@@ -33,6 +33,7 @@ describe('a stop that times out', options, () => {
     const stopping = await diagnose(guest);
     assert.equal(await property(guest, 'ActiveState'), 'deactivating');
     assert.equal(stopping.exitCode, 1);
+    assert.match(words(stopping), /stopping salt-api|deactivating/);
     await until('the end of the stop', async () =>
       (await property(guest, 'ActiveState')) === 'failed' ? true : null,
     );
