@@ -129,10 +129,11 @@ export function judgeVerdict(facts: Case): Verdict {
     case 'foreign':
       return {
         code: 'foreign-holder',
-        summary: `port ${port} is held by a program that is not this salt-api: ${holders
-          .filter(({ role }) => role === 'foreign' || role === 'elsewhere')
-          .map(({ pid }) => pid)
-          .join(', ')}`,
+        summary: `port ${port} is held by a program that is not this salt-api: ${pidList(
+          holders
+            .filter(({ role }) => role === 'foreign' || role === 'elsewhere')
+            .map(({ pid }) => pid),
+        )}`,
         evidence: because(findings, 'port-holder', 'api-log', 'orphans'),
         wouldChange: 'a salt-api process of this instance as the holder',
       };
@@ -186,8 +187,11 @@ function concludeHeld({ evidence, findings, roles }: Case): Verdict {
   if (hang !== null) {
     return {
       code: 'hung',
-      summary: `the right process, ${pids}${hang}, holds port ${port} and does not serve`,
-      evidence: because(findings, 'api-answers', 'close-wait', 'port-holder', 'orphans', 'api-log'),
+      summary: `the right process, ${pids}${hang}, holds port ${port} and does not serve${trouble(evidence)}`,
+      evidence: [
+        ...because(findings, 'api-answers', 'close-wait', 'port-holder', 'orphans', 'api-log'),
+        ...serviceTroubles(evidence),
+      ],
       wouldChange: 'any HTTP status from GET /',
     };
   }
