@@ -1,0 +1,30 @@
+/** A fault that changes nothing that anybody could see, and why. */
+export interface Equivalent {
+  readonly path: string;
+  /** The first place in the source that reads so. */
+  readonly was: string;
+  readonly is: string;
+  readonly why: string;
+}
+
+/** They are not counted. One that fits no fault any more is an error. */
+export const EQUIVALENT: readonly Equivalent[] = [
+  {
+    path: 'src/evidence/salt-api-argv.ts',
+    was: "d: '--daemon',",
+    is: "d: '--daemon~',",
+    why: 'a flag and an unknown name are passed over alike; that it is an option counts',
+  },
+  {
+    path: 'src/evidence/salt-api-argv.ts',
+    was: 'while (index < tokens.length)',
+    is: 'while (index <= tokens.length)',
+    why: 'behind the last token stands an empty one, which is no flag',
+  },
+  {
+    path: 'src/evidence/salt-api-argv.ts',
+    was: 'at < word.length; at += 1',
+    is: 'at <= word.length; at += 1',
+    why: 'behind the last letter stands an empty one, which is no option',
+  },
+];
