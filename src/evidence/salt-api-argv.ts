@@ -186,7 +186,7 @@ function readOption(word: string): { name: string; inline: string | null }[] {
 function completeName(given: string): string | null {
   if (LONG_OPTIONS[given] !== undefined) return given;
   const [only, another] = Object.keys(LONG_OPTIONS).filter((name) => name.startsWith(given));
-  return given.length > 2 && only !== undefined && another === undefined ? only : null;
+  return only !== undefined && another === undefined ? only : null;
 }
 
 function baseName(path: string): string {

@@ -156,6 +156,12 @@ test('what Salt appended to a title, and nothing else, is the title', () => {
   );
 });
 
+test('a word of a title is no option, whatever letters it has', () => {
+  const [words] = ['/usr/bin/python3 /usr/bin/salt-api -d SomeProcess xc/srv/x'];
+  assert.equal(readSaltApiArgv([words])?.configDirectory, null);
+  assert.equal(readSaltApiArgv(['/usr/bin/salt-api', '-cx', '-d'])?.configDirectory, 'x');
+});
+
 test('the entry point is the word that makes it salt-api, not the interpreter', () => {
   const entryPoint = (...argv: string[]) => readSaltApiArgv(argv)?.entryPoint;
   assert.equal(entryPoint('/usr/bin/python3', '-s', '/opt/salt-api', '-d'), '/opt/salt-api');

@@ -29,6 +29,7 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/diagnosis/checks/port-holder.ts': [
     'diagnosis/checks/port-holder.test.ts',
+    'diagnosis/socket-activation.test.ts',
     'diagnosis/checks/checks.test.ts',
     'diagnosis/process-roles.test.ts',
     'diagnosis/captures.test.ts',

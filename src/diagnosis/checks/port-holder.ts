@@ -85,7 +85,7 @@ function judge(evidence: Pick<Known, Needs>): Finding<PortHolderEvidence> {
   const beside =
     servers.length < roled.length ? `; systemd holds it too, for ${units.join(', ')}` : '';
   const summary = asleep
-    ? summarizeAsleep(port.number, units, roles)
+    ? summarizeAsleep(evidence, units)
     : summarize(state, evidence, { holders: servers, shared }, roles) + beside;
   return {
     status: state === 'daemon' && shared.length > 0 ? 'warn' : STATUS[state],
@@ -241,9 +241,19 @@ function stateOf(
   return holders.length > 0 ? 'unproven' : 'unseen';
 }
 
-function summarizeAsleep(port: number, units: readonly string[], { daemon }: ProcessRoles): string {
-  const salt = daemon === null ? 'no salt-api daemon runs' : `not the daemon ${daemon.facts.pid}`;
-  return `only systemd itself listens on ${port}, for ${units.join(', ')}, and ${salt}`;
+function summarizeAsleep(
+  { port, processes, roles }: Pick<Known, 'port' | 'processes' | 'roles'>,
+  units: readonly string[],
+): string {
+  const daemon = roles.daemon?.facts.pid ?? null;
+  const salt = daemon === null ? noDaemon(processes) : `not the daemon ${daemon}`;
+  return `only systemd itself listens on ${port.number}, for ${units.join(', ')}, and ${salt}`;
+}
+
+/** That none runs is only said where every command line was seen. */
+function noDaemon(processes: Known['processes']): string {
+  const all = processes.seen && !processes.value.hidden && processes.value.deniedArgv === 0;
+  return all ? 'no salt-api daemon runs' : 'no salt-api daemon is seen';
 }
 
 function summarize(
@@ -256,14 +266,12 @@ function summarize(
   const { number } = evidence.port;
   const daemon = roles.daemon?.facts.pid ?? null;
   const alsoShared = shared.length === 0 ? '' : `; shared with ${who(shared)}, no salt-api of ours`;
-  const complete = processes.seen && !processes.value.hidden && processes.value.deniedArgv === 0;
-  const none = complete ? 'runs' : 'is seen';
   switch (state) {
     case 'free': {
       const at = holders.length === 0 ? '' : ` at ${boundAddress(evidence)}`;
       const beside = holders.length === 0 ? '' : `; another address of it by ${who(holders)}`;
       return daemon === null
-        ? `nobody listens on ${number}${at}, and no salt-api daemon ${none}${beside}`
+        ? `nobody listens on ${number}${at}, and ${noDaemon(processes)}${beside}`
         : `nobody listens on ${number}${at}, though the daemon ${daemon} runs${beside}`;
     }
     case 'daemon':
@@ -277,7 +285,7 @@ function summarize(
       const orphans = holders.filter(({ role }) => role === 'orphan');
       const named = orphans.length > 0 ? orphans : holders;
       const kind = orphans.length > 0 ? 'an orphaned salt-api child' : 'a fork of an orphan';
-      const not = daemon === null ? `; no daemon ${none}` : ` (not by the daemon ${daemon})`;
+      const not = daemon === null ? `; ${noDaemon(processes)}` : ` (not by the daemon ${daemon})`;
       return `${number} is held by ${who(named)}, ${kind}${not}${alsoShared}`;
     }
     case 'foreign': {

@@ -112,7 +112,7 @@ const TABLE: readonly {
     state: 'orphan',
     status: 'fail',
     summary:
-      '443 is held by 37, an orphaned salt-api child; no daemon runs; shared with 700, no salt-api of ours',
+      '443 is held by 37, an orphaned salt-api child; no salt-api daemon runs; shared with 700, no salt-api of ours',
   },
   {
     name: 'the child, and a program that it started and that kept its socket',
@@ -147,7 +147,7 @@ const TABLE: readonly {
     scene: { parts: [part('orphan', 37)] },
     state: 'orphan',
     status: 'fail',
-    summary: '443 is held by 37, an orphaned salt-api child; no daemon runs',
+    summary: '443 is held by 37, an orphaned salt-api child; no salt-api daemon runs',
   },
   {
     name: 'an orphan beside the daemon',
@@ -161,14 +161,14 @@ const TABLE: readonly {
     scene: { parts: [part('fork', 38, { under: 37 }), part('orphan', 37)] },
     state: 'orphan',
     status: 'fail',
-    summary: '443 is held by 37, an orphaned salt-api child; no daemon runs',
+    summary: '443 is held by 37, an orphaned salt-api child; no salt-api daemon runs',
   },
   {
     name: 'the fork of an orphan that closed its own listener: ended with the orphan, not unproven',
     scene: { parts: [part('orphan', 37, { idle: true }), part('fork', 38, { under: 37 })] },
     state: 'orphan',
     status: 'fail',
-    summary: '443 is held by 38, a fork of an orphan; no daemon runs',
+    summary: '443 is held by 38, a fork of an orphan; no salt-api daemon runs',
   },
   {
     name: 'an orphan on one address and the child on another: the orphan is the news',
@@ -287,7 +287,7 @@ const TABLE: readonly {
     scene: { parts: [part('orphan', 37)], deniedArgv: 1 },
     state: 'orphan',
     status: 'fail',
-    summary: '443 is held by 37, an orphaned salt-api child; no daemon is seen',
+    summary: '443 is held by 37, an orphaned salt-api child; no salt-api daemon is seen',
   },
 ];
 
