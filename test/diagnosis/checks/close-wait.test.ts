@@ -81,6 +81,24 @@ test('the client with the most comes first, and this host itself is no client', 
   );
 });
 
+test('clients with as many are in the order of their addresses, so that two looks agree', () => {
+  const { evidence } = judge(
+    ['10.0.0.3', '10.0.0.1', '10.0.0.2'].map((address) => peer(2, { address })),
+  );
+  assert.deepEqual(
+    evidence.byPeer.map(({ address }) => address),
+    ['10.0.0.1', '10.0.0.2', '10.0.0.3'],
+  );
+});
+
+test('a single one is all there is', () => {
+  assert.equal(judge([peer(1)]).summary, '1 on port 443; 10.0.0.1 owns 100%');
+  assert.equal(
+    judge([peer(1, { address: '127.0.0.1' })]).summary,
+    '1 on port 443; 100% from this host',
+  );
+});
+
 test('all from this host: no client is named', () => {
   assert.equal(
     judge([peer(3, { address: '127.0.0.1' })]).summary,

@@ -137,6 +137,9 @@ test('what only has the name, under a living parent, is told beside the pass and
   assert.equal(one.evidence.zombies, 0, 'its zombies are nothing to us');
   const two = judge({ ...pair, parts: [namesake(300), manager, child, namesake(301)] });
   assert.equal(two.summary, 'none among 2 salt-api processes; 300, 301 only have the name');
+  // Who has a part has one, whatever proves it.
+  const unproven = { ...manager, proven: false, reparented: false };
+  assert.equal(judge({ ...pair, parts: [unproven, child] }).summary, judge(pair).summary);
   // Whatever says more than the name, or has lost its parent, is a warning.
   for (const signs of [{ proven: true }, { reparented: true }]) {
     const facts = saltApi({ pid: 300, ppid: 700 });
@@ -189,6 +192,8 @@ test('-v has each process with its reasons, stripped of what would move the curs
     '37 orphan: a; b; state D, 1 thread, session 99; started 02:00:00; waits in nfs_wait',
     '100 manager: is manager; state S, 1 thread, session 99; started 02:00:00',
   ]);
+  const [untold] = judge({ parts: [orphan(37, { state: 'D', waitChannel: null })] }).details;
+  assert.doesNotMatch(untold ?? '', /waits/);
 });
 
 test('-v has what may leave orphans behind: pid files, the unit, its KillMode', () => {
