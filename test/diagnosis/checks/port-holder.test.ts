@@ -398,6 +398,12 @@ test('the evidence has who holds which listener, the daemon, and what could not 
   assert.deepEqual([evidence.daemonPid, evidence.deniedFds], [100, 2]);
 });
 
+test('what could not be read is counted, of a table that could not be read at all nothing', () => {
+  const table = blind('timeout', 'slow');
+  assert.equal(judge({ evidence: { processes: table } }).evidence.deniedFds, 0);
+  assert.equal(judge({ deniedFds: 3 }).evidence.deniedFds, 3);
+});
+
 test('a salt-api by argv that has no part, a dying one for example, is not called another program', () => {
   const { evidence } = judge({ others: [server({ pid: 37, ppid: 1 })] });
   assert.deepEqual(evidence.holders[0]?.reasons, ['not to be judged']);
