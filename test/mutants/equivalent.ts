@@ -51,4 +51,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     is: 'a.address < b.address ? -1 : 2',
     why: 'a sort goes by the sign alone',
   },
+  {
+    path: 'src/diagnosis/checks/port-holder.ts',
+    was: "role: 'foreign', under: null, proven: false",
+    is: "role: 'foreign', under: null, proven: true",
+    why: 'proof is asked of holders of which none is foreign',
+  },
 ];

@@ -34,7 +34,6 @@ const OTHER_METHOD: ReadonlyMap<string, string> = new Map([
   ['endsWith', 'startsWith'],
   ['min', 'max'],
   ['max', 'min'],
-  ['find', 'findLast'],
 ]);
 const DROPPED_METHODS = new Set(['filter', 'slice', 'sort', 'reverse', 'trim', 'flat', 'replace']);
 const SANITIZERS = /^(?:strip|redact|quote|tidy|safe|shown|mask)/;

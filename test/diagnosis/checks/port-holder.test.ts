@@ -328,6 +328,7 @@ test('another address of the port is in the way only where both are addresses of
     // A name may be any address, and so may what no config says.
     ['10.0.0.2', 'master.example'],
     ['10.0.0.2', 'v10'],
+    ['10.0.0.2', '10.example'],
     ['10.0.0.2', null],
   ] as const) {
     assert.ok(!free(listener, bound), `${listener} and ${bound}`);
@@ -337,6 +338,56 @@ test('another address of the port is in the way only where both are addresses of
   assert.equal(
     found('10.0.0.2', '10.0.0.1').summary,
     'nobody listens on 443 at 10.0.0.1, though the daemon 100 runs; another address of it by 800',
+  );
+});
+
+test('another salt-api on another address is not in the way, and is told', () => {
+  const config = evidenceOf({ processes: [] }).config;
+  assert.ok(config.seen && config.value.netapi !== null);
+  const { evidence, summary } = judge({
+    parts: [part('elsewhere', 700)],
+    listeners: [{ address: '10.0.0.2' }],
+    evidence: {
+      config: seen({ ...config.value, netapi: { ...config.value.netapi, host: '10.0.0.1' } }),
+    },
+  });
+  assert.equal(evidence.state, 'free');
+  assert.match(summary, /; another address of it by 700$/);
+});
+
+test('a socket that our child shares with a program of its own is ours, one beside it is not', () => {
+  const { summary, status } = judge({
+    parts: [manager, child],
+    others: [nginx, { ...nginx, pid: 900, listens: [OTHER_INODE] }],
+    listeners: [{}, { inode: OTHER_INODE }],
+    daemon: 100,
+  });
+  assert.match(
+    summary,
+    /; 800 has its socket too, inherited; shared with 900, no salt-api of ours$/,
+  );
+  assert.equal(status, 'warn');
+});
+
+test("systemd's listener is the service's where its own socket unit has that port, and only there", () => {
+  const plain = evidenceOf({ processes: [], unit: { sockets: ['salt-api.socket'] } });
+  assert.ok(plain.service.seen);
+  const { value } = plain.service;
+  const found = (unit: string, daemon?: number, scene: Scene = {}) => {
+    const relatedUnits = [{ unit, activeState: 'active', ports: [443] }];
+    const service = seen({ ...value, relatedUnits });
+    const init = saltApi({ pid: 1, ppid: 0, argv: ['/sbin/init'], listens: [INODE] });
+    const at = daemon === undefined ? {} : { parts: [manager], daemon };
+    return judge({ others: [init], ...at, ...scene, evidence: { service } });
+  };
+  assert.equal(found('other.socket').evidence.state, 'foreign');
+  const idle = found('salt-api.socket');
+  assert.equal(idle.evidence.state, 'free');
+  assert.match(idle.summary, /^only systemd itself .* and no salt-api daemon runs$/);
+  assert.match(found('salt-api.socket', 100).summary, /, and not the daemon 100$/);
+  assert.match(
+    found('salt-api.socket', undefined, { deniedArgv: 1 }).summary,
+    /, and no salt-api daemon is seen$/,
   );
 });
 
