@@ -277,9 +277,9 @@ function summarize(
     case 'daemon':
       return `${number} is held by ${servedBy(holders, shared, daemon)}${alsoShared}`;
     case 'other-daemon': {
-      const [first] = holders.filter(({ role }) => role === 'child' || role === 'manager');
-      const manager = first?.under ?? first?.facts.pid;
-      return `${number} is held by ${who(holders)} of another daemon, ${manager}, not of ${daemon}`;
+      const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
+      const manager = servers[0]?.under ?? servers[0]?.facts.pid;
+      return `${number} is held by ${who(servers)} of another daemon, ${manager}, not of ${daemon}`;
     }
     case 'orphan': {
       const orphans = holders.filter(({ role }) => role === 'orphan');

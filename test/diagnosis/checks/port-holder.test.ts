@@ -136,6 +136,23 @@ const TABLE: readonly {
     summary: '443 is held by 501 of another daemon, 500, not of 100',
   },
   {
+    name: 'the child of a second daemon beside one that nothing proves to be of it',
+    scene: {
+      parts: [manager, part('unclear', 400), part('child', 501, { under: 500 })],
+      daemon: 100,
+    },
+    state: 'other-daemon',
+    status: 'fail',
+    summary: '443 is held by 501 of another daemon, 500, not of 100',
+  },
+  {
+    name: 'a job alone, which serves nobody',
+    scene: { parts: [manager, part('job', 200, { under: 100 })], daemon: 100 },
+    state: 'unproven',
+    status: 'fail',
+    summary: '443 is held by salt-api 200, whose part nothing proves',
+  },
+  {
     name: 'a second daemon itself',
     scene: { parts: [manager, part('manager', 500)], daemon: 100 },
     state: 'other-daemon',
