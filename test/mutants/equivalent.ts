@@ -57,4 +57,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     is: "role: 'foreign', under: null, proven: true",
     why: 'proof is asked of holders of which none is foreign',
   },
+  {
+    path: 'src/diagnosis/checks/port-holder.ts',
+    was: "const of = owner === undefined ? ''",
+    is: "const of = false ? ''",
+    why: 'for the compiler: what is held has a listener, and a listener has an owner',
+  },
 ];

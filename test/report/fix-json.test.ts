@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Diagnosis, diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { ExitCode } from '../../src/errors.ts';
+import { seen } from '../../src/evidence/evidence.ts';
 import type { FixResult } from '../../src/fix/run-plan.ts';
 import { type Plan, planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager } from '../../src/plan/service-manager.ts';
@@ -128,6 +129,17 @@ test('before and after are diagnoses of their own; after is null where nobody lo
   assert.deepEqual([exitCode(mended['before']), exitCode(mended['after'])], [1, 0]);
   assert.equal(documentOf({ result: ended(true, null) })['after'], null);
   assert.equal(documentOf({})['after'], null);
+});
+
+test('a fix knows no --strict: degraded is 0, as it is for diagnose', () => {
+  const sockets = evidenceOf({ processes: [daemon, child] }).sockets;
+  assert.ok(sockets.seen);
+  const row = { address: '10.0.0.1', state: 'CLOSE_WAIT', unaccepted: 0, unreadBytes: 0 } as const;
+  const evidence = { sockets: seen({ ...sockets.value, peers: [{ ...row, accepted: 6 }] }) };
+  const { before } = documentOf({
+    situation: { processes: [daemon, child], pidFile: 100, evidence },
+  }) as unknown as { before: { verdict: { code: string }; exitCode: number } };
+  assert.deepEqual([before.verdict.code, before.exitCode], ['degraded', 0]);
 });
 
 test('a refusal has its reason and what to do instead, and no service where there is none', () => {

@@ -55,6 +55,8 @@ test('lines break at blanks, and only where they must', () => {
   assert.equal(wrap('one two three', 12, 0), 'one two\nthree');
   assert.equal(wrap('one two three', 14, 2), 'one two\n  three');
   assert.equal(wrap('0123456789abc de', 10, 0), '0123456789\nabc de');
+  assert.equal(wrap('0123456789', 10, 0), '0123456789');
+  assert.equal(wrap('a  b', 20, 0), 'a  b', 'blanks that align are kept');
   assert.equal(wrap('', 80, 4), '');
 });
 
@@ -101,6 +103,9 @@ test('symbols beyond ASCII only where the locale speaks UTF-8; LC_ALL before LC_
   assert.equal(fail({ LC_CTYPE: 'POSIX', LANG: 'C.UTF-8' }), 'x');
   assert.equal(fail({ LANG: 'C' }), 'x');
   assert.equal(fail({}), 'x');
+  assert.deepEqual(Object.values(screen({}, { LANG: 'C' }).symbols), ['+', '!', 'x', '?', '-']);
+  const symbols = Object.values(screen({}, { LANG: 'C.UTF-8' }).symbols);
+  assert.deepEqual(symbols, ['✔', '!', '✖', '?', '-']);
 });
 
 test('what is written reaches the stream', () => {

@@ -329,7 +329,9 @@ function servedBy(
   const apart = strangers.filter((one) => !inherited.includes(one) && !shared.includes(one));
   const beside = [
     forks.length > 0 ? `, and ${count(forks.length, 'fork')} of it` : '',
-    inherited.length > 0 ? `; ${who(inherited)} has its socket too, inherited` : '',
+    inherited.length > 0
+      ? `; ${who(inherited)} ${inherited.length === 1 ? 'has' : 'have'} its socket too, inherited`
+      : '',
     apart.length > 0 ? `; another address of it by ${who(apart)}` : '',
   ].join('');
   const children = servers.filter(({ role }) => role === 'child');

@@ -80,6 +80,35 @@ const TABLE: readonly {
     summary: '443 is held by 101, child of the daemon 100, and 2 forks of it',
   },
   {
+    name: 'the child, one fork of it, and one stranger on another address',
+    scene: {
+      parts: [manager, child, part('fork', 201, { under: 100 })],
+      others: [{ ...nginx, listens: [OTHER_INODE] }],
+      listeners: [{}, { inode: OTHER_INODE, address: '10.0.0.2' }],
+      daemon: 100,
+    },
+    state: 'daemon',
+    status: 'pass',
+    summary:
+      '443 is held by 101, child of the daemon 100, and 1 fork of it; another address of it by 800',
+  },
+  {
+    name: 'the child, and programs that it or its fork started, one with a listener of its own',
+    scene: {
+      parts: [manager, child, away(part('fork', 201, { under: 100 }))],
+      others: [
+        { ...nginx, listens: [INODE, 7_003] },
+        { ...nginx, pid: 801, listens: [OTHER_INODE] },
+      ],
+      listeners: [{}, { inode: OTHER_INODE }, { inode: 7_003, address: '10.0.0.2' }],
+      daemon: 100,
+    },
+    state: 'daemon',
+    status: 'pass',
+    summary:
+      '443 is held by 101, child of the daemon 100, and 1 fork of it; 800, 801 have its socket too, inherited',
+  },
+  {
     name: 'the child, and strangers on other addresses',
     scene: {
       parts: [manager, child, away(part('elsewhere', 700))],
@@ -433,6 +462,7 @@ test('a foreign program is named by its file, short and without escapes', () => 
     /\((.*)\)/.exec(judge({ others: [{ ...nginx, argv, comm }] }).summary)?.[1];
   assert.equal(named(['/usr/sbin/nginx', '-g', 'daemon off;']), 'nginx');
   assert.equal(named(['nginx: worker process']), 'nginx');
+  assert.equal(named(['/usr/bin/a:b']), 'a:b');
   assert.equal(named([]), 'prog');
   assert.equal(named(['/usr/sbin/']), 'prog');
   assert.equal(named(['/opt/a\x1b[31mb']), 'ab');
