@@ -63,4 +63,16 @@ export const EQUIVALENT: readonly Equivalent[] = [
     is: "const of = false ? ''",
     why: 'for the compiler: what is held has a listener, and a listener has an owner',
   },
+  {
+    path: 'src/host/kill-guard.ts',
+    was: "argv.join(' ').split(/\\s+/)",
+    is: "argv.join(' ').split(/\\s/)",
+    why: 'what is empty between two blanks is left out next',
+  },
+  {
+    path: 'src/host/kill-guard.ts',
+    was: "title !== '' && line.endsWith(",
+    is: 'line.endsWith(',
+    why: 'no line ends with a blank, as its words are joined by one',
+  },
 ];

@@ -1,6 +1,6 @@
 /** Which fast tests ought to notice a fault of which source. Those that notice most stand first. */
 export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
-  'src/untrusted.ts': ['untrusted.test.ts', 'report/hostile-text.test.ts'],
+  'src/untrusted.ts': ['untrusted.test.ts'],
   'src/evidence/salt-api-argv.ts': [
     'evidence/salt-api-argv.test.ts',
     'evidence/resolve.test.ts',
