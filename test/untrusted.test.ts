@@ -34,6 +34,10 @@ const IN_TEXT: readonly (readonly [text: string, masked: string])[] = [
   ['Authorization: Basic hunter2', 'Authorization: Basic ***'],
   ['Authorization: Bearer hunter2 200', 'Authorization: Bearer *** 200'],
   ['Authorization: Token hunter2', 'Authorization: Token ***'],
+  ['Authorization: Bearer   hunter2', 'Authorization: Bearer   ***'],
+  ['x eyJhbGciOi.hunter2 y', 'x *** y'],
+  ["x='-u lab:hunter2'", "x='-u lab:***'"],
+  ['x="-u lab:hunter2" y', 'x="-u lab:***" y'],
   ['Authorization: hunter2', 'Authorization: ***'],
   ['Authorization: Odd hunter2', 'Authorization: ***'],
   ["{'Authorization': 'Odd hunter2', 'n': 1}", "{'Authorization': '***', 'n': 1}"],
@@ -114,36 +118,76 @@ test('a command line is masked alike as words and as one string, and keeps its s
   ]);
 });
 
-test('a mebibyte made to be slow takes no longer than any other', () => {
-  const units = [
-    ...[
-      'a',
-      ' ',
-      '-',
-      '\\',
-      '"',
-      "'",
-      '-p',
-      ' -p1',
-      '-u',
-      ' -u a',
-      '--a',
-      'a.',
-      'eyJ',
-      '_eyJaaaaa',
-    ],
-    ...['a://', 'a://a:b/', '://', 'password', 'password ', 'password is ', 'password="', 'a:b@'],
-    ...['Authorization: ', 'Authorization: a ', 'Authorization: a="', '\\"', '\x1b[', '\x1b]'],
-    ...['-----BEGIN PRIVATE KEY-----', 'Cookie:', 'sshpass -p ', 'password:"\\', '[a.b:1', 'PWD='],
+/** Every kind of name that has a secret, and of name that only sounds like it. */
+test('a name has a secret by its words, wherever and however they are written', () => {
+  const secret = [
+    ...['password', 'passwd', 'passphrase', 'passcode', 'secret', 'token', 'credential', 'eauth'],
+    ...['sessionid', 'session-id', 'jwt', 'api_key', 'apikey', 'private-key', 'access_key'],
+    ...['shared_key', 'signing_key', 'encryption-key', 'credentials', 'MY_PASSWORD_2', 'psk'],
+    ...['wifi_psk', 'pw', 'bindpw', 'pwd', 'pass', 'my-pass', 'auth', 'x-auth', 'sig', 'url_sig'],
+    ...['signature', 'x_signature', 'key', 'KEY', 'a.b.key'],
   ];
-  for (const unit of units) {
-    const text = unit.repeat(Math.ceil(2 ** 20 / unit.length));
-    const began = performance.now();
-    redactSecrets(text);
-    stripControl(text);
-    const took = performance.now() - began;
-    assert.ok(took < 10_000, `${JSON.stringify(unit)} took ${Math.round(took)} ms`);
+  for (const name of secret) {
+    assert.equal(redactSecrets(`${name}=hunter2 x`), `${name}=*** x`, name);
+    assert.deepEqual(redactArgv([`--${name}=hunter2`, 'x']), [`--${name}=***`, 'x'], name);
   }
+  const plain = [
+    ...[
+      'bypass',
+      'compass',
+      'surpass',
+      'trespass',
+      'passes',
+      'author',
+      'oauther',
+      'signal',
+      'keys',
+    ],
+    ...['xauth', 'pwdx', 'pskx', 'monkey', 'key.name', 'signatures', 'auths'],
+    ...['password_file', 'token-path', 'secret_dir', 'secret_directory', 'token_expire'],
+    ...['token_expires', 'token_timeout', 'password-length', 'token_type'],
+  ];
+  for (const name of plain) {
+    assert.equal(redactSecrets(`${name}=hunter2 x`), `${name}=hunter2 x`, name);
+    assert.deepEqual(redactArgv([`--${name}=hunter2`, 'x']), [`--${name}=hunter2`, 'x'], name);
+  }
+});
+
+test('what is said of a password is not taken for one', () => {
+  const said = (
+    'no not now too a an the set unset empty required missing wrong incorrect invalid valid ' +
+    'expired unknown none null given needed accepted rejected ok correct in for of being already'
+  ).split(' ');
+  for (const word of said) {
+    for (const text of [`password is ${word}`, `the api key was ${word} here`]) {
+      assert.equal(redactSecrets(text), text);
+    }
+    assert.equal(redactSecrets(`password is ${word}x2`), 'password is ***', `${word}x2`);
+  }
+  for (const name of ['password', 'passwd', 'passphrase', 'passcode', 'pwd', 'token', 'secret']) {
+    assert.equal(redactSecrets(`${name} is hunter2`), `${name} is ***`);
+  }
+  for (const name of ['credential', 'credentials', 'api key', 'api_key', 'apikey']) {
+    assert.equal(redactSecrets(`${name} was hunter2`), `${name} was ***`);
+  }
+});
+
+test('-p is a password, but for ports and for words that begin with it', () => {
+  const words = (
+    'id idfile id-file ort ath rint rint0 erm rune refix roto rotocol arent riority rocess ackage ' +
+    'lugin rofile roxy ipe ython'
+  ).split(' ');
+  for (const word of words) {
+    for (const text of [`x -p${word} y`, `x -p${word}=1`, `x -p${word}:1`]) {
+      assert.equal(redactSecrets(text), text);
+    }
+    assert.equal(redactSecrets(`x -p${word}Q`), 'x -p***');
+  }
+  for (const text of ['x -p443', 'x -p80:80,81', 'x -p1.2/3-4', "x '-p80'"]) {
+    assert.equal(redactSecrets(text), text);
+  }
+  assert.equal(redactSecrets("x '-phunter2'"), "x '-p***'");
+  assert.equal(redactSecrets('x-phunter2'), 'x-phunter2');
 });
 
 test('property: no control character, escape sequence or bidi override survives', () => {

@@ -2,6 +2,7 @@
  * Which command lines are salt-api. Decided by position, never by substring: `tail -f
  * /var/log/salt/api`, `vim salt-api.conf` and `grep salt-api` all contain the word.
  */
+import { posix } from 'node:path';
 
 /** What the command line of a salt-api process tells about it. */
 export interface SaltApiArgv {
@@ -19,8 +20,8 @@ export interface SaltApiArgv {
 export const DEFAULT_CONFIG_DIRECTORY = '/etc/salt';
 
 const PYTHON = /^(?:(?:platform-)?python|pypy)\d*(?:\.\d+)*$/;
-/** Interpreter flags without a value, such as SUSE's `-s` and Fedora's `-sP` (python(1)). */
-const PYTHON_FLAGS = /^-(?:[bBdEhiIOPqsSuvVx]+|[WX].+)$/;
+/** Interpreter flags of a program that runs on, without a value, such as SUSE's `-s` and Fedora's `-sP` (python(1)). */
+const PYTHON_FLAGS = /^-(?:[bBdEiIOPqsSuvx]+|[WX].+)$/;
 const PYTHON_FLAGS_WITH_VALUE = /^-[WX]$/;
 /** What Salt appends to a title: class names, or `RunNetapi(salt.loaded…)`. */
 const TITLE = /^(?:[A-Za-z]*ProcessManager|MainProcess|RunNetapi(?:\(.*)?)$/;
@@ -111,13 +112,11 @@ export function withEnvironment(
  */
 export function namesDirectory(named: string, directory: string): boolean {
   const [theirs, ours] = [tidy(named), tidy(directory)];
-  return theirs.startsWith('/')
-    ? theirs === ours
-    : ours.endsWith(`/${theirs.replace(/^(?:\.\/)+/, '')}`);
+  return theirs.startsWith('/') ? theirs === ours : ours.endsWith(`/${theirs}`);
 }
 
 function tidy(directory: string): string {
-  return directory.replace(/\/+/g, '/').replace(/(?<=.)\/$/, '');
+  return posix.normalize(directory).replace(/(?<=.)\/$/, '');
 }
 
 /** True for a title that only a restarted or 3005+ netapi child carries (salt-facts §1.3). */
@@ -133,7 +132,7 @@ export function isDrillDirectory(directory: string): boolean {
 function tokenize(argv: readonly string[]): string[] {
   const first = argv[0] ?? '';
   const rest = argv.slice(1).filter((argument) => argument !== '');
-  return /\s/.test(first) ? [...first.split(/\s+/).filter(Boolean), ...rest] : [first, ...rest];
+  return /\s/.test(first) ? [...first.split(/\s/).filter(Boolean), ...rest] : [first, ...rest];
 }
 
 /** The program and the tokens after it, or null where the program is not salt-api. */
@@ -187,7 +186,7 @@ function readOption(word: string): { name: string; inline: string | null }[] {
 function completeName(given: string): string | null {
   if (LONG_OPTIONS[given] !== undefined) return given;
   const [only, another] = Object.keys(LONG_OPTIONS).filter((name) => name.startsWith(given));
-  return given.length > 2 && only !== undefined && another === undefined ? only : null;
+  return only !== undefined && another === undefined ? only : null;
 }
 
 function baseName(path: string): string {

@@ -45,9 +45,9 @@ export function jsonFix(parts: {
   };
 }
 
-function resultWord({ plan, result, dryRun }: Parameters<typeof jsonFix>[0]): string {
+function resultWord({ plan, result }: Parameters<typeof jsonFix>[0]): string {
   if (plan.kind !== 'mend') return plan.kind;
-  if (dryRun || result === null) return 'planned';
+  if (result === null) return 'planned';
   return result.recovered ? 'recovered' : `not-recovered`;
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
-import type { Evidence } from '../../src/evidence/evidence.ts';
+import { type Evidence, seen } from '../../src/evidence/evidence.ts';
 import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
 import { incident2018, STAGES, type Stage, stageEvidence } from '../recorded/captures.ts';
@@ -195,6 +195,16 @@ test('2018, after the stop, with nothing but a ppid of 1: said, and not called a
   assert.equal(verdict.code, 'down');
   assert.match(verdict.summary, /17248/);
   assert.equal(findings.orphans.status, 'warn');
+});
+
+test('a healthy host of which anything is hidden is unknown: an orphan may be among that', () => {
+  const evidence = stageEvidence('jammed/healthy');
+  assert.ok(evidence.processes.seen);
+  const { value } = evidence.processes;
+  for (const hidden of [{ hidden: true }, { deniedArgv: 1 }]) {
+    const { verdict } = diagnoseEvidence({ ...evidence, processes: seen({ ...value, ...hidden }) });
+    assert.equal(verdict.code, 'unknown', JSON.stringify(hidden));
+  }
 });
 
 test('every recording is judged the same after --save and --from', async () => {

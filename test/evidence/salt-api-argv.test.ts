@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import {
   isDrillDirectory,
   isNetapiChildTitle,
+  namesDirectory,
   readSaltApiArgv,
+  withEnvironment,
 } from '../../src/evidence/salt-api-argv.ts';
 
 const SALT_API: readonly (readonly string[])[] = [
@@ -17,6 +19,7 @@ const SALT_API: readonly (readonly string[])[] = [
   ['/usr/bin/python3', '-W', 'ignore', '/usr/bin/salt-api'],
   ['/usr/bin/python3', '-Wignore', '-X', 'dev', '-Xutf8', '/usr/bin/salt-api'],
   ['/usr/libexec/platform-python', '-s', '/usr/bin/salt-api'],
+  ['/opt/pypy/bin/pypy3', '/usr/bin/salt-api'],
   ['/opt/venv/bin/python', '/opt/venv/bin/salt-api'],
   ['/usr/bin/salt-api', '-l', 'debug'],
   ['salt-api'],
@@ -30,6 +33,10 @@ const SALT_API: readonly (readonly string[])[] = [
   ['/usr/bin/python2.7 /usr/bin/salt-api -d NetAPIProcessManager'],
   ['/usr/bin/python2.6 /usr/bin/salt-api -d ProcessManager'],
   ['/usr/bin/python3 /usr/bin/salt-api -d NetAPIProcessManager', '', ''],
+  ['/usr/bin/python3', '/usr/bin/salt-api', '-d', '', ''],
+  ['/usr/bin/python3  /usr/bin/salt-api  -d'],
+  // A title of a class that a later Salt may have.
+  ['/usr/bin/python3 /usr/bin/salt-api -d SomeProcess [waiting]'],
 ];
 
 const NOT_SALT_API: readonly (readonly string[])[] = [
@@ -70,6 +77,14 @@ const NOT_SALT_API: readonly (readonly string[])[] = [
   ['/usr/bin/salt-api', '--help'],
   ['node', '/srv/salt-api/bin/x'],
   ['node', '/usr/bin/salt-api'],
+  // Programs that only begin or end like an interpreter.
+  ['/usr/bin/ipython3', '/usr/bin/salt-api'],
+  ['/usr/bin/python3-coverage', '/usr/bin/salt-api'],
+  ['python3', '-sm', '/usr/bin/salt-api'],
+  ['python3', '-V', '/usr/bin/salt-api'],
+  // Scripts whose names end like flags of the interpreter.
+  ['python3', '/srv/backup-s', '/usr/bin/salt-api'],
+  ['python3', '/srv/backup-W', 'x', '/usr/bin/salt-api'],
   ['salt-triage', 'diagnose', '--unit', 'salt-api'],
   ['/opt/saltstack/salt/run/run', 'minion'],
   ['/usr/local/bin/run', 'api'],
@@ -77,6 +92,8 @@ const NOT_SALT_API: readonly (readonly string[])[] = [
   ['python3', './salt-api', 'test'],
   ['/home/dev/go/bin/salt-api', 'serve', '--listen', ':9'],
   ['/usr/bin/salt-api', '-dV'],
+  ['/usr/bin/salt-api', '-h'],
+  ['/usr/bin/salt-api', '--versions'],
   // A blank in a later argument must not make a position.
   ['tail', '-f /usr/bin/python3 /usr/bin/salt-api'],
   ['python3', '/srv/x.py /usr/bin/salt-api'],
@@ -105,12 +122,117 @@ test('options are read in each of their forms, whole or out of a title', () => {
     ['--conf', '/srv/salt', '-ldebug', '--log-file=/var/log/a', '--pid=/run/p'],
     ['-dc', '/srv/salt', '-l', 'debug', '--log-file=/var/log/a', '--pid-file', '/run/p'],
     ['-dc/srv/salt', '--log-file-level', 'all', '--log-file=/var/log/a', '--pid-file', '/run/p'],
+    ['--co=/srv/salt', '--log-file=/var/log/a', '--p=/run/p'],
     ['--config-dir=/srv/salt', '-d', '--log-file=/var/log/a', '--pid-file', '/run/p'],
   ]) {
     assert.deepEqual(readSaltApiArgv(['/usr/bin/salt-api', ...options]), expected);
     const titled = `/usr/bin/python3 /usr/bin/salt-api ${options.join(' ')} MainProcess`;
     assert.deepEqual(readSaltApiArgv([titled]), { ...expected, title: 'MainProcess' });
   }
+});
+
+test('python runs salt-api with whichever of its flags (python(1))', () => {
+  for (const flag of 'bBdEiIOPqsSuvx') {
+    assert.notEqual(readSaltApiArgv(['python3', `-${flag}`, '/usr/bin/salt-api']), null, flag);
+  }
+});
+
+test('what Salt appended to a title, and nothing else, is the title', () => {
+  const title = (argv: readonly string[]) => readSaltApiArgv(argv)?.title;
+  for (const words of [
+    'NetAPIProcessManager',
+    'ProcessManager',
+    'MainProcess',
+    'RunNetapi',
+    'RunNetapi(salt.loaded.int.netapi.rest_cherrypy)',
+    'ProcessManager MainProcess',
+  ]) {
+    assert.equal(title([`/usr/bin/python3 /usr/bin/salt-api -d ${words}`]), words);
+  }
+  const path = '/usr/bin/python3 /usr/bin/salt-api -c';
+  assert.equal(
+    title([`${path} /srv/MainProcess x/RunNetapi RunNetapiX MainProcess`]),
+    'MainProcess',
+  );
+});
+
+test('a word of a title is no option, whatever letters it has', () => {
+  const [words] = ['/usr/bin/python3 /usr/bin/salt-api -d SomeProcess xc/srv/x'];
+  assert.equal(readSaltApiArgv([words])?.configDirectory, null);
+  assert.equal(readSaltApiArgv(['/usr/bin/salt-api', '-cx', '-d'])?.configDirectory, 'x');
+});
+
+test('the entry point is the word that makes it salt-api, not the interpreter', () => {
+  const entryPoint = (...argv: string[]) => readSaltApiArgv(argv)?.entryPoint;
+  assert.equal(entryPoint('/usr/bin/python3', '-s', '/opt/salt-api', '-d'), '/opt/salt-api');
+  assert.equal(entryPoint('/usr/bin/python3 /usr/bin/salt-api MainProcess'), '/usr/bin/salt-api');
+  assert.equal(entryPoint('/usr/sbin/salt-api'), '/usr/sbin/salt-api');
+  const frozen = '/opt/saltstack/salt/run/run';
+  assert.equal(entryPoint(frozen, 'api'), frozen);
+});
+
+test('the 3005 onedir names its daemon first and has its options behind that', () => {
+  const argv = ['/opt/saltstack/salt/run/run', 'api', '-c', '/srv/salt'];
+  assert.equal(readSaltApiArgv(argv)?.configDirectory, '/srv/salt');
+  assert.equal(readSaltApiArgv(['/opt/saltstack/salt/run/run', 'api', '/srv/salt']), null);
+});
+
+test('a name that could be several options is none, as is one that is none', () => {
+  const files = { configDirectory: null, logFile: null, pidFile: null };
+  const nothing = { entryPoint: '/usr/bin/salt-api', title: '', ...files };
+  for (const option of ['--log=/var/log/a', '--', '--no-such=/x', '-x/srv/salt']) {
+    assert.deepEqual(readSaltApiArgv(['/usr/bin/salt-api', option]), nothing, option);
+  }
+});
+
+test("one word behind an option that we don't know may be its value, a further one not", () => {
+  const argv = ['/usr/bin/salt-api', '--of-a-later-salt', 'value'];
+  assert.notEqual(readSaltApiArgv(argv), null);
+  assert.equal(readSaltApiArgv([...argv, 'serve']), null);
+  assert.equal(readSaltApiArgv(['/usr/bin/salt-api', 'MainProcess', 'serve']), null);
+  assert.equal(readSaltApiArgv(['/usr/bin/salt-api', '-d', 'serve']), null);
+});
+
+test('SALT_CONFIG_DIR is the default of -c: it never beats one', () => {
+  const read = (...options: string[]) => {
+    const argv = readSaltApiArgv(['/usr/bin/salt-api', ...options]);
+    assert.ok(argv !== null);
+    return argv;
+  };
+  const directory = (...given: Parameters<typeof withEnvironment>) =>
+    withEnvironment(...given).configDirectory;
+  const silent = read('--pid-file', '/run/p');
+  const named = read('-c', '/srv/x');
+  assert.deepEqual(withEnvironment(silent, { configDirectory: '/etc/salt2' }), {
+    ...silent,
+    configDirectory: '/etc/salt2',
+  });
+  assert.equal(directory(named, { configDirectory: '/etc/salt' }), '/srv/x');
+  // An environment that is silent, set to nothing, or could not be read says nothing.
+  for (const environment of [{ configDirectory: null }, { configDirectory: '' }, null]) {
+    assert.equal(directory(silent, environment), null);
+    assert.equal(directory(named, environment), '/srv/x');
+  }
+});
+
+test('a directory is named by its path, or by an end of it where the path is relative', () => {
+  const ours = '/srv/salt/conf';
+  for (const named of [
+    ...['/srv/salt/conf', '/srv//salt/conf/', '/srv/./x/../salt/conf'],
+    ...['conf', './conf', '././conf', 'salt/conf/', 'salt/./conf'],
+  ]) {
+    assert.ok(namesDirectory(named, ours), named);
+    assert.ok(namesDirectory(named, '/srv//salt/conf/'), named);
+  }
+  for (const named of ['/conf', '/srv/salt', '/srv/salt/conf2', 'onf', 'salt', '../conf', '/']) {
+    assert.ok(!namesDirectory(named, ours), named);
+  }
+  assert.ok(namesDirectory('/', '/'));
+});
+
+test('options that stand behind a rewritten first element are read as well', () => {
+  const argv = ['/usr/bin/python3 /usr/bin/salt-api -d', '-c', '/srv/salt'];
+  assert.equal(readSaltApiArgv(argv)?.configDirectory, '/srv/salt');
 });
 
 test('an option without its value is no value', () => {
@@ -129,7 +251,9 @@ test('a title tells a netapi child from 3005 on', () => {
 test("only a drill's own directory is one", () => {
   assert.ok(isDrillDirectory('/tmp/salt-triage-drill-Ab3_x'));
   assert.ok(isDrillDirectory('/tmp/salt-triage-drill-Ab3_x/etc'));
+  assert.ok(isDrillDirectory('/tmp/salt-triage-drill-a-b'));
   assert.ok(!isDrillDirectory('/tmp/salt-triage-drill-'));
+  assert.ok(!isDrillDirectory('/tmp/salt-triage-drill-a.b'));
   assert.ok(!isDrillDirectory('/etc/salt'));
   assert.ok(!isDrillDirectory('/srv/my-salt-triage-drill-x'));
 });

@@ -89,6 +89,16 @@ describe('a kill is refused', () => {
     );
   });
 
+  it('when it differs behind a word that only looks like a title', () => {
+    const planned = ['/usr/bin/salt-api', 'MainProcess', '-d'];
+    const argv = ['/usr/bin/salt-api', 'MainProcess', '--no'];
+    assert.match(refusal({ argv }, { argv: planned }), /another command line/);
+  });
+
+  it('never because setproctitle has padded the title with NULs', () => {
+    assert.equal(refuseToKill(target, { ...moment, argv: [...target.argv, '', ''] }), null);
+  });
+
   it('never because setproctitle has rewritten the title meanwhile', () => {
     const titled = ['/usr/bin/python2.7 /usr/bin/salt-api -d NetAPIProcessManager'];
     const again = ['/usr/bin/python2.7 /usr/bin/salt-api -d NetAPIProcessManager RunNetapi'];

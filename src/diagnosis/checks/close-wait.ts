@@ -118,7 +118,6 @@ function summarize(
   port: number,
   byPeer: CloseWaitEvidence['byPeer'],
 ): string {
-  if (total === 0) return `0 on port ${port}`;
   const parts = [`${grouped(total)} on port ${port}`];
   if (unaccepted > 0) parts[0] += ` (${grouped(unaccepted)} not yet accepted)`;
   const remote = byPeer.filter(({ address }) => !isLoopback(address));

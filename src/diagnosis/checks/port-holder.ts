@@ -90,7 +90,7 @@ function judge(evidence: Pick<Known, Needs>): Finding<PortHolderEvidence> {
   const others = otherPortsOf(evidence, roles);
   const unserved = unservedPorts(others, roles, evidence.host);
   const holding = asleep
-    ? summarizeAsleep(port.number, units, roles)
+    ? summarizeAsleep(evidence, units)
     : summarize(state, evidence, { holders: servers, shared }, roles) + beside;
   const summary = [holding, ...unserved.map(describeOtherPort)].join('; ');
   const served = unserved.length === 0 ? (shared.length > 0 ? 'warn' : 'pass') : 'fail';
@@ -252,52 +252,51 @@ function stateOf(
   return holders.length > 0 ? 'unproven' : 'unseen';
 }
 
-function summarizeAsleep(port: number, units: readonly string[], { daemon }: ProcessRoles): string {
-  const salt = daemon === null ? 'no salt-api daemon runs' : `not the daemon ${daemon.facts.pid}`;
-  return `only systemd itself listens on ${port}, for ${units.join(', ')}, and ${salt}`;
+function summarizeAsleep(
+  { port, processes, roles }: Pick<Known, 'port' | 'processes' | 'roles'>,
+  units: readonly string[],
+): string {
+  const daemon = roles.daemon?.facts.pid ?? null;
+  const salt = daemon === null ? noDaemon(processes) : `not the daemon ${daemon}`;
+  return `only systemd itself listens on ${port.number}, for ${units.join(', ')}, and ${salt}`;
+}
+
+/** That none runs is only said where every command line was seen. */
+function noDaemon(processes: Known['processes']): string {
+  const all = processes.seen && !processes.value.hidden && processes.value.deniedArgv === 0;
+  return all ? 'no salt-api daemon runs' : 'no salt-api daemon is seen';
 }
 
 function summarize(
   state: HolderState,
-  { port, processes, sockets, host }: Pick<Known, Needs>,
+  evidence: Pick<Known, Needs>,
   { holders, shared }: { readonly holders: readonly Holder[]; readonly shared: readonly Holder[] },
   roles: ProcessRoles,
 ): string {
-  const number = port.number;
+  const { processes, sockets, host } = evidence;
+  const { number } = evidence.port;
   const daemon = roles.daemon?.facts.pid ?? null;
-  const who = (chosen: readonly Holder[]) => pidList(chosen.map(({ facts }) => facts.pid));
   const alsoShared = shared.length === 0 ? '' : `; shared with ${who(shared)}, no salt-api of ours`;
   switch (state) {
-    case 'free':
+    case 'free': {
+      const at = holders.length === 0 ? '' : ` at ${boundAddress(evidence)}`;
+      const beside = holders.length === 0 ? '' : `; another address of it by ${who(holders)}`;
       return daemon === null
-        ? `nobody listens on ${number}, and no salt-api daemon runs`
-        : `nobody listens on ${number}, though the daemon ${daemon} runs`;
-    case 'daemon': {
-      const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
-      const forks = holders.filter(({ role }) => role === 'fork' || role === 'job').length;
-      const strangers = holders
-        .filter(({ role }) => role === 'foreign' || role === 'elsewhere')
-        .filter((holder) => !shared.includes(holder));
-      const beside = [
-        forks > 0 ? `, and ${count(forks, 'fork')} of it` : '',
-        strangers.length > 0 ? `; another address of it by ${who(strangers)}` : '',
-        alsoShared,
-      ].join('');
-      const children = servers.filter(({ role }) => role === 'child');
-      return children.length > 0
-        ? `${number} is held by ${who(children)}, child of the daemon ${daemon}${beside}`
-        : `${number} is held by the daemon ${daemon} itself${beside}`;
+        ? `nobody listens on ${number}${at}, and ${noDaemon(processes)}${beside}`
+        : `nobody listens on ${number}${at}, though the daemon ${daemon} runs${beside}`;
     }
+    case 'daemon':
+      return `${number} is held by ${servedBy(holders, shared, daemon)}${alsoShared}`;
     case 'other-daemon': {
-      const [first] = holders.filter(({ role }) => role === 'child' || role === 'manager');
-      const manager = first?.under ?? first?.facts.pid;
-      return `${number} is held by ${who(holders)} of another daemon, ${manager}, not of ${daemon}`;
+      const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
+      const manager = servers[0]?.under ?? servers[0]?.facts.pid;
+      return `${number} is held by ${who(servers)} of another daemon, ${manager}, not of ${daemon}`;
     }
     case 'orphan': {
       const orphans = holders.filter(({ role }) => role === 'orphan');
       const named = orphans.length > 0 ? orphans : holders;
       const kind = orphans.length > 0 ? 'an orphaned salt-api child' : 'a fork of an orphan';
-      const not = daemon === null ? '; no daemon runs' : ` (not by the daemon ${daemon})`;
+      const not = daemon === null ? `; ${noDaemon(processes)}` : ` (not by the daemon ${daemon})`;
       return `${number} is held by ${who(named)}, ${kind}${not}${alsoShared}`;
     }
     case 'foreign': {
@@ -324,6 +323,36 @@ function summarize(
       return `${number} is held by a process we can't see: the kernel, or another PID namespace`;
     }
   }
+}
+
+/** Who of the daemon's line has the port, and who else has its socket or another address of it. */
+function servedBy(
+  holders: readonly Holder[],
+  shared: readonly Holder[],
+  daemon: number | null,
+): string {
+  const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
+  const forks = holders.filter(({ role }) => role === 'fork' || role === 'job');
+  if (servers.length === 0) return `${who(forks)}, forked by the daemon ${daemon}`;
+  const strangers = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
+  const ours = new Set([...servers, ...forks].flatMap(({ facts }) => facts.listens));
+  const inherited = strangers.filter(({ facts }) => facts.listens.some((inode) => ours.has(inode)));
+  const apart = strangers.filter((one) => !inherited.includes(one) && !shared.includes(one));
+  const beside = [
+    forks.length > 0 ? `, and ${count(forks.length, 'fork')} of it` : '',
+    inherited.length > 0
+      ? `; ${who(inherited)} ${inherited.length === 1 ? 'has' : 'have'} its socket too, inherited`
+      : '',
+    apart.length > 0 ? `; another address of it by ${who(apart)}` : '',
+  ].join('');
+  const children = servers.filter(({ role }) => role === 'child');
+  return children.length > 0
+    ? `${who(children)}, child of the daemon ${daemon}${beside}`
+    : `the daemon ${daemon} itself${beside}`;
+}
+
+function who(holders: readonly Holder[]): string {
+  return pidList(holders.map(({ facts }) => facts.pid));
 }
 
 /** A short, safe name for a foreign program: its argv[0] without the directory. */
