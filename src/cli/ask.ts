@@ -5,7 +5,7 @@ import type { PlanStep } from '../plan/plan.ts';
 import { screenOn, wrap } from '../report/screen.ts';
 
 /** `--yes`: everything is agreed to beforehand; the guards stay on. */
-export const agreed: Consent = { label: '--yes', ask: async () => 'yes' };
+export const agreed: Consent = { label: '--yes', takesTime: false, ask: async () => 'yes' };
 
 /** True where a person can be asked: both ends of the conversation are a terminal. */
 export function personIsThere(): boolean {
@@ -26,6 +26,7 @@ export function personAtTerminal(
   let explained = false;
   return {
     label: 'yes',
+    takesTime: true,
     async ask(step) {
       if (!explained) process.stderr.write('    y yes, s or Enter skip, d details, a abort\n');
       explained = true;

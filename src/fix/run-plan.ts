@@ -9,7 +9,7 @@ import { settledAnswer } from '../diagnosis/second-ask.ts';
 import { startFailedSince } from '../diagnosis/start-failure.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { TriageError } from '../errors.ts';
-import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
+import type { LookRequest, Policy, ProcessFacts, ProcessIdentity } from '../evidence/evidence.ts';
 import { unitFailure } from '../evidence/systemd-unit.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
 import type { CommandOutcome, Host, HostActions, KillOutcome } from '../host/host.ts';
@@ -24,7 +24,8 @@ import {
 import type { ServiceManager } from '../plan/service-manager.ts';
 import { commandLine } from '../shell-words.ts';
 import { stripControl } from '../untrusted.ts';
-import { count, describeDuration } from '../words.ts';
+import { count, describeDuration, pidList } from '../words.ts';
+import { isPortFree } from './recovery.ts';
 
 /** How a step ended. `refused`: a guard said no. `not-started`: the sequence ended before it. */
 type StepStatus = 'done' | 'not-needed' | 'declined' | 'refused' | 'failed' | 'not-started';
@@ -46,6 +47,8 @@ export type Answer = 'yes' | 'skip' | 'abort' | 'interrupted';
 export interface Consent {
   /** As the journal has it. */
   readonly label: string;
+  /** A person takes time to answer, in which the host may change. */
+  readonly takesTime: boolean;
   ask(step: PlanStep): Promise<Answer>;
 }
 
@@ -113,6 +116,8 @@ const LEFTOVER_GRACE_MS = 5_000;
 /** A supervisor's usual pause before it starts anew, and the time that a daemon takes to show. */
 const RESPAWN_MS = 1_500;
 const LEFTOVER_ROUNDS = 3;
+/** For so long a whole look holds where nobody has been asked meanwhile. */
+const RECENT_LOOK_MS = 2_000;
 /** How long a manager may take to say how a unit stands. */
 const CHECK_TIMEOUT_MS = 5_000;
 const POLL_MS = 500;
@@ -142,6 +147,7 @@ class PlanRun {
   readonly #outcomes: StepOutcome[] = [];
   readonly #oldServers: ReadonlySet<string>;
   #latest: Diagnosis | null = null;
+  #latestAt = Number.NEGATIVE_INFINITY;
   #ended: FixResult['ended'] = 'completed';
   #recovered = false;
   #recoveredByItself = false;
@@ -311,7 +317,7 @@ class PlanRun {
     const { pid, startTicks } = step.target.identity;
     // Without a stop command the first kill is the stop: what serves again is left alone.
     const isStop = why === 'planned' && !['orphan', 'fork'].includes(step.role);
-    const now = await this.#look({ probe: isStop ? 'again' : false });
+    const now = isStop ? await this.#look({ probe: 'again' }) : await this.#recentLook();
     if (isStop && this.#cameBack(now)) return nothingToDo(now);
     if (!now.evidence.processes.seen) {
       return { status: 'refused', detail: `can't look again: ${now.evidence.processes.why}` };
@@ -443,7 +449,7 @@ class PlanRun {
       const none = kills === 0 ? 'none left' : `none left after ${count(kills, 'kill')}`;
       return { status: 'done', detail: none + meanwhile };
     }
-    const pids = left.map(({ facts }) => facts.pid).join(', ');
+    const pids = pidList(left.map(({ facts }) => facts.pid));
     if (left.every(({ facts }) => declined.has(identityOf(facts)))) {
       return { status: 'declined', detail: `skipped before: ${pids}` };
     }
@@ -466,9 +472,13 @@ class PlanRun {
       const now = await this.#look({ probe: false });
       const left = this.#leftIn(now);
       const stuck = left.some((one) => isStopped(one) && !asked.has(identityOf(one.facts)));
-      const over = stuck || performance.now() > deadline || this.#context.interrupted();
+      // What holds nothing and serves nobody has nothing to finish.
+      const idle = left.every(({ role, facts }) => {
+        return !['manager', 'child'].includes(role) && !holdsOfPort(facts);
+      });
+      const over = idle || stuck || performance.now() > deadline || this.#context.interrupted();
       if (left.length === 0 || this.#stopped === null || over) return now;
-      const pids = left.map(({ facts }) => facts.pid).join(', ');
+      const pids = pidList(left.map(({ facts }) => facts.pid));
       this.#context.observer.progress(`waiting for ${pids} to end`);
       await this.#context.pause(POLL_MS);
     }
@@ -517,7 +527,7 @@ class PlanRun {
     for (;;) {
       const now = await this.#look({ probe: false });
       const { state } = now.findings['port-holder'].evidence;
-      if (this.#isFree(now)) return { status: 'done', detail: `port ${port} is free` };
+      if (isPortFree(now, this.#before)) return { status: 'done', detail: `port ${port} is free` };
       const { summary } = now.findings['port-holder'];
       // A supervisor of its own may have started it again: then the port is in the right hands.
       if (state === 'daemon' && (this.#stopDeclined || !this.#isHeldAsBefore(now))) {
@@ -544,7 +554,7 @@ class PlanRun {
     if (state === 'daemon') {
       return { status: 'not-needed', detail: now.findings['port-holder'].summary };
     }
-    if (!this.#isFree(now)) {
+    if (!isPortFree(now, this.#before)) {
       return { status: 'refused', detail: now.findings['port-holder'].summary };
     }
     const anew = this.#startedSinceStop(now);
@@ -668,24 +678,19 @@ class PlanRun {
     return missing;
   }
 
-  /**
-   * Nobody has the port, or nobody but who had another address of it beside our server: what did
-   * not hinder that one does not hinder the next.
-   */
-  #isFree(now: Diagnosis): boolean {
-    const { state, listeners } = now.findings['port-holder'].evidence;
-    if (state === 'free') return true;
-    const before = this.#before.findings['port-holder'].evidence;
-    const beside = before.listeners.filter(({ pids }) => {
-      return before.holders.every(({ pid, role }) => !pids.includes(pid) || role === 'foreign');
-    });
-    const inodes = new Set(beside.map(({ inode }) => inode));
-    const stood = before.listeners.length > beside.length;
-    return state === 'foreign' && stood && listeners.every(({ inode }) => inodes.has(inode));
-  }
-
   #isHeldAsBefore(now: Diagnosis): boolean {
     return listeningIdentities(now).some((identity) => this.#oldServers.has(identity));
+  }
+
+  /**
+   * A whole look before a kill, or the last one where that was a moment ago and nobody was asked
+   * since: thousands of processes would else be looked at before each of thousands of kills. The
+   * guard reads the process and its parent once more in any case.
+   */
+  async #recentLook(): Promise<Diagnosis> {
+    const recent = performance.now() - this.#latestAt < RECENT_LOOK_MS;
+    if (recent && this.#latest !== null && !this.#context.consent.takesTime) return this.#latest;
+    return this.#look({ probe: false });
   }
 
   /** @param probe `again`: asked for longer where one silence alone would speak for a hang */
@@ -704,6 +709,7 @@ class PlanRun {
     const answer = probe === 'again' ? await settledAnswer(seen, look) : seen.answer;
     const diagnosis = diagnoseEvidence({ ...seen, answer });
     this.#latest = diagnosis;
+    this.#latestAt = performance.now();
     return diagnosis;
   }
 
@@ -791,6 +797,10 @@ function isComing({ roles, evidence: { service } }: Diagnosis): boolean {
   const unit = service.seen && service.value.systemd.seen ? service.value.systemd.value : null;
   if (unit?.activeState === 'activating') return true;
   return roles.all.some(({ role }) => !['orphan', 'fork', 'job', 'elsewhere'].includes(role));
+}
+
+function holdsOfPort({ listens, portConnections }: ProcessFacts): boolean {
+  return listens.length > 0 || portConnections > 0;
 }
 
 /** True for a process that SIGSTOP has stopped. */

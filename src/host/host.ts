@@ -46,6 +46,8 @@ export interface KillTarget {
   readonly identity: ProcessIdentity;
   /** As it was when the plan was made; any difference refuses the signal. */
   readonly argv: readonly string[];
+  /** Who its parent must be still; unset where an end of ours may give it another. */
+  readonly parent?: number;
 }
 
 /** What came of a SIGKILL. */

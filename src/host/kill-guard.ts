@@ -92,6 +92,9 @@ export function refuseToKill(target: KillTarget, now: KillMoment): string | null
   if (commandOf(now.argv) !== commandOf(target.argv)) {
     return `${pid} runs another command line than when the plan was made`;
   }
+  if (target.parent !== undefined && now.parent !== target.parent) {
+    return `the parent of ${pid} is ${now.parent} now, and was ${target.parent} when the plan was made`;
+  }
   return null;
 }
 

@@ -78,6 +78,8 @@ export type Plan =
       readonly why: string;
       /** What to do instead; null where the diagnosis's own next command is that. */
       readonly advice: string | null;
+      /** No option of ours would help: the host has to be changed first. */
+      readonly ofHost?: true;
     };
 
 export interface PlanOptions {
@@ -247,7 +249,8 @@ export function killStep(
   const cpu = `${describeCpuTime(facts.cpuTicks, host)} CPU${percent === null ? '' : ` (${percent}%)`}`;
   return {
     kind: 'kill',
-    target: { identity, argv: facts.argv },
+    // What makes it an orphan is its parent; that of the others may be ended before them.
+    target: { identity, argv: facts.argv, ...(role === 'orphan' ? { parent: facts.ppid } : {}) },
     uid: facts.uid,
     role,
     reasons,

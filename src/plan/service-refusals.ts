@@ -10,6 +10,8 @@ import type { ServiceManager } from './service-manager.ts';
 
 /** Why nothing is stopped, and what to do instead. */
 export interface ServiceRefusal {
+  /** No option of ours would help: the host has to be changed first. */
+  readonly ofHost?: true;
   readonly why: string;
   readonly advice: string;
 }
@@ -89,11 +91,13 @@ function unusableUnit(
       return { why: `systemd has no unit ${name}`, advice: adviseUnit(diagnosis) };
     case 'masked':
       return {
+        ofHost: true,
         why: `${name} is masked: systemd would refuse to start it again`,
         advice: `If it is meant to run: ${commandLine(['systemctl', 'unmask', name])}; then fix again.`,
       };
     default:
       return {
+        ofHost: true,
         why: `systemd can't load ${name} (LoadState=${loadState}), so it could not start it again`,
         advice: `\`${commandLine(['systemctl', 'status', start.at(-1) ?? name])}\` says what is wrong with its file.`,
       };

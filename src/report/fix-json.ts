@@ -52,7 +52,10 @@ function resultWord({ plan, result }: Parameters<typeof jsonFix>[0]): string {
 }
 
 function jsonPlan({ plan, before, flags }: Parameters<typeof jsonFix>[0]): object {
-  if (plan.kind === 'refused') return { ...plan, advice: refusalAdvice(plan, before, flags) };
+  if (plan.kind === 'refused') {
+    const { kind, verdict, why } = plan;
+    return { kind, verdict, why, advice: refusalAdvice(plan, before, flags) };
+  }
   if (plan.kind !== 'mend') return plan;
   const { kind, verdict, remarks, steps } = plan;
   return { kind, verdict, remarks, steps: steps.map(jsonStep) };

@@ -119,7 +119,7 @@ export function whyNotOurs(status: Stats): string | null {
  * of Node's mkdir tries for ever where the kernel keeps saying ENOENT, as under /proc.
  * @throws the error of mkdir(2)
  */
-export async function makePrivateDirectory(path: string, parents = true): Promise<void> {
+async function makePrivateDirectory(path: string, parents = true): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {

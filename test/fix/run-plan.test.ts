@@ -35,6 +35,8 @@ class World {
   processes: readonly ProcessFacts[];
   listeners: readonly Partial<Listener>[] | undefined;
   silent = false;
+  takesTime = true;
+  looks = 0;
   /** What the API log says of failed starts. */
   startFailures: readonly StartFailureFacts[] = [];
   /** How long GET / is waited for in vain, ms, while it is silent. */
@@ -109,6 +111,7 @@ class World {
     const host = {
       name: 'world',
       look: () => {
+        this.looks += 1;
         if (this.gone) throw new TriageError('it is gone', 'look', ExitCode.unknown);
         const askAgain = async (timeoutMs: number) => {
           this.secondAsks.push(timeoutMs);
@@ -145,6 +148,7 @@ class World {
       manager,
       consent: {
         label: 'test',
+        takesTime: this.takesTime,
         ask: async (step) => {
           this.asked.push(step.title);
           return this.onQuestion(step.kind);
@@ -348,6 +352,29 @@ describe('a fix', () => {
     const { recovered, status } = await host.fix();
     assert.ok(recovered, JSON.stringify(status('verify')));
     assert.deepEqual(host.kills, [37]);
+  });
+
+  it('does not start beside a program that shares the address of the port', async () => {
+    const host = world([orphan, daemon, stranger]);
+    const shared = { inode: OTHER_INODE };
+    host.listeners = [{}, shared];
+    host.onKill = () => {
+      host.listeners = [shared];
+    };
+    const { recovered, status } = await host.fix();
+    assert.equal(recovered, false);
+    assert.equal(status('wait-port-free')?.status, 'failed');
+    assert.ok(!host.commands.includes('start'));
+  });
+
+  it('looks at the whole host once for many kills that nobody is asked about', async () => {
+    const orphans = Array.from({ length: 40 }, (_, index) => ({ ...orphan, pid: 1000 + index }));
+    const host = world([daemon, child, ...orphans]);
+    host.takesTime = false;
+    const { recovered } = await host.fix();
+    assert.ok(recovered);
+    assert.equal(host.kills.length, 40);
+    assert.ok(host.looks < 20, `${host.looks} looks`);
   });
 
   it('is not recovered while the old process has the port', async () => {

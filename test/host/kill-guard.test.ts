@@ -61,6 +61,16 @@ describe('a kill is refused', () => {
     assert.match(refusal({ bootId: '' }, { identity }), /can't be told/);
   });
 
+  it('when an orphan has another parent than in the plan', () => {
+    assert.match(
+      refusal({ parent: 950 }, { parent: 1 }),
+      /the parent of 17502 is 950 now, and was 1/,
+    );
+    assert.equal(refusal({ parent: 1 }, { parent: 1 }), 'killed');
+    // A child's manager may be what was killed just before it.
+    assert.equal(refusal({ parent: 1 }), 'killed');
+  });
+
   it('in another PID namespace', () => {
     assert.match(refusal({ pidNamespace: 'other' }), /another PID namespace/);
   });

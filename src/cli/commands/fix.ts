@@ -271,7 +271,8 @@ async function requireRights(
 
 function refusalExitCode(plan: Extract<Plan, { kind: 'refused' }>): ExitCode {
   if (plan.verdict === 'unknown') return ExitCode.unknown;
-  return plan.verdict === 'foreign-holder' ? ExitCode.refused : ExitCode.usage;
+  const guarded = plan.verdict === 'foreign-holder' || plan.ofHost === true;
+  return guarded ? ExitCode.refused : ExitCode.usage;
 }
 
 /** What became of the fix, as an exit code (README, "Exit codes"). */

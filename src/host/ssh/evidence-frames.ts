@@ -434,7 +434,6 @@ interface ProcessTexts {
   fds: { readonly connections: number; readonly listens: readonly number[] } | 'denied' | null;
   otherPorts: readonly number[];
   environment: { readonly configDirectory: string | null } | null;
-  root: RootView | null;
   executable: string | null;
   script: string | null;
   readonly saltFiles: string[];
@@ -468,7 +467,7 @@ function processTable({ lines, late }: Part, self: string, files: SaltFiles): Pr
   }
   const texts = new Map<number, ProcessTexts>();
   const own: Record<string, string> = {};
-  let ownRoot: RootView | null = null;
+  const views = new RootViews(files.configDirectory);
   const noArgv = new Set<string>();
   const noFds = new Set<string>();
   let total = 0;
@@ -487,7 +486,6 @@ function processTable({ lines, late }: Part, self: string, files: SaltFiles): Pr
       fds: null,
       otherPorts: [],
       environment: null,
-      root: null,
       executable: null,
       script: null,
       saltFiles: [],
@@ -525,11 +523,8 @@ function processTable({ lines, late }: Part, self: string, files: SaltFiles): Pr
     } else if (word === 'environment') {
       const [pid, directory] = firstWord(rest);
       of(pid).environment = { configDirectory: utf8OfLatin1(directory) || null };
-    } else if (word === 'root') {
-      const [pid, view] = firstWord(rest);
-      if (pid === 'self') ownRoot = rootView(view);
-      else of(pid).root = rootView(view);
-    } else if (word === 'exe' || word === 'script' || word === 'open') {
+    } else if (word === 'id' || word === 'link') views.take(word, rest);
+    else if (word === 'exe' || word === 'script' || word === 'open') {
       const [pid, path] = firstWord(rest);
       const text = utf8OfLatin1(path);
       if (word === 'exe') of(pid).executable = text;
@@ -569,7 +564,7 @@ function processTable({ lines, late }: Part, self: string, files: SaltFiles): Pr
       ? daemons.has(stat.ppid)
       : daemons.has(stat.pid) || parents.has(stat.pid) || holds;
     if (matters)
-      processes.push(processFacts(stat, text, { dead, daemons, own, ownRoot, files, holds }));
+      processes.push(processFacts(stat, text, { dead, daemons, own, views, files, holds }));
   }
   processes.sort((a, b) => a.pid - b.pid);
   const value = {
@@ -604,7 +599,7 @@ function processFacts(
     readonly dead: boolean;
     readonly daemons: ReadonlySet<number>;
     readonly own: Readonly<Record<string, string>>;
-    readonly ownRoot: RootView | null;
+    readonly views: RootViews;
     readonly files: SaltFiles;
     readonly holds: boolean;
   },
@@ -633,7 +628,7 @@ function processFacts(
     cgroup,
     networkNamespace: relation('net', text.networkNamespace),
     pidNamespace: relation('pid', text.pidNamespace),
-    rootDirectory: rootOf(daemon, about.ownRoot, text.root),
+    rootDirectory: daemon ? about.views.relationOf(pid) : 'unseen',
     saltSigns: daemon ? saltSigns(signTexts(text), about.files) : null,
     environment: daemon ? text.environment : null,
     fds: fds !== null ? 'read' : daemon ? 'denied' : 'skipped',
@@ -644,20 +639,41 @@ function processFacts(
   };
 }
 
-/** `ROOT CONFIG MAIN LINK`, each id `device:inode` or `-`. */
-function rootView(view: string): RootView {
-  const [root = '', configDirectory = '', mainFile = '', ...link] = view.split(' ');
-  const id = (text: string) => (text === '-' ? '' : text);
-  return {
-    root: id(root),
-    configDirectory: id(configDirectory),
-    mainFile: id(mainFile),
-    link: utf8OfLatin1(link.join(' ')),
-  };
-}
+/** What each process sees as its root: `id /proc/PID/root/FILE DEVICE:INODE`, `link PID TARGET`. */
+class RootViews {
+  readonly #configDirectory: string;
+  readonly #views = new Map<string, { -readonly [K in keyof RootView]: RootView[K] }>();
 
-function rootOf(daemon: boolean, ours: RootView | null, theirs: RootView | null) {
-  return !daemon || ours === null || theirs === null ? 'unseen' : rootRelation(ours, theirs);
+  constructor(configDirectory: string) {
+    this.#configDirectory = configDirectory;
+  }
+
+  take(word: 'id' | 'link', rest: string): void {
+    if (word === 'link') {
+      const [pid, target] = firstWord(rest);
+      this.#of(pid).link = utf8OfLatin1(target);
+      return;
+    }
+    const [, pid = '', file = '', id = ''] =
+      /^\/proc\/(self|\d{1,10})\/root(\/.*) (\d+(?::\d+)?)$/s.exec(rest) ?? [];
+    const view = this.#of(pid);
+    const path = utf8OfLatin1(file);
+    if (path === '/') view.root = id;
+    else if (path === this.#configDirectory) view.configDirectory = id;
+    else if (path === `${this.#configDirectory}/master`) view.mainFile = id;
+  }
+
+  relationOf(pid: number): NamespaceRelation {
+    return rootRelation(this.#of('self'), this.#of(String(pid)));
+  }
+
+  #of(pid: string) {
+    const known = this.#views.get(pid);
+    if (known !== undefined) return known;
+    const view = { link: '', root: '', configDirectory: '', mainFile: '' };
+    this.#views.set(pid, view);
+    return view;
+  }
 }
 
 function signTexts({ argv, executable, script, saltFiles }: ProcessTexts): SignTexts {

@@ -462,16 +462,49 @@ fd_tables() {
     END { finish() }'
 }
 
-# file_id FILE: its device and inode, or "-".
-file_id() {
-  id=$(stat -L -c '%d:%i' "$1" 2>/dev/null || ls -diL "$1" 2>/dev/null | awk '{ print $1 }')
-  echo "${'$'}{id:--}"
+# file_ids FILE...: "id FILE DEVICE:INODE" of those that are there.
+file_ids() {
+  if stat -L -c %d /proc/self/root/ > /dev/null 2>&1; then
+    stat -L -c 'id %n %d:%i' "$@" 2>/dev/null
+  else
+    ls -diL "$@" 2>/dev/null | awk '{ id = $1; sub(/^ *[0-9]+ /, ""); print "id " $0 " " id }'
+  fi
 }
 
-# root_of PID: the ids of its root, the configuration there and its main file; where the root is.
-root_of() {
-  view=/proc/$1/root
-  echo "$(file_id "$view/") $(file_id "$view$config_directory") $(file_id "$view$config_directory/master") $(ls -ld "$view" 2>/dev/null | sed -n 's/^.* -> //p')"
+# root_views PIDS: of each the ids of its root, of the configuration in it and of its main file, and
+# "link PID TARGET", where its root is.
+root_views() {
+  file_ids $(printf '%s\n' "$1" | salt_config=$config_directory awk '
+    BEGIN { config = ENVIRON["salt_config"] }
+    $0 != "" { view = "/proc/" $0 "/root"; print view "/"; print view config; print view config "/master" }')
+  ls -ldn $(printf '%s\n' "$1" | awk '$0 != "" { print "/proc/" $0 "/root" }') 2>/dev/null |
+    awk '$10 == "->" { split($9, path, "/"); sub(/^.* -> /, ""); print "link " path[3] " " $0 }'
+}
+
+# environments PIDS: "environment PID DIRECTORY", SALT_CONFIG_DIR of those that can be read.
+environments() {
+  for pid in $1; do
+    [ -r "/proc/$pid/environ" ] || continue
+    echo "@@$NONCE $pid"
+    tr '\000' '\n' < "/proc/$pid/environ"
+    echo
+  done | awk -v mark="@@$NONCE" '
+    function finish() { if (pid != "") print "environment " pid " " directory }
+    $1 == mark { finish(); pid = $2; directory = ""; next }
+    sub(/^SALT_CONFIG_DIR=/, "") { directory = $0 }
+    END { finish() }'
+}
+
+# command_lines PIDS: "argv PID HEX" of those that can be read.
+command_lines() {
+  for pid in $1; do
+    [ -r "/proc/$pid/cmdline" ] || continue
+    echo "@@$NONCE $pid"
+    od -An -v -tx1 -N65536 "/proc/$pid/cmdline"
+  done | awk -v mark="@@$NONCE" '
+    $1 == mark { if (NR > 1) print ""; printf "argv %s ", $2; next }
+    { gsub(/ /, ""); printf "%s", $0 }
+    END { if (NR > 0) print "" }'
 }
 
 # salt_import PID: "script PID LINE", the line with which the script that it runs imports Salt, empty
@@ -486,7 +519,6 @@ salt_import() {
 # process_table: counts, then all about the few processes that matter.
 process_table() {
   lines total "$census" | awk '{ print "total " $0 }'
-  echo "root self $(root_of self)"
   [ -d /proc/1 ] || echo hidden
   for pid in $(lines unread "$census"); do [ ! -e "/proc/$pid/stat" ] || echo "noargv $pid"; done
   for pid in $alive; do
@@ -519,17 +551,11 @@ process_table() {
     awk '$10 == "->" { print "namespace " $9 " " $11 }'
   [ -z "$candidates" ] || ls -ln $(paths exe "$candidates") 2>/dev/null |
     awk '$10 == "->" { split($9, path, "/"); sub(/^.* -> /, ""); print "exe " path[3] " " $0 }'
-  for pid in $(printf '%s\n' "$candidates"); do
-    if word=$(config_environment "$pid"); then echo "environment $pid $word"; fi
-    echo "root $pid $(root_of "$pid")"
-    salt_import "$pid" 2>/dev/null
-  done
-  for pid in $all; do
-    [ -r "/proc/$pid/cmdline" ] || continue
-    printf 'argv %s ' "$pid"
-    od -An -v -tx1 -N65536 "/proc/$pid/cmdline" | tr -d ' \n'
-    echo
-  done
+  root_views "self
+$candidates"
+  environments "$candidates"
+  for pid in $candidates; do salt_import "$pid" 2>/dev/null; done
+  command_lines "$all"
 }
 
 # ---- service
