@@ -23,7 +23,7 @@ export async function settledAnswer(
   if (askAgain === null || !first.seen || first.value.kind !== 'no-reply') return first;
   if (diagnoseEvidence(evidence).verdict.asksAgain === undefined) return first;
   const second = await askAgain(LONGER_MS);
-  // A listener that has gone meanwhile is another look's to judge, with all that goes with it.
-  if (!second.seen || second.value.kind === 'refused') return first;
+  // A server that has ended meanwhile is another look's to judge, with all that goes with it.
+  if (!second.seen || ['refused', 'broken'].includes(second.value.kind)) return first;
   return seen({ ...second.value, silentBefore: first.value.afterMs });
 }

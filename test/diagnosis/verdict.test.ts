@@ -262,6 +262,8 @@ describe('the second ask', () => {
   it('that tells nothing leaves the first as it was', async () => {
     assert.deepEqual((await ask(silentOnly, null)).answer, SILENT);
     assert.deepEqual((await ask(silentOnly, { kind: 'refused' })).answer, SILENT);
+    const broken = { kind: 'broken', afterMs: 10, error: 'read ECONNRESET' } as const;
+    assert.deepEqual((await ask(silentOnly, broken)).answer, SILENT, 'it was ended meanwhile');
   });
 
   it('survives --save and --from, and evidence from before it can still be read', () => {

@@ -64,8 +64,8 @@ const LOOP_SILENCE_MS = 45_000;
 const LOOP_SILENCE_WITHOUT_DAEMON_MS = 15_000;
 
 /**
- * btime in /proc/stat has whole seconds, so a process seems to have started up to one earlier than
- * it did; and none fails within its first second.
+ * btime in /proc/stat has whole seconds, so a server seems to have started up to one earlier than it
+ * did, and the failure of the child before it to be its own.
  */
 const BOOT_TIME_SLACK_MS = 1_000;
 
@@ -262,7 +262,8 @@ function currentStart({ daemon, all }: ProcessRoles, host: HostFacts): number | 
   );
   const orphaned = all.some(({ role, facts }) => role === 'orphan' && facts.listens.length > 0);
   const newest = orphaned ? undefined : servers.at(-1);
-  return startedAt((newest ?? daemon).facts, host) + BOOT_TIME_SLACK_MS;
+  if (newest === undefined) return startedAt(daemon.facts, host);
+  return startedAt(newest.facts, host) + BOOT_TIME_SLACK_MS;
 }
 
 function statusOf(
