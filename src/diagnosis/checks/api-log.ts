@@ -65,7 +65,7 @@ const LOOP_SILENCE_WITHOUT_DAEMON_MS = 15_000;
 
 /**
  * btime in /proc/stat has whole seconds, so a process seems to have started up to one earlier than
- * it did; and none fails within its first second.
+ * it did; and none finds its port held within its first second.
  */
 const BOOT_TIME_SLACK_MS = 1_000;
 
@@ -105,7 +105,8 @@ function judge(evidence: Pick<Known, Needs>): Finding<ApiLogEvidence> {
   }
   const log = look.value;
   const binds = bindsOfPort(log, evidence);
-  const since = currentStart(roles, host);
+  const current = currentStart(roles, host);
+  const since = current === null ? null : current.at + BOOT_TIME_SLACK_MS;
   const eventsSinceDaemon =
     since === null ? null : binds.mine.times.filter((at) => at >= since).length;
   const interval = medianInterval(binds.mine.times);
@@ -122,7 +123,9 @@ function judge(evidence: Pick<Known, Needs>): Finding<ApiLogEvidence> {
     silence !== null &&
     silence < patience &&
     (eventsSinceDaemon === null || eventsSinceDaemon > 0);
-  const startFailure = standingStartFailure(log, evidence, since);
+  // Without a certificate a start fails at once: as long as nothing serves, that is no history.
+  const failedSince = current?.serves === false ? current.at : since;
+  const startFailure = standingStartFailure(log, evidence, failedSince);
   const reading = { eventsSinceDaemon, interval, looping, silence, startFailure };
   const samples = binds.mine.samples.map((line) => redactSecrets(stripControl(line)));
   return {
@@ -252,7 +255,10 @@ function turnerOf({
  * From when on a failed start still matters: the start of the server that holds the port now,
  * since what failed before it is history; without one, the start of the daemon.
  */
-function currentStart({ daemon, all }: ProcessRoles, host: HostFacts): number | null {
+function currentStart(
+  { daemon, all }: ProcessRoles,
+  host: HostFacts,
+): { readonly at: number; readonly serves: boolean } | null {
   if (daemon === null) return null;
   const servers = all.filter(
     ({ facts, role, under }) =>
@@ -262,7 +268,7 @@ function currentStart({ daemon, all }: ProcessRoles, host: HostFacts): number | 
   );
   const orphaned = all.some(({ role, facts }) => role === 'orphan' && facts.listens.length > 0);
   const newest = orphaned ? undefined : servers.at(-1);
-  return startedAt((newest ?? daemon).facts, host) + BOOT_TIME_SLACK_MS;
+  return { at: startedAt((newest ?? daemon).facts, host), serves: newest !== undefined };
 }
 
 function statusOf(
