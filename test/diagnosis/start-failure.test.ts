@@ -142,6 +142,13 @@ describe('which failed start stands', () => {
     assert.equal(diagnose([failed(59)]).log.status, 'fail');
   });
 
+  it('is one of the first second too, as long as nothing serves', () => {
+    const { log, verdict } = diagnose([failed(59.9)]);
+    assert.equal(log.status, 'fail');
+    assert.equal(verdict.startFailure?.kind, 'certificate');
+    assert.equal(diagnose([failed(29.9)], { processes: [daemon, child] }).log.status, 'pass');
+  });
+
   it('is one without a time only as a warning', () => {
     assert.equal(diagnose([failed(null)], { processes: [daemon, child] }).log.status, 'warn');
   });

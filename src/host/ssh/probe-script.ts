@@ -53,14 +53,10 @@ const HEAD = `# salt-triage probe: looks at salt-api on this host and prints wha
 # What to look at; empty: found out here. SINCE and LIMIT are seconds, an empty SINCE is all.
 `;
 
-/** Whether an awk line holds one of the words that a log is searched for. */
-function awkHas(wordings: typeof SEARCHED_WORDINGS): string {
-  return wordings.map(({ needle }) => `index($0, ${awkString(needle)})`).join(' || ');
-}
-
-/** Inside an awk program that stands in single quotes for the shell. */
-function awkString(text: string): string {
-  return `"${text.replaceAll("'", '\\047')}"`;
+/** What matches an awk line with one of the words that a log is searched for. */
+function awkPattern(wordings: typeof SEARCHED_WORDINGS): string {
+  // The program stands in single quotes for the shell.
+  return `/${wordings.map(({ needle }) => needle.replaceAll("'", '\\047')).join('|')}/`;
 }
 
 const BODY = String.raw`
@@ -754,7 +750,7 @@ reduce_log() {
       }
       if (stamped >= 0 && !dated) { print "dated"; dated = 1 }
       if (searching && dated) next
-      hit = ${awkHas(SEARCHED_WORDINGS)}
+      hit = $0 ~ ${awkPattern(SEARCHED_WORDINGS)}
       if (hit) {
         opens = stamped >= 0 || start == "["
         if (opens) keep_exception()
@@ -762,7 +758,7 @@ reduce_log() {
         if (above != "") keep(above)
         keep($0)
         above = exception = ""
-        if (opens) traced = ${awkHas(SEARCHED_WORDINGS.filter(({ traced }) => traced))} ? 400 : 0
+        if (opens) traced = $0 ~ ${awkPattern(SEARCHED_WORDINGS.filter(({ traced }) => traced))} ? 400 : 0
         next
       }
       if (stamped >= 0 || start == "[") {
