@@ -12,6 +12,11 @@ const SALT_TREE = '/opt/saltstack/salt/';
 /** Where Salt's packages put the entry point; pip's places may hold anybody's script. */
 const PACKAGED_ENTRY_POINT =
   /^(?:(?:\/usr)?\/bin\/salt-api|\/opt\/saltstack\/salt\/(?:bin\/)?salt-api|\/opt\/saltstack\/salt\/run\/run)$/;
+/** Whether a path is where Salt's packages put what starts salt-api. */
+export function isPackagedEntryPoint(path: string): boolean {
+  return PACKAGED_ENTRY_POINT.test(path);
+}
+
 /** What every entry point of Salt does, whoever has installed it: setup.py, pip, relenv. */
 const IMPORTS_SALT = /^[^#\n]{0,200}\b(?:from|import)\s+salt\.(?:scripts|cli)\b/m;
 /** The one word of argv that is enough of a script's text to find the import in, bytes. */

@@ -1,5 +1,6 @@
 import { stripControl } from '../untrusted.ts';
 import { blind, type Look, type RelatedUnit, type SystemdUnitFacts, seen } from './evidence.ts';
+import { isPackagedEntryPoint } from './process-facts.ts';
 import { readSaltApiArgv } from './salt-api-argv.ts';
 
 /** What `systemctl show` is asked for. */
@@ -107,7 +108,7 @@ function listOf(text: string): string[] {
 /** `ExecStart={ path=… ; argv[]=/usr/bin/salt-api -d ; ignore_errors=no ; … }` (systemctl(1)). */
 function startsSaltApi(execStart: string): boolean {
   const argv = /\bargv\[\]=(.*?)(?: ; |$)/.exec(execStart)?.[1] ?? '';
-  return readSaltApiArgv(listOf(argv)) !== null;
+  return isPackagedEntryPoint(readSaltApiArgv(listOf(argv))?.entryPoint ?? '');
 }
 
 /** `Listen=[::]:443 (Stream)`; `ListenStream=[::]:443` before systemd 220. */
@@ -174,8 +175,9 @@ export function unitsBeside(asked: string, members: readonly ServiceMember[]): s
 /**
  * Which unit is salt-api's. The asked one, unless that is only what the unit is usually called and
  * its main process is none of this instance: then the one whose main process is, or, where there
- * is no asked one, whose program is salt-api. To be in a unit's cgroup is not enough: what a job
- * of salt-minion or of cron has started is in theirs.
+ * is no asked one, any, of those that start a packaged salt-api. To be in a unit's cgroup is not
+ * enough: what a job of salt-minion or of cron has started is in theirs. Nor is the name of its main
+ * process, which a service of anything may give itself.
  *
  * @param beside of the units of {@link unitsBeside}, those that exist
  */
@@ -186,9 +188,9 @@ export function chooseUnit(
 ): SystemdUnitFacts | null {
   const pids = new Set(members.map(({ pid }) => pid));
   if (asked !== null && pids.has(asked.mainPid)) return asked;
-  const loaded = beside.filter(({ loadState }) => loadState === 'loaded');
-  const byMain = loaded.filter(({ mainPid }) => pids.has(mainPid));
-  const byProgram = asked === null ? loaded.filter((facts) => facts.startsSaltApi) : [];
+  const own = beside.filter((facts) => facts.loadState === 'loaded' && facts.startsSaltApi);
+  const byMain = own.filter(({ mainPid }) => pids.has(mainPid));
+  const byProgram = asked === null ? own : [];
   const [only, ...more] = byMain.length > 0 ? byMain : byProgram;
   return only === undefined || more.length > 0 ? asked : only;
 }

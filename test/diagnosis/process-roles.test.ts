@@ -143,6 +143,23 @@ const CASES: readonly Case[] = [
     verdict: 'orphan-holds-port',
   },
   {
+    name: 'nor is one with few threads: it holds the port, which a manager does not',
+    processes: [
+      server({ pid: 37, ppid: 1, threads: 4 }),
+      saltApi({ pid: 201, ppid: 37, listens: [INODE] }),
+    ],
+    roles: { 37: 'orphan', 201: 'fork' },
+    daemon: null,
+    verdict: 'orphan-holds-port',
+  },
+  {
+    name: 'two orphaned servers on one socket are both orphans: a pool is no job fork',
+    processes: [server({ pid: 37, ppid: 1, age: 9000 }), server({ pid: 38, ppid: 1, age: 8000 })],
+    roles: { 37: 'orphan', 38: 'orphan' },
+    daemon: null,
+    verdict: 'orphan-holds-port',
+  },
+  {
     name: 'nor is one that closed its listener at SIGTERM and keeps a zombie',
     processes: [
       saltApi({ pid: 37, ppid: 1, threads: 103 }),

@@ -197,22 +197,33 @@ describe('a unit of another name', () => {
       esac`,
     );
   const members = async () => [{ pid: 77, service: { unit: 'my-rest-api.service', user: null } }];
+  const starts = (program: string) =>
+    `ExecStart={ path=${program} ; argv[]=${program} -d ; ignore_errors=no ; pid=77 }`;
+  const PACKAGED = starts('/usr/bin/salt-api');
 
   it('is the service of the salt-api that runs, where systemd says that it is its main process', async () => {
-    await shows({ 'my-rest-api.service': ['LoadState=loaded', 'MainPID=77'] });
+    await shows({ 'my-rest-api.service': ['LoadState=loaded', 'MainPID=77', PACKAGED] });
     const unit = await systemd({ members });
     assert.equal(unit.seen && unit.value?.unit, 'my-rest-api.service');
   });
 
   it('is not taken where systemd says that its main process is another', async () => {
-    await shows({ 'my-rest-api.service': ['LoadState=loaded', 'MainPID=5'] });
+    await shows({
+      'my-rest-api.service': ['LoadState=loaded', 'MainPID=5', starts('/usr/sbin/crond')],
+    });
+    assert.deepEqual(await systemd({ members }), { seen: true, value: null });
+  });
+
+  it('is not taken for its name: a check of monitoring may have that', async () => {
+    const check = starts('/opt/checks/salt-api');
+    await shows({ 'my-rest-api.service': ['LoadState=loaded', 'MainPID=77', check] });
     assert.deepEqual(await systemd({ members }), { seen: true, value: null });
   });
 
   it('is told beside the usual one, which stays known', async () => {
     await shows({
       'salt-api': ['LoadState=loaded', 'ActiveState=inactive', 'MainPID=0'],
-      'my-rest-api.service': ['LoadState=loaded', 'MainPID=77'],
+      'my-rest-api.service': ['LoadState=loaded', 'MainPID=77', PACKAGED],
     });
     const service = await look({ members });
     assert.ok(service.seen);

@@ -290,6 +290,7 @@ describe('the units over ssh', () => {
       'unit own.service',
       'LoadState=loaded',
       `MainPID=${pid}`,
+      'ExecStart={ path=/usr/bin/salt-api ; argv[]=/usr/bin/salt-api -d ; ignore_errors=no }',
       'TriggeredBy=own.socket',
     ];
     const socket = ['related own.socket', 'LoadState=loaded', 'ActiveState=active'];
