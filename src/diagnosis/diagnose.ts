@@ -5,7 +5,7 @@ import type { Host } from '../host/host.ts';
 import { CHECKS, type Step } from './checks/checks.ts';
 import type { Known, Section } from './checks/finding.ts';
 import { concludeDiagnosis, type Diagnosis, stepOf } from './diagnosis.ts';
-import { classifyProcesses } from './process-roles.ts';
+import { classifyProcesses, ROLE_NEEDS, type RoleEvidence } from './process-roles.ts';
 import { settledAnswer } from './second-ask.ts';
 
 /** Who wants to know as things become known; every output format is one of these. */
@@ -37,15 +37,7 @@ export async function diagnoseHost(
   const evidence = collectEvidence({ ...look, askAgain }, policy).then(async (whole) => {
     return { ...whole, answer: await settledAnswer(whole, { askAgain }) };
   });
-  const roles = Promise.all([look.host, look.instance, look.port, look.processes, look.service])
-    .then(([host, instance, port, processes, service]) => ({
-      host,
-      instance,
-      port,
-      processes,
-      service,
-    }))
-    .then(classifyProcesses);
+  const roles = pick(look, ROLE_NEEDS).then((known) => classifyProcesses(known as RoleEvidence));
   const answer = evidence.then((whole) => whole.answer);
   const sections = { ...look, answer, policy: Promise.resolve(policy), roles };
   // A look that fails as a whole rejects every part; the first one awaited reports it.
@@ -67,9 +59,9 @@ export async function diagnoseHost(
 
 type Sections = { readonly [S in Section]: Promise<Known[S]> };
 
-async function pick(
-  sections: Sections,
-  needs: readonly Section[],
+async function pick<Name extends Section>(
+  sections: Pick<Sections, Name>,
+  needs: readonly Name[],
 ): Promise<Partial<Pick<Known, Section>>> {
   const entries = await Promise.all(
     needs.map(async (name) => [name, await sections[name]] as const),

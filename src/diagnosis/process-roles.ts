@@ -61,8 +61,10 @@ export interface ProcessRoles {
   readonly daemon: SaltApiProcess | null;
 }
 
-/** What the roles are told from. */
-export type RoleEvidence = Pick<Evidence, 'host' | 'instance' | 'port' | 'processes' | 'service'>;
+/** The sections that the roles are told from. */
+export const ROLE_NEEDS = ['host', 'instance', 'port', 'config', 'processes', 'service'] as const;
+
+export type RoleEvidence = Pick<Evidence, (typeof ROLE_NEEDS)[number]>;
 
 /** A pid file's time and a process's start are compared through two clocks (btime is whole seconds). */
 const CLOCK_SLACK_MS = 3_000;
@@ -118,14 +120,16 @@ function setAside(
 const NOBODY = { servesInstead: [], reparented: false, proven: false } as const;
 
 /**
- * The uids that salt-api may run as beside root, services and ourselves: those of the processes
- * that systemd or a pid file names, as with `user:` in the config (salt-facts §2).
+ * The uids that salt-api may run as beside root, services and ourselves: that of `user:` in the
+ * config, and those of the processes that systemd or a pid file names (salt-facts §2).
  */
 function serviceUsers(
   table: readonly ProcessFacts[],
-  { host, service }: RoleEvidence,
+  { host, service, config }: RoleEvidence,
 ): ReadonlySet<number> {
-  if (!service.seen) return new Set();
+  const configured = config.seen ? (config.value.user?.uid ?? null) : null;
+  const uids = configured === null ? [] : [configured];
+  if (!service.seen) return new Set(uids);
   const { systemd, pidFiles } = service.value;
   const pids = new Set([systemd.seen ? (systemd.value?.mainPid ?? 0) : 0]);
   const byPid = new Map(table.map((facts) => [facts.pid, facts]));
@@ -133,7 +137,7 @@ function serviceUsers(
     const facts = byPid.get(file.pid ?? 0);
     if (facts !== undefined && !predates(file, facts, host)) pids.add(facts.pid);
   }
-  return new Set([...pids].flatMap((pid) => byPid.get(pid)?.uid ?? []));
+  return new Set([...uids, ...[...pids].flatMap((pid) => byPid.get(pid)?.uid ?? [])]);
 }
 
 /**

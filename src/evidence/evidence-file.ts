@@ -152,6 +152,7 @@ const evidenceSchema = v.strictObject({
       apiLogFile: maybeText,
       logFile: maybeText,
       pidFile: maybeText,
+      user: v.exactOptional(v.strictObject({ name: v.string(), uid: v.nullable(signed) })),
     }),
   ),
   sockets: look(

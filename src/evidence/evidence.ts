@@ -98,6 +98,14 @@ export interface SaltConfigFacts {
   readonly logFile: string | null;
   /** `api_pidfile` (2016.3+), else `pidfile` (to 2015.8), made absolute; null where silent. */
   readonly pidFile: string | null;
+  /** `user`, whom salt-api becomes before it binds (salt-facts §2); unset where silent. */
+  readonly user?: ServiceUser;
+}
+
+/** Whom salt-api runs as by its config; the uid is null where the host knows no such user. */
+export interface ServiceUser {
+  readonly name: string;
+  readonly uid: number | null;
 }
 
 /** In the order of their numbers, from 1 on (include/net/tcp_states.h). */

@@ -58,6 +58,7 @@ const KEPT_KEYS: ReadonlySet<string> = new Set([
   'log_file',
   'api_pidfile',
   'pidfile',
+  'user',
 ]);
 
 /** A value with the file that it was read from, so that a merged tree still says who set what. */
@@ -132,6 +133,7 @@ export async function saltConfigFromSource(
     pidFile: settings.has('api_pidfile')
       ? pathOf(settings, 'api_pidfile', rootDirectory, null, problems)
       : pathOf(settings, 'pidfile', rootDirectory, '/var/run/salt-api.pid', problems),
+    ...userOf(settings),
     problems: problems.map(stripControl),
   });
 }
@@ -477,6 +479,23 @@ function rootDirectoryOf(settings: Settings, problems: string[]): string {
 }
 
 /** salt/config `prepend_root_dir`; `unset` is Salt's default, which root_dir moves as well. */
+/** The uid is for whoever reads the host: a config has names alone. */
+function userOf(settings: Settings): Pick<SaltConfigFacts, 'user'> {
+  const entry = settings.get('user');
+  if (entry === undefined || entry instanceof Map || typeof entry.value !== 'string') return {};
+  return { user: { name: entry.value, uid: null } };
+}
+
+/** The same facts with the uid of the user that they name. @param uidOf null for an unknown name */
+export function withUserId(
+  look: Look<SaltConfigFacts>,
+  uidOf: (name: string) => number | null,
+): Look<SaltConfigFacts> {
+  if (!look.seen || look.value.user === undefined) return look;
+  const { name } = look.value.user;
+  return seen({ ...look.value, user: { name, uid: uidOf(name) } });
+}
+
 function pathOf(
   settings: Settings,
   key: string,

@@ -456,6 +456,20 @@ const CASES: readonly Case[] = [
     verdict: 'healthy',
   },
   {
+    name: 'so is an orphan of his where the config says `user:`, though nothing else names him',
+    processes: [server({ pid: 37, ppid: 1, uid: 1001 })],
+    user: { name: 'saltapi', uid: 1001 },
+    roles: { 37: 'orphan' },
+    verdict: 'orphan-holds-port',
+  },
+  {
+    name: 'a `user:` that the host does not know is nobody',
+    processes: [server({ pid: 37, ppid: 1, uid: 1001 })],
+    user: { name: 'gone', uid: null },
+    roles: { 37: 'elsewhere' },
+    verdict: 'foreign-holder',
+  },
+  {
     name: 'a chroot onto a bind of our root has the same files: whose it is can not be told',
     processes: [
       manager(),

@@ -4,6 +4,7 @@ import {
   type Listener,
   type PidFileFacts,
   type ProcessFacts,
+  type ServiceUser,
   type SystemdUnitFacts,
   seen,
 } from '../../src/evidence/evidence.ts';
@@ -66,6 +67,8 @@ export interface Situation {
   readonly deniedFds?: number;
   readonly deniedArgv?: number;
   readonly hidden?: boolean;
+  /** `user` of the config. */
+  readonly user?: ServiceUser;
   readonly evidence?: Partial<Evidence>;
 }
 
@@ -110,6 +113,7 @@ export function evidenceOf(situation: Situation): Evidence {
       apiLogFile: null,
       logFile: null,
       pidFile: null,
+      ...(situation.user === undefined ? {} : { user: situation.user }),
     }),
     sockets: seen({
       listeners: listeners.map((listener) => ({

@@ -40,6 +40,19 @@ async function unprivileged<T>(work: () => Promise<T>): Promise<T> {
 }
 
 describe('readSaltConfig', () => {
+  it('knows the uid of `user:`, and none of a name that the host does not know', async () => {
+    const users = { nobody: 65_534, 'nobody:x:0': null, gone: null };
+    for (const [name, uid] of Object.entries(users)) {
+      const root = await configured(`user-${name.length}`, {
+        master: `user: ${JSON.stringify(name)}\n`,
+      });
+      const look = await readSaltConfig({ directory: root });
+      assert.deepEqual(look.seen && look.value.user, { name, uid });
+    }
+    const silent = await readSaltConfig({ directory: await configured('silent', { master: '' }) });
+    assert.equal(silent.seen && silent.value.user, undefined);
+  });
+
   it('reads master, master.d and include from the directory', async () => {
     const root = await configured('plain', {
       master: 'include: /etc/does-not-exist/*\n# comment\napi_logfile: /var/log/api\n',

@@ -375,3 +375,16 @@ describe('the units over ssh', () => {
     for (const shell of shells) assert.deepEqual(read(shell), local, shell);
   });
 });
+
+it('the uid of `user:` in the config comes from that host', async () => {
+  const root = mkdtempSync(join(directory, 'user-'));
+  const request = { ...REQUEST, configDirectory: root };
+  for (const [name, uid] of [
+    ['nobody', 65_534],
+    ["'; echo user-id 0; '", null],
+  ] as const) {
+    writeFileSync(join(root, 'master'), `user: ${JSON.stringify(name)}\n`);
+    const { config } = await readFrames(parseFrames(probe(request), 'abc'), request);
+    assert.deepEqual(config.seen && config.value.user, { name, uid });
+  }
+});

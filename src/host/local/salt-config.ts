@@ -9,8 +9,9 @@ import {
   type SaltConfigLocation,
   type SaltConfigSource,
   saltConfigFromSource,
+  withUserId,
 } from '../../evidence/salt-config.ts';
-import { codeOrText } from './proc-files.ts';
+import { codeOrText, tryReadKernelFile } from './proc-files.ts';
 
 /** A stock master config has 60 KB; beyond this it is something else. */
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
@@ -29,10 +30,19 @@ export async function readSaltConfig(options: {
   readonly home?: string;
 }): Promise<Look<SaltConfigFacts>> {
   const location = await locate(options.directory, options.environment ?? process.env);
-  return saltConfigFromSource(
+  const look = await saltConfigFromSource(
     options.home === undefined ? location : { ...location, home: options.home },
     localFiles,
   );
+  return withUserId(look, uidOf);
+}
+
+/** The uid of a user of passwd(5); one that only a directory service knows is unknown here. */
+function uidOf(name: string): number | null {
+  const table = tryReadKernelFile('/etc/passwd') ?? '';
+  const entry = table.split('\n').find((line) => line.startsWith(`${name}:`));
+  const uid = entry?.split(':')[2] ?? '';
+  return /^\d{1,10}$/.test(uid) ? Number(uid) : null;
 }
 
 /**

@@ -57,6 +57,7 @@ import {
   choosePort,
   type SaltConfigFile,
   saltConfigFromFiles,
+  withUserId,
 } from '../../evidence/salt-config.ts';
 import {
   chooseUnit,
@@ -353,13 +354,18 @@ async function configFacts(
 ): Promise<Look<SaltConfigFacts>> {
   if (frames.config.late) return timedOut('the salt config');
   const files = directory === usedDirectory ? configFiles(frames.config.lines) : [];
-  const mainFile = fields(frames.used.lines).get('main');
-  return saltConfigFromFiles({
+  const used = fields(frames.used.lines);
+  const mainFile = used.get('main');
+  const look = await saltConfigFromFiles({
     directory,
     files,
     ...(mainFile === undefined || directory !== usedDirectory
       ? {}
       : { mainFile: utf8OfLatin1(mainFile) }),
+  });
+  const [user, id = ''] = [used.get('user'), used.get('user-id')];
+  return withUserId(look, (name) => {
+    return utf8OfLatin1(user ?? '') === name && /^\d{1,10}$/.test(id) ? Number(id) : null;
   });
 }
 

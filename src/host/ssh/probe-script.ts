@@ -310,7 +310,7 @@ config_glob() {
 
 dirname_of() { case $1 in */*) printf '%s\n' "${'$'}{1%/*}" ;; *) echo . ;; esac; }
 
-# config_guess: "port N", "log FILE", "pid FILE" from the text of config_tree, read in a hurry. The
+# config_guess: "port N", "log FILE", "pid FILE", "user NAME" from the text of config_tree, read in a hurry. The
 # caller reads the YAML in earnest, and asks again where this was wrong.
 config_guess() {
   awk '
@@ -334,6 +334,7 @@ config_guess() {
     /^api_logfile:/ { log_file = scalar($0) }
     /^api_pidfile:/ { api_pid = scalar($0) }
     /^pidfile:/ { pid = scalar($0) }
+    /^user:/ { user = scalar($0) }
     END {
       found = ("c" in port) ? port["c"] : ("t" in port) ? port["t"] : port["w"]
       if (found ~ /^[0-9]+$/ && found > 0 && found < 65536) print "port " found + 0
@@ -342,6 +343,7 @@ config_guess() {
       if (api_pid == "" && root != "/") api_pid = "/var/run/salt-api.pid"
       if (log_file != "") print "log " rooted(log_file)
       if (api_pid != "") print "pid " rooted(api_pid)
+      if (user != "") print "user " user
     }'
 }
 
@@ -938,6 +940,7 @@ main() {
   [ -n "$log" ] || log=/var/log/salt/api
   pid_files=$(printf '%s\n' "$PID_FILES"; lines pid "$running_options"; lines pid "$guess"; printf '%s\n' /var/run/salt-api.pid /run/salt-api.pid)
 
+  user=$(lines user "$guess")
   part_text used "port $port
 config $config_directory
 main $main_file
@@ -947,6 +950,8 @@ unit $UNIT
 asked-port $PORT
 asked-config $CONFIG_DIR
 asked-log $LOG
+user $user
+user-id $([ -z "$user" ] || id -u -- "$user" 2>/dev/null)
 $(printf '%s\n' "$pid_files" | awk '$0 != "" { print "pidfile " $0 }')
 = 0"
   part_text config "$config"
