@@ -23,6 +23,7 @@ import {
 } from '../plan/plan.ts';
 import type { ServiceManager } from '../plan/service-manager.ts';
 import { commandLine } from '../shell-words.ts';
+import type { ActionTrail, JournalEntry } from '../trail/trail.ts';
 import { stripControl } from '../untrusted.ts';
 import { count, describeDuration, pidList } from '../words.ts';
 import { isPortFree } from './recovery.ts';
@@ -50,24 +51,6 @@ export interface Consent {
   /** A person takes time to answer, in which the host may change. */
   readonly takesTime: boolean;
   ask(step: PlanStep): Promise<Answer>;
-}
-
-/** One line of the journal; the trail adds time, host and who. */
-export interface JournalEntry {
-  readonly phase: 'before' | 'after' | 'note';
-  readonly action: string;
-  readonly identity?: ProcessIdentity;
-  readonly command?: readonly string[];
-  readonly answer?: string;
-  readonly result?: string;
-  readonly durationMs?: number;
-}
-
-/** Where actions are recorded. None of its methods reject: a full disk must not stop a recovery. */
-export interface ActionTrail {
-  saveFile(name: string, text: string): Promise<void>;
-  saveProcess(identity: ProcessIdentity, record: ReadonlyMap<string, string>): Promise<void>;
-  journal(entry: JournalEntry): Promise<void>;
 }
 
 /** Who is told what happens; the screen is one. */

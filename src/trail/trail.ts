@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { HostFacts, ProcessIdentity } from '../evidence/evidence.ts';
-import type { ActionTrail, JournalEntry } from '../fix/run-plan.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
 import { redactArgv, redactSecrets, stripControl } from '../untrusted.ts';
 import { isoMoment } from '../words.ts';
@@ -37,6 +36,24 @@ export interface TrailOptions {
   readonly keepMebibytes?: number | undefined;
   /** Where the trail goes when it can't be written; `process.stderr` where undefined. */
   readonly stderr?: { write(text: string): unknown };
+}
+
+/** One line of the journal; the trail adds time, host and who. */
+export interface JournalEntry {
+  readonly phase: 'before' | 'after' | 'note';
+  readonly action: string;
+  readonly identity?: ProcessIdentity;
+  readonly command?: readonly string[];
+  readonly answer?: string;
+  readonly result?: string;
+  readonly durationMs?: number;
+}
+
+/** Where actions are recorded. None of its methods reject: a full disk must not stop a recovery. */
+export interface ActionTrail {
+  saveFile(name: string, text: string): Promise<void>;
+  saveProcess(identity: ProcessIdentity, record: ReadonlyMap<string, string>): Promise<void>;
+  journal(entry: JournalEntry): Promise<void>;
 }
 
 /** The trail of one incident. */

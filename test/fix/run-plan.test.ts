@@ -13,11 +13,12 @@ import {
   type SystemdUnitFacts,
   seen,
 } from '../../src/evidence/evidence.ts';
-import { type FixContext, type JournalEntry, runPlan } from '../../src/fix/run-plan.ts';
+import { type FixContext, runPlan } from '../../src/fix/run-plan.ts';
 import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
 import { type PlanOptions, planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager } from '../../src/plan/service-manager.ts';
+import type { JournalEntry } from '../../src/trail/trail.ts';
 import { evidenceOf, INODE, saltApi, server, TITLED } from '../diagnosis/situation.ts';
 
 const orphan = server({ pid: 37, ppid: 1, session: 12, age: 9_000 });

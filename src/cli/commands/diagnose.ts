@@ -103,7 +103,7 @@ async function offerFix(
   const { askYesNo, personIsThere } = await import('../ask.ts');
   if (!personIsThere() || !(await askYesNo('Start the guided fix now?'))) return null;
   const [{ fixHost }, { LocalActions }, { resolveFixOptions }] = await Promise.all([
-    import('./fix.ts'),
+    import('./fix-host.ts'),
     import('../../host/local/local-actions.ts'),
     import('../fix-options.ts'),
   ]);

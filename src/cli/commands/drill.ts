@@ -13,7 +13,7 @@ import { describeDuration } from '../../words.ts';
 import { parseDuration } from '../duration.ts';
 import { type FixFlags, resolveFixOptions } from '../fix-options.ts';
 import { type LookOptions, resolveLookOptions, wholeOption } from '../look-options.ts';
-import { fixHost } from './fix.ts';
+import { fixHost } from './fix-host.ts';
 
 export interface DrillFlags {
   readonly port?: string;

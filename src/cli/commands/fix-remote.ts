@@ -5,7 +5,7 @@ import type { FixFlags, FixOptions } from '../fix-options.ts';
 import type { LookFlags, LookOptions } from '../look-options.ts';
 import type { SshFlags } from '../ssh-flags.ts';
 import { resolveSshHosts } from '../ssh-options.ts';
-import { fixHost } from './fix.ts';
+import { fixHost } from './fix-host.ts';
 
 /**
  * `salt-triage fix --host`: questions and trail here, actions there.
