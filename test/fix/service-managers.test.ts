@@ -153,7 +153,7 @@ describe('fix through systemd', () => {
     });
     const args = ['fix', '--yes', ...staged.target, '--unit', 'salt-api'];
     const ran = await runCli(args, { env, command: BOOTED });
-    assert.equal(ran.code, 2);
+    assert.equal(ran.code, 5);
     assert.match(ran.stderr, /refused: salt-api is masked[\s\S]*systemctl unmask salt-api/);
     assert.ok(isAlive(staged.orphanPid));
     assert.ok(called(staged).every((call) => call.startsWith('systemctl show')));
