@@ -82,14 +82,20 @@ function serviceOfItsOwn(facts: ProcessFacts, units: readonly string[]): string 
   return service === undefined || units.includes(cgroup) ? null : stripControl(service);
 }
 
+/** A pid file that names no salt-api, or one that has been given that pid since. */
+export interface StalePidFile {
+  readonly pid: number;
+  readonly words: string;
+}
+
 /** What orphans are told by, beside themselves. */
 export interface OrphanContext {
   readonly evidence: RoleEvidence;
   readonly unit: SystemdUnitFacts | null;
   /** The live daemon; null where there is none. */
   readonly daemon: (Candidate & { readonly named: boolean }) | null;
-  /** Pid files that name what is not there, in words. */
-  readonly stale: readonly string[];
+  /** Pid files that name what is not there. */
+  readonly stale: readonly StalePidFile[];
   hasChildren(facts: ProcessFacts): boolean;
 }
 
@@ -113,8 +119,12 @@ export function orphanProofs({ facts, argv }: Candidate, context: OrphanContext)
     telling.push(`owns ${facts.portConnections} accepted connections on the port`);
   }
   if (isNetapiChildTitle(argv.title)) telling.push(`title says child: ${stripControl(argv.title)}`);
-  if (daemon === null) onceSettled.push(...context.stale);
-  else {
+  if (daemon === null) {
+    // One that names this very pid may be its own: a clock that was set would make it stale.
+    const others = context.stale.filter(({ pid }) => pid !== facts.pid);
+    onceSettled.push(...others.map(({ words }) => words));
+  }
+  if (daemon !== null) {
     const sameSession = facts.session === daemon.facts.session;
     if (facts.startTicks < daemon.facts.startTicks) {
       const gap = startedAt(daemon.facts, evidence.host) - startedAt(facts, evidence.host);

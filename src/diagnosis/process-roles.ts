@@ -22,7 +22,13 @@ import {
 } from '../evidence/salt-api-argv.ts';
 import { stripControl } from '../untrusted.ts';
 import { startedAt } from '../words.ts';
-import { hasPool, orphanProofs, type Parentage, parentageOf } from './orphan-signs.ts';
+import {
+  hasPool,
+  orphanProofs,
+  type Parentage,
+  parentageOf,
+  type StalePidFile,
+} from './orphan-signs.ts';
 
 /**
  * `manager`: a live daemon. `child`: its netapi child. `fork`: forked by a server (job forks,
@@ -310,22 +316,26 @@ interface NamedDaemons {
   /** Pids that systemd or a believable pid file names and that are salt-api now. */
   readonly pids: ReadonlyMap<number, string>;
   /** What was named and is not there: `the pid file … names 12603, which is dead`. */
-  readonly stale: readonly string[];
+  readonly stale: readonly StalePidFile[];
   readonly unit: SystemdUnitFacts | null;
 }
 
 function namedDaemons({ host, service }: RoleEvidence, line: Lineage): NamedDaemons {
   const pids = new Map<number, string>();
-  const stale: string[] = [];
+  const stale: StalePidFile[] = [];
   if (!service.seen) return { pids, stale, unit: null };
   const { systemd, pidFiles } = service.value;
   const unit = systemd.seen ? systemd.value : null;
   for (const file of pidFiles) {
     if (file.pid === null) continue;
     const facts = line.get(file.pid);
-    if (facts === undefined) stale.push(`${file.path} names ${file.pid}, which is no salt-api`);
-    else if (predates(file, facts, host)) {
-      stale.push(`${file.path} is older than process ${file.pid}: the pid was given out again`);
+    if (facts === undefined) {
+      stale.push({ pid: file.pid, words: `${file.path} names ${file.pid}, which is no salt-api` });
+    } else if (predates(file, facts, host)) {
+      stale.push({
+        pid: file.pid,
+        words: `${file.path} is older than process ${file.pid}: the pid was given out again`,
+      });
     } else if (line.parent(facts) === null) pids.set(file.pid, `named by ${file.path}`);
   }
   if (unit !== null && unit.mainPid > 0 && line.get(unit.mainPid) !== undefined) {
