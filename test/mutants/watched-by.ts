@@ -17,12 +17,10 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
     'diagnosis/properties.test.ts',
   ],
   'src/diagnosis/orphan-signs.ts': [
-    'diagnosis/roles-premises.test.ts',
+    'diagnosis/orphan-signs.test.ts',
     'diagnosis/process-roles.test.ts',
-    'diagnosis/captures.test.ts',
-    'diagnosis/properties.test.ts',
   ],
-  'src/diagnosis/orphan-takers.ts': ['diagnosis/process-roles.test.ts'],
+  'src/diagnosis/orphan-takers.ts': ['diagnosis/orphan-signs.test.ts'],
   'src/diagnosis/verdict.ts': [
     'diagnosis/verdict.test.ts',
     'diagnosis/process-roles.test.ts',
