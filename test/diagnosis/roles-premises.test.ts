@@ -147,6 +147,12 @@ describe('a manager', () => {
     assert.equal(classify({ processes: [manager, idle, young, its] }).daemon?.facts.pid, 500);
   });
 
+  it('is no child that has forks of its own, though it holds nothing yet', () => {
+    const starting = { ...child, listens: [], threads: 1 };
+    const fork = saltApi({ pid: 201, ppid: 101 });
+    assert.equal(classify({ processes: [manager, starting, fork] }).daemon?.facts.pid, 100);
+  });
+
   it('is named by no pid file that names its child', () => {
     const roles = classify({ processes: [manager, child], pidFile: 101 });
     assert.deepEqual(
@@ -221,6 +227,16 @@ describe('a line of processes', () => {
         ['fork', 300],
         ['fork', 300],
       ],
+    );
+  });
+
+  it('has a job of the live server also where an older one is left of the server before it', () => {
+    const old = saltApi({ pid: 300, ppid: 1, session: 299, age: 9000, listens: [INODE] });
+    const young = saltApi({ pid: 301, ppid: 1, session: 300, age: 5, listens: [INODE] });
+    const processes = [manager, child, old, young];
+    assert.deepEqual(
+      [member(301, { processes }).role, member(301, { processes }).under],
+      ['job', 101],
     );
   });
 
