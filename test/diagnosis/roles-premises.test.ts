@@ -10,6 +10,7 @@ import type { Evidence } from '../../src/evidence/evidence.ts';
 import {
   evidenceOf,
   INODE,
+  type ProcessSketch,
   type Situation,
   saltApi,
   server,
@@ -181,6 +182,39 @@ describe('a manager', () => {
   });
 });
 
+describe('the reasons', () => {
+  it('of a manager are who names it, and its children', () => {
+    const reasons = (processes: Situation['processes'], more: Partial<Situation>) =>
+      member(100, { processes, ...more }).reasons;
+    const named = 'named by /run/salt-api.pid';
+    assert.deepEqual(reasons([manager, child], { pidFile: 100 }), [named, 'has salt-api children']);
+    assert.deepEqual(reasons([manager], { pidFile: 100 }), [named]);
+    const unit = { mainPid: 100 };
+    assert.deepEqual(reasons([manager], { unit }), ['main process of salt-api.service']);
+  });
+
+  it('of what is unclear begin with its parent', () => {
+    const reasons = (sketch: Partial<ProcessSketch>) =>
+      member(37, { processes: [saltApi({ pid: 37, ppid: 1, ...sketch })] }).reasons;
+    const dead = 'parent dead, reparented to pid 1';
+    assert.deepEqual(reasons({}), [dead, 'nothing proves an orphan']);
+    assert.deepEqual(reasons({ otherPorts: [8000] }), [dead, 'listens on port 8000, not on 443']);
+  });
+
+  it('do not speak of a root directory where we are not root and could not see it', () => {
+    const { host } = evidenceOf({ processes: [] });
+    const one = server({ pid: 37, ppid: 1, rootDirectory: 'unseen' });
+    const role = (uid: number) =>
+      member(37, { processes: [one], evidence: { host: { ...host, uid } } }).role;
+    assert.deepEqual([role(0), role(1000)], ['unclear', 'orphan']);
+  });
+
+  it('of a port are its connections too: one is enough to have to do with it', () => {
+    const one = saltApi({ pid: 37, ppid: 1, otherPorts: [8000], portConnections: 1 });
+    assert.equal(member(37, { processes: [one] }).role, 'orphan');
+  });
+});
+
 describe('a pid file', () => {
   const lone = saltApi({ pid: 100, ppid: 1, age: 60 });
 
@@ -238,6 +272,33 @@ describe('a line of processes', () => {
       [member(301, { processes }).role, member(301, { processes }).under],
       ['job', 101],
     );
+  });
+
+  it('has jobs: forked after the server, no older than the daemon, told by one thread', () => {
+    const job = (sketch: Partial<ProcessSketch>, more: Partial<Situation> = {}) => {
+      const one = saltApi({ pid: 300, ppid: 1, session: 299, age: 5, listens: [INODE], ...sketch });
+      const { role, under, reasons } = member(300, { processes: [manager, child, one], ...more });
+      return { role, under, reasons };
+    };
+    const shares = 'shares the listening socket with the live server 101, started after it';
+    const thread = 'single thread: a job fork';
+    assert.deepEqual(job({}), { role: 'job', under: 101, reasons: [shares, thread] });
+    assert.deepEqual(job({ threads: 2 }).reasons, [shares]);
+    assert.equal(job({ age: 3600 }).role, 'job', 'of the tick of its server');
+    const late = { processes: [manager, { ...child, startTicks: child.startTicks + 100 }] };
+    const between = saltApi({ pid: 300, ppid: 1, session: 299, age: 3599.5, listens: [INODE] });
+    const early = member(300, { processes: [...late.processes, between] });
+    assert.equal(early.role, 'orphan', 'forked before the server that is live now');
+    assert.equal(job({ age: 9000 }).role, 'orphan', 'older than the daemon');
+    // A manager that is named and holds the socket itself is no server that could fork jobs.
+    const itself = { ...manager, listens: [INODE] };
+    const lone = saltApi({ pid: 300, ppid: 1, session: 299, age: 5, listens: [INODE] });
+    const named = member(300, { processes: [itself, lone], pidFile: 100 });
+    assert.deepEqual([named.role, named.under], ['fork', 100]);
+    assert.deepEqual(named.reasons, [
+      'shares the listening socket with 100, which is older',
+      thread,
+    ]);
   });
 
   it('is not given to pid 1 below its root, though pid 1 is the manager of a container', () => {
