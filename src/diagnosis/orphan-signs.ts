@@ -1,5 +1,6 @@
 /** What proves that a salt-api process is an orphan: a dead parent, and signs of having been a child. */
 import type { ProcessFacts, SystemdUnitFacts } from '../evidence/evidence.ts';
+import { isDeadState } from '../evidence/proc-text.ts';
 import { isNetapiChildTitle } from '../evidence/salt-api-argv.ts';
 import { stripControl } from '../untrusted.ts';
 import { count, describeDuration, startedAt } from '../words.ts';
@@ -10,8 +11,11 @@ import type { Candidate, RoleEvidence } from './process-roles.ts';
 const JOB_THREADS = 5;
 /** A server with its pool has dozens of threads; managers and job forks have a few. */
 const POOL_THREADS = 10;
-/** How long a salt-api may take to be known as a daemon, by a child or by its pid file, ms. */
-const STARTING_MS = 20_000;
+/**
+ * How long a start may take, ms: Salt's imports and CherryPy's check of the port (salt-facts §10).
+ * After it a daemon is known by a child or by its pid file, and its child listens.
+ */
+export const START_MS = 20_000;
 
 /** True for a server: managers and job forks have no thread pool. */
 export function hasPool(facts: ProcessFacts): boolean {
@@ -66,7 +70,7 @@ export function parentageOf(
 
 /** True for a live process whose argv could not be read: it may be the salt-api that is looked for. */
 function isUnreadable({ argv, state }: ProcessFacts): boolean {
-  return argv.length === 0 && !'ZXx'.includes(state);
+  return argv.length === 0 && !isDeadState(state);
 }
 
 /**
@@ -108,7 +112,7 @@ export interface OrphanContext {
  */
 export function orphanProofs({ facts, argv }: Candidate, context: OrphanContext): string[] {
   const { daemon, evidence } = context;
-  const settled = evidence.host.now - startedAt(facts, evidence.host) >= STARTING_MS;
+  const settled = evidence.host.now - startedAt(facts, evidence.host) >= START_MS;
   const telling: string[] = [];
   const supporting: string[] = [];
   const onceSettled = settled ? telling : supporting;

@@ -2,6 +2,7 @@
 import type { Evidence } from '../evidence/evidence.ts';
 import { configuredNetapis } from '../evidence/instance-ports.ts';
 import { startedAt } from '../words.ts';
+import { START_MS } from './orphan-signs.ts';
 import type { ProcessRoles } from './process-roles.ts';
 
 /**
@@ -17,9 +18,6 @@ export interface OtherPort {
   readonly state: OtherPortState;
   readonly pids: readonly number[];
 }
-
-/** Until a start is over, a port may still be free, ms: Salt's imports and CherryPy's check. */
-const START_MS = 20_000;
 
 /** Every other port that the instance is configured for or listens on, ascending. */
 export function otherPortsOf(

@@ -510,7 +510,8 @@ function whyUntold(facts: ProcessFacts, { host }: RoleEvidence): string | null {
     : null;
 }
 
-function servesPort(facts: ProcessFacts): boolean {
+/** True for a process that holds anything of the examined port: a listener, or a connection. */
+export function servesPort(facts: ProcessFacts): boolean {
   return facts.listens.length > 0 || facts.portConnections > 0;
 }
 

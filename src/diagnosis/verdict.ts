@@ -2,12 +2,13 @@
 import { ExitCode } from '../errors.ts';
 import type { Evidence, StartFailureFacts } from '../evidence/evidence.ts';
 import { configuredNetapis, otherConfiguredPorts } from '../evidence/instance-ports.ts';
-import { unitTroubles } from '../evidence/systemd-unit.ts';
+import { unitOf, unitTroubles } from '../evidence/systemd-unit.ts';
 import { stripControl } from '../untrusted.ts';
 import { count, describeDuration, pidList, startedAt } from '../words.ts';
 import { isWithoutSalt } from './absence.ts';
 import type { Findings } from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
+import { START_MS } from './orphan-signs.ts';
 import { describeOtherPort, otherPortsOf, unservedPorts } from './other-ports.ts';
 import { isOwnDrill } from './own-drill.ts';
 import { isDead, type ProcessRoles, type SaltApiProcess } from './process-roles.ts';
@@ -27,11 +28,6 @@ export const VERDICT_CODES = [
 
 export type VerdictCode = (typeof VERDICT_CODES)[number];
 
-/**
- * How long a start may take until it listens: Salt's imports on a slow host, and CherryPy's check
- * of the port, 5 s up to 9 (salt-facts §1.6, §10).
- */
-const START_MS = 20_000;
 /** How often a manager looks whether its child has died, and then starts the next (salt-facts §1.6). */
 const RESTART_POLL_MS = 10_000;
 /** A longer gap between two failed starts is not the pause of a loop. */
@@ -501,9 +497,8 @@ function trouble(evidence: Evidence): string {
 }
 
 function serviceTroubles({ service }: Evidence): string[] {
-  if (!service.seen || !service.value.systemd.seen || service.value.systemd.value === null)
-    return [];
-  return unitTroubles(service.value.systemd.value);
+  const unit = unitOf(service);
+  return unit === null ? [] : unitTroubles(unit);
 }
 
 /** The failed start that keeps the port free, where no later failed bind tells of another reason. */

@@ -356,14 +356,18 @@ export interface PortBindFailures extends BindFailureTally {
   readonly port: number | null;
 }
 
-/** What failed binds add up to; each field as in `ApiLogFacts`. */
+/** What failed binds add up to. */
 export interface BindFailureTally {
+  /** Failed starts within the window. */
   readonly events: number;
   readonly firstAt: number | null;
   readonly lastAt: number | null;
+  /** Times of the newest events, ascending, at most `MAX_EVENT_TIMES`. */
   readonly times: readonly number[];
+  /** Log pids of the newest events, each once, in order, at most 50. */
   readonly pids: readonly number[];
   readonly wordings: Readonly<Partial<Record<BindWording, number>>>;
+  /** A few of the error lines, first and newest, each cut to 300 characters, control characters removed. */
   readonly samples: readonly string[];
 }
 
@@ -377,29 +381,18 @@ export type LogSource =
   | { readonly kind: 'journal'; readonly unit: string };
 
 /** What the API log says of failed binds; one failed start is one event. */
-export interface ApiLogFacts {
+export interface ApiLogFacts extends BindFailureTally {
   readonly source: LogSource;
   /** Every file that was read, newest first, with the bytes really read from it. */
   readonly files: readonly { readonly path: string; readonly bytesRead: number }[];
   /** Start of the window; null for the whole log. */
   readonly windowFrom: number | null;
-  /** Failed starts within the window. */
-  readonly events: number;
-  readonly firstAt: number | null;
-  readonly lastAt: number | null;
-  /** Times of the newest events, ascending, at most `MAX_EVENT_TIMES`. */
-  readonly times: readonly number[];
-  /** Log pids of the newest events, each once, in order, at most 50. */
-  readonly pids: readonly number[];
-  readonly wordings: Readonly<Partial<Record<BindWording, number>>>;
   /** Ports the events named, each once. */
   readonly ports: readonly number[];
   /** The same events port by port, at most `MAX_LOG_PORTS` of them; unset in older evidence. */
   readonly byPort?: readonly PortBindFailures[];
   /** Starts that failed for other reasons, at most `MAX_START_FAILURES`, the newest last. */
   readonly startFailures?: readonly StartFailureFacts[];
-  /** A few of the error lines, first and newest, each cut to 300 characters, control characters removed. */
-  readonly samples: readonly string[];
   /** `died with exit status …, restarting` lines of the manager within the window. */
   readonly childDeaths: number;
   /** When the last of these was logged; null without one that has a time. Unset in older evidence. */

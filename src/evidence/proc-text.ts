@@ -61,9 +61,12 @@ export function parseProcessStat(text: string): ProcessStat | null {
   };
 }
 
-/** PF_KTHREAD (include/linux/sched.h) among a stat line's flags, field 9; a pid proves nothing. */
+/** Of a stat line's flags, field 9 (include/linux/sched.h): a thread of the kernel. */
+export const PF_KTHREAD = 0x20_0000;
+
+/** Told by its flag; a pid proves nothing. */
 function isKernelThread(flags: number): boolean {
-  return Math.floor(flags / 0x20_0000) % 2 === 1;
+  return Math.floor(flags / PF_KTHREAD) % 2 === 1;
 }
 
 /**

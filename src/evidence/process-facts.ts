@@ -6,7 +6,7 @@ import type { NamespaceRelation, SaltSign } from './evidence.ts';
 import { isNetapiChildTitle, readSaltApiArgv } from './salt-api-argv.ts';
 
 /** Where the log of a salt-api lies unless somebody has moved it (salt-facts §3). */
-const LOG_DIRECTORY = '/var/log/salt/';
+export const LOG_DIRECTORY = '/var/log/salt/';
 /** The onedir packages bring an interpreter of their own (salt-facts §1.4). */
 const SALT_TREE = '/opt/saltstack/salt/';
 /** Where Salt's packages put the entry point; pip's places may hold anybody's script. */
@@ -17,9 +17,14 @@ export function isPackagedEntryPoint(path: string): boolean {
   return PACKAGED_ENTRY_POINT.test(path);
 }
 
+/** The modules of Salt that start a daemon, as alternatives. */
+export const ENTRY_MODULES = 'scripts|cli';
 /** What every entry point of Salt does, whoever has installed it: setup.py, pip, relenv. */
-const IMPORTS_SALT = /^[^#\n]{0,200}\b(?:from|import)\s+salt\.(?:scripts|cli)\b/m;
-/** The one word of argv that is enough of a script's text to find the import in, bytes. */
+const IMPORTS_SALT = new RegExp(
+  `^[^#\\n]{0,200}\\b(?:from|import)\\s+salt\\.(?:${ENTRY_MODULES})\\b`,
+  'm',
+);
+/** So much of a script is enough to find the import in, bytes. */
 export const ENTRY_POINT_BYTES = 4096;
 
 /** What there is to tell a salt-api by, beside its command line. */

@@ -19,7 +19,7 @@ import {
 const DEFAULT_LOG = '/var/log/salt/api';
 const DEFAULT_PID_FILES = ['/var/run/salt-api.pid', '/run/salt-api.pid'];
 /** From here on uids are those of people (useradd(8), UID_MIN); below, of root and of services. */
-const FIRST_PERSON_UID = 1000;
+export const FIRST_PERSON_UID = 1000;
 
 /** What a host shows of its salt-apis before any of them is chosen. */
 export interface InstanceSigns {

@@ -1,5 +1,12 @@
 import { stripControl } from '../untrusted.ts';
-import { blind, type Look, type RelatedUnit, type SystemdUnitFacts, seen } from './evidence.ts';
+import {
+  blind,
+  type Look,
+  type RelatedUnit,
+  type ServiceFacts,
+  type SystemdUnitFacts,
+  seen,
+} from './evidence.ts';
 import { isPackagedEntryPoint } from './process-facts.ts';
 import { readSaltApiArgv } from './salt-api-argv.ts';
 
@@ -89,6 +96,11 @@ export function parseSystemctlShow(unit: string, text: string): Look<SystemdUnit
     startsSaltApi: startsSaltApi(word('ExecStart')),
     ports: listenPorts(text),
   });
+}
+
+/** The unit of salt-api; null where there is none, or it was not seen. */
+export function unitOf(service: Look<ServiceFacts>): SystemdUnitFacts | null {
+  return service.seen && service.value.systemd.seen ? service.value.systemd.value : null;
 }
 
 /** The files that `systemctl show` says a unit's settings come from beside its own. */

@@ -4,13 +4,13 @@
  */
 
 import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
-import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
+import { type SaltApiProcess, servesPort } from '../diagnosis/process-roles.ts';
 import { settledAnswer } from '../diagnosis/second-ask.ts';
 import { startFailedSince } from '../diagnosis/start-failure.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { TriageError } from '../errors.ts';
-import type { LookRequest, Policy, ProcessFacts, ProcessIdentity } from '../evidence/evidence.ts';
-import { unitFailure } from '../evidence/systemd-unit.ts';
+import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
+import { unitFailure, unitOf } from '../evidence/systemd-unit.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
 import type { CommandOutcome, Host, HostActions, KillOutcome } from '../host/host.ts';
 import {
@@ -457,7 +457,7 @@ class PlanRun {
       const stuck = left.some((one) => isStopped(one) && !asked.has(identityOf(one.facts)));
       // What holds nothing and serves nobody has nothing to finish.
       const idle = left.every(({ role, facts }) => {
-        return !['manager', 'child'].includes(role) && !holdsOfPort(facts);
+        return !['manager', 'child'].includes(role) && !servesPort(facts);
       });
       const over = idle || stuck || performance.now() > deadline || this.#context.interrupted();
       if (left.length === 0 || this.#stopped === null || over) return now;
@@ -777,13 +777,9 @@ function isWell(code: VerdictCode): boolean {
 
 /** True where something runs, or is being started, that may yet take the port. */
 function isComing({ roles, evidence: { service } }: Diagnosis): boolean {
-  const unit = service.seen && service.value.systemd.seen ? service.value.systemd.value : null;
+  const unit = unitOf(service);
   if (unit?.activeState === 'activating') return true;
   return roles.all.some(({ role }) => !['orphan', 'fork', 'job', 'elsewhere'].includes(role));
-}
-
-function holdsOfPort({ listens, portConnections }: ProcessFacts): boolean {
-  return listens.length > 0 || portConnections > 0;
 }
 
 /** True for a process that SIGSTOP has stopped. */

@@ -6,6 +6,7 @@ import { startAdvice } from '../diagnosis/start-failure.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import type { Evidence } from '../evidence/evidence.ts';
 import { readSaltApiArgv } from '../evidence/salt-api-argv.ts';
+import { unitOf } from '../evidence/systemd-unit.ts';
 import type { Plan } from '../plan/plan.ts';
 import { quoteForShell } from '../shell-words.ts';
 import { stripControl } from '../untrusted.ts';
@@ -130,8 +131,7 @@ function fixNote(code: VerdictCode, findings: Findings): string {
  */
 export function optionsOfEvidence({ host, port, instance, service }: Evidence): string[] {
   const name = stripControl(host.name).trim();
-  const unit =
-    service.seen && service.value.systemd.seen ? service.value.systemd.value?.unit : null;
+  const unit = unitOf(service)?.unit ?? null;
   return [
     ...['--host', `root@${name === '' ? 'HOST' : quoteForShell(name)}`],
     ...['--port', String(port.number), '-c', quoteForShell(stripControl(instance.configDirectory))],

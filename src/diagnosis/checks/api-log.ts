@@ -7,6 +7,7 @@ import {
   type StartFailureFacts,
 } from '../../evidence/evidence.ts';
 import { configuredNetapis } from '../../evidence/instance-ports.ts';
+import { unitOf } from '../../evidence/systemd-unit.ts';
 import { redactSecrets, stripControl } from '../../untrusted.ts';
 import {
   count,
@@ -244,8 +245,7 @@ function turnerOf({
 }: Pick<Known, Needs>): 'daemon' | 'systemd' | 'unseen' | 'nobody' {
   if (!processes.seen) return 'unseen';
   if (roles.daemon !== null) return roles.daemon.facts.state === 'T' ? 'nobody' : 'daemon';
-  const unit = service.seen && service.value.systemd.seen ? service.value.systemd.value : null;
-  return unit?.activeState === 'activating' ? 'systemd' : 'nobody';
+  return unitOf(service)?.activeState === 'activating' ? 'systemd' : 'nobody';
 }
 
 /**

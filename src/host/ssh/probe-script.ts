@@ -1,5 +1,8 @@
 /** The one shell script that looks at a host on which nothing of ours is installed. */
 import { EXCEPTION_LINE, SEARCHED_WORDINGS } from '../../evidence/api-log-wordings.ts';
+import { DEAD_STATES, PF_KTHREAD } from '../../evidence/proc-text.ts';
+import { ENTRY_MODULES, ENTRY_POINT_BYTES, LOG_DIRECTORY } from '../../evidence/process-facts.ts';
+import { FIRST_PERSON_UID } from '../../evidence/resolve.ts';
 import { TELLING_SETTINGS, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
 import { quoteRemoteWord } from './quote-remote-word.ts';
 
@@ -150,13 +153,13 @@ census() {
     { split($0, path, "/"); pid = path[3] }
     !listed { known[pid] = 1; next }
     # A name may hold a line break or a parenthesis: the last parenthesis of the last line counts.
-    sub(/^.*\) /, "") { state[pid] = $1; parent[pid] = $2; kernel[pid] = int($7 / 2097152) % 2 }
+    sub(/^.*\) /, "") { state[pid] = $1; parent[pid] = $2; kernel[pid] = int($7 / ${PF_KTHREAD}) % 2 }
     END {
       for (pid in known) {
         if (!(pid in state)) { print "unread " pid; continue }
         total++
         if (kernel[pid]) continue
-        if (state[pid] ~ /^[ZXx]$/) print "zombie " pid " " parent[pid]
+        if (state[pid] ~ /^[${DEAD_STATES}]$/) print "zombie " pid " " parent[pid]
         else if (state[pid] == "D") print "blocked " pid
         else print "alive " pid
       }
@@ -178,28 +181,40 @@ in_play() {
   [ -n "$1" ] || return 0
   ls -ldn $(printf '/proc/%s\n' $1) 2>/dev/null | awk -v own="$(id -u)" '
     { n = split($NF, path, "/"); pid = path[n] }
-    $3 < 1000 || $3 == own { print pid; next }
+    $3 < ${FIRST_PERSON_UID} || $3 == own { print pid; next }
     ++strangers <= 100 { print pid }'
 }
 
 # paths NAME PIDS: /proc/PID/NAME of each.
 paths() { printf '%s\n' "$2" | awk -v name="$1" '/^[0-9]+$/ { print "/proc/" $0 "/" name }'; }
 
-# config_environment PID: SALT_CONFIG_DIR of its environment; fails where that can't be read.
-config_environment() {
-  [ -r "/proc/$1/environ" ] || return 1
-  tr '\000' '\n' < "/proc/$1/environ" | sed -n 's/^SALT_CONFIG_DIR=//p' | tail -n 1
+# environments PIDS: "environment PID DIRECTORY", SALT_CONFIG_DIR of those that can be read.
+environments() {
+  for pid in $1; do
+    [ -r "/proc/$pid/environ" ] || continue
+    echo "@@$NONCE $pid"
+    tr '\000' '\n' < "/proc/$pid/environ"
+    echo
+  done | awk -v mark="@@$NONCE" '
+    function finish() { if (pid != "") print "environment " pid " " directory }
+    $1 == mark { finish(); pid = $2; directory = ""; next }
+    sub(/^SALT_CONFIG_DIR=/, "") { directory = $0 }
+    END { finish() }'
 }
 
 # options PIDS: what running salt-apis were started with: "config DIR", "log FILE", "pid FILE".
 options() {
-  for pid in $1; do
-    echo "@@$NONCE $(config_environment "$pid")"
-    tr '\000 ' '\n\n' < "/proc/$pid/cmdline"
-    echo
-  done | awk -v mark="@@$NONCE" '
+  {
+    printf '%s\n' "$environments"
+    for pid in $1; do
+      echo "@@$NONCE $pid"
+      tr '\000 ' '\n\n' < "/proc/$pid/cmdline"
+      echo
+    done
+  } | awk -v mark="@@$NONCE" '
     function finish() { if (daemon) print "config " (directory == "" ? "-" : directory) }
-    $1 == mark { finish(); position = 0; daemon = 0; directory = substr($0, length(mark) + 2); option = ""; next }
+    $1 == mark { finish(); position = 0; daemon = 0; begun = 1; directory = named[$2]; option = ""; next }
+    !begun { pid = $2; if (sub(/^environment [0-9]+ /, "")) named[pid] = $0; next }
     $0 == "" { next }
     {
       position++
@@ -448,7 +463,7 @@ fd_tables() {
     $10 == "->" && $1 ~ /^l.w/ && $11 ~ /^\// && files < 20 {
       target = $0
       sub(/^.* -> /, "", target)
-      if (index(target, salt_log) == 1 || index(target, salt_config) == 1 || index(target, "/var/log/salt/") == 1) {
+      if (index(target, salt_log) == 1 || index(target, salt_config) == 1 || index(target, "${LOG_DIRECTORY}") == 1) {
         files++
         print "open " pid " " target
       }
@@ -479,20 +494,6 @@ root_views() {
     awk '$10 == "->" { split($9, path, "/"); sub(/^.* -> /, ""); print "link " path[3] " " $0 }'
 }
 
-# environments PIDS: "environment PID DIRECTORY", SALT_CONFIG_DIR of those that can be read.
-environments() {
-  for pid in $1; do
-    [ -r "/proc/$pid/environ" ] || continue
-    echo "@@$NONCE $pid"
-    tr '\000' '\n' < "/proc/$pid/environ"
-    echo
-  done | awk -v mark="@@$NONCE" '
-    function finish() { if (pid != "") print "environment " pid " " directory }
-    $1 == mark { finish(); pid = $2; directory = ""; next }
-    sub(/^SALT_CONFIG_DIR=/, "") { directory = $0 }
-    END { finish() }'
-}
-
 # command_lines PIDS: "argv PID HEX" of those that can be read.
 command_lines() {
   for pid in $1; do
@@ -510,8 +511,8 @@ command_lines() {
 salt_import() {
   script=$(tr '\000 ' '\n\n' < "/proc/$1/cmdline" | head -n 6 | grep '^/.*/salt-api$' | head -n 1)
   [ -n "$script" ] && [ -f "/proc/$1/root$script" ] && [ -r "/proc/$1/root$script" ] || return 0
-  echo "script $1 $(head -c 4096 "/proc/$1/root$script" | tr -d '\000' |
-    grep -E '(from|import)[[:space:]]+salt[.](scripts|cli)' | head -n 1)"
+  echo "script $1 $(head -c ${ENTRY_POINT_BYTES} "/proc/$1/root$script" | tr -d '\000' |
+    grep -E '^[^#]*(from|import)[[:space:]]+salt[.](${ENTRY_MODULES})' | head -n 1)"
 }
 
 # process_table: counts, then all about the few processes that matter.
@@ -551,7 +552,7 @@ process_table() {
     awk '$10 == "->" { split($9, path, "/"); sub(/^.* -> /, ""); print "exe " path[3] " " $0 }'
   root_views "self
 $candidates"
-  environments "$candidates"
+  printf '%s\n' "$environments"
   for pid in $candidates; do salt_import "$pid" 2>/dev/null; done
   command_lines "$all"
 }
@@ -915,6 +916,7 @@ main() {
   alive=$(lines alive "$census"; lines blocked "$census")
   candidates=$(limited suspects $(paths cmdline "$(lines alive "$census")") $(paths cmdline "$(lines blocked "$census")") 2>/dev/null | grep -v '^=')
   candidates=$(in_play "$candidates")
+  environments=$(environments "$candidates" 2>/dev/null)
   running_options=$(options "$candidates" 2>/dev/null)
 
   config_directory=$CONFIG_DIR
