@@ -1,6 +1,6 @@
 /** Questions to a person, on standard error so that standard output stays data. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answer, Consent } from '../fix/run-plan.ts';
+import type { Answer, Consent } from '../fix/fix-run.ts';
 import type { PlanStep } from '../plan/plan.ts';
 import { screenOn, wrap } from '../report/screen.ts';
 

@@ -62,11 +62,11 @@ export interface Case {
 }
 
 /** Whether `salt-triage fix` has a plan for a verdict. */
-export function isMendable(code: VerdictCode): boolean {
-  return MENDABLE.has(code);
+export function isFixable(code: VerdictCode): boolean {
+  return FIXABLE.has(code);
 }
 
-const MENDABLE: ReadonlySet<VerdictCode> = new Set([
+const FIXABLE: ReadonlySet<VerdictCode> = new Set([
   'orphan-holds-port',
   'orphan-stray',
   'hung',

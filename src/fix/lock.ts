@@ -55,14 +55,14 @@ export interface Lock {
  */
 export async function acquireLock({
   port,
-  elsewhere,
+  sshName,
 }: {
   readonly port: number;
-  /** A host behind ssh: its port is not ours, so that only fixes from here are kept apart. */
-  readonly elsewhere?: string | undefined;
+  /** Of a host behind ssh: its port is not ours, so that only fixes from here are kept apart. */
+  readonly sshName?: string | undefined;
 }): Promise<Lock> {
   const host =
-    elsewhere === undefined ? '' : `${createHash('sha256').update(elsewhere).digest('hex')}-`;
+    sshName === undefined ? '' : `${createHash('sha256').update(sshName).digest('hex')}-`;
   const network = /\d+/.exec(tryReadLink('/proc/self/ns/net') ?? '')?.[0] ?? 'unknown';
   const key = `${host}${port}-net-${network}`;
   const complaints: string[] = [];

@@ -1,4 +1,4 @@
-/** From a diagnosis to the steps that mend it. Pure: a dry run, the prompts and --yes share it. */
+/** From a diagnosis to the steps that fix it. Pure: a dry run, the prompts and --yes share it. */
 
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { looksLikeForkedJob } from '../diagnosis/orphan-signs.ts';
@@ -63,14 +63,20 @@ export type PlanStep =
    */
   | { readonly kind: 'verify'; readonly title: string; readonly goal: 'serving' | 'no-orphans' };
 
+/** The step of one kind. */
+export type StepOf<Kind extends PlanStep['kind']> = Extract<PlanStep, { kind: Kind }>;
+
+/** A plan that has something to do. */
+export interface FixPlan {
+  readonly kind: 'fix';
+  readonly verdict: VerdictCode;
+  readonly steps: readonly PlanStep[];
+  /** What to know before the first question. */
+  readonly remarks: readonly string[];
+}
+
 export type Plan =
-  | {
-      readonly kind: 'mend';
-      readonly verdict: VerdictCode;
-      readonly steps: readonly PlanStep[];
-      /** What to know before the first question. */
-      readonly remarks: readonly string[];
-    }
+  | FixPlan
   | { readonly kind: 'nothing-to-do'; readonly verdict: VerdictCode; readonly why: string }
   | {
       readonly kind: 'refused';
@@ -109,12 +115,7 @@ export function planFix(
     case 'degraded':
       return { kind: 'nothing-to-do', verdict: code, why: verdict.summary };
     case 'foreign-holder':
-      return {
-        kind: 'refused',
-        verdict: code,
-        why: verdict.summary,
-        advice: null,
-      };
+      return { kind: 'refused', verdict: code, why: verdict.summary, advice: null };
     case 'unknown':
       return {
         kind: 'refused',
@@ -123,103 +124,127 @@ export function planFix(
         advice: null,
       };
     default:
-      return planMend(diagnosis, code, manager, options);
+      return planIncident(diagnosis, code, manager, options);
   }
 }
 
-function planMend(
+function planIncident(
   diagnosis: Diagnosis,
   verdict: VerdictCode,
   manager: ServiceManager | null,
   { only, restart }: PlanOptions,
 ): Plan {
-  const { evidence } = diagnosis;
-  const port = evidence.port.number;
-  const { all, daemon } = diagnosis.roles;
-  const orphans = all.filter(({ role }) => role === 'orphan');
-  const pids = new Set(orphans.map(({ facts }) => facts.pid));
-  const forks = all.filter(
-    ({ role, under }) => role === 'fork' && under !== null && pids.has(under),
-  );
-  const served = diagnosis.findings['port-holder'].evidence.state === 'daemon';
+  const { findings, roles, evidence } = diagnosis;
+  const orphans = orphansAndForks(roles.all);
+  const served = findings['port-holder'].evidence.state === 'daemon';
   const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served);
-  const recovers = daemon !== null && orphans.length > 0;
+  const recovers = roles.daemon !== null && orphans.size > 0;
   const waitsFirst = restarts && restart === 'if-needed' && recovers;
   // A daemon that recovers by itself needs no manager; where it does not, the wait for it fails.
   const needsNone = waitsFirst && manager === null;
   const refusal = restarts && !needsNone ? refuseService(diagnosis, manager) : null;
   if (refusal !== null) return { kind: 'refused', verdict, ...refusal };
-  const steps: PlanStep[] = [{ kind: 'save-evidence', title: 'save the evidence' }];
-  for (const member of [...orphans, ...forks]) steps.push(killStep(member, diagnosis));
-  if (only === 'kill' && steps.length === 1) {
+  if (only === 'kill' && orphans.size === 0) {
     return { kind: 'nothing-to-do', verdict, why: 'there is no orphan to kill' };
   }
-  if (waitsFirst) {
-    steps.push({
-      kind: 'await-recovery',
-      title: `see whether the daemon takes port ${port} by itself`,
-    });
-  }
-  if (restarts && manager !== null) {
-    const nothingRuns = verdict === 'down' && daemon === null;
-    const stops = !nothingRuns || manager.believesRunning;
-    if (stops && manager.stop !== null) {
-      steps.push({ kind: 'stop', title: 'stop the service', command: manager.stop });
-    }
-    // What nobody has stopped can't have stayed.
-    if (stops) {
-      // Without a stop command kill -9 is the stop: then each process is named beforehand.
-      const doomed = manager.stop === null ? leftoversOf(diagnosis) : [];
-      const named = new Set(steps.flatMap((step) => pidOf(step)));
-      for (const member of doomed) {
-        if (named.has(member.facts.pid) || member.role === 'unclear') continue;
-        steps.push(killStep(member, diagnosis));
-      }
-      steps.push({
-        kind: 'kill-leftovers',
-        title: 'look again for salt-api processes that stayed',
-      });
-    }
-    steps.push(
-      { kind: 'wait-port-free', title: `wait until port ${port} is free`, port },
-      {
-        kind: 'start',
-        title: 'start the service',
-        command: manager.start,
-        before: manager.beforeStart,
-      },
-    );
-    if (stops) steps.push(...manager.dependents.map(startAgain));
-  }
-  const goal = restarts ? 'serving' : 'no-orphans';
-  const title = restarts
-    ? 'verify that the API serves again'
-    : 'verify that the orphans are gone and that the API serves';
-  steps.push({ kind: 'verify', title, goal });
-  const remarks = [...(restarts ? (manager?.remarks ?? []) : [])];
-  const beside = restarts && manager !== null ? daemonIsBeside(diagnosis, manager) : null;
-  if (beside !== null) remarks.push(beside);
-  const failure = diagnosis.verdict.startFailure;
-  if (failure !== undefined && restarts) {
-    const reason = describeStartFailure(failure, evidence.host);
-    remarks.push(`${reason}: ${startAdvice(failure, evidence).note}`);
-  }
-  if (restarts && manager === null) {
-    remarks.push('no service manager was found: the daemon has to recover by itself');
-  }
-  const jobs = all.filter(({ role, under }) => {
-    return role === 'job' || (role === 'fork' && (under === null || !pids.has(under)));
-  });
-  if (jobs.length > 0 && steps.some(({ kind }) => kind === 'kill-leftovers')) {
-    const which = jobs.map(({ facts }) => facts.pid).join(', ');
-    remarks.push(`the restart ends ${count(jobs.length, 'running job')} unfinished: ${which}`);
-  }
-  if (recovers && restarts && restart === 'always') {
+  const again = restarts ? planRestart(diagnosis, manager, orphans) : { steps: [], remarks: [] };
+  const steps = [
+    { kind: 'save-evidence', title: 'save the evidence' } as const,
+    ...[...orphans].map((member) => killStep(member, diagnosis)),
+    ...(waitsFirst ? [awaitRecovery(evidence.port.number)] : []),
+    ...again.steps,
+    restarts ? VERIFY_SERVING : VERIFY_NO_ORPHANS,
+  ];
+  const remarks = [...again.remarks];
+  if (recovers && restarts && !waitsFirst) {
     remarks.push(
-      `with the port free the daemon ${daemon.facts.pid} may recover by itself; --restart if-needed waits for that`,
+      `with the port free the daemon ${roles.daemon.facts.pid} may recover by itself; --restart if-needed waits for that`,
     );
   }
-  return { kind: 'mend', verdict, steps, remarks };
+  return { kind: 'fix', verdict, steps, remarks };
+}
+
+const VERIFY_SERVING = {
+  kind: 'verify',
+  title: 'verify that the API serves again',
+  goal: 'serving',
+} as const;
+
+const VERIFY_NO_ORPHANS = {
+  kind: 'verify',
+  title: 'verify that the orphans are gone and that the API serves',
+  goal: 'no-orphans',
+} as const;
+
+function awaitRecovery(port: number): PlanStep {
+  return { kind: 'await-recovery', title: `see whether the daemon takes port ${port} by itself` };
+}
+
+/** The orphans, and then what they have forked: a kill -9 of its own for each. */
+function orphansAndForks(all: readonly SaltApiProcess[]): ReadonlySet<SaltApiProcess> {
+  const orphans = all.filter(({ role }) => role === 'orphan');
+  const pids = new Set(orphans.map(({ facts }) => facts.pid));
+  const forks = all.filter(({ role, under }) => {
+    return role === 'fork' && under !== null && pids.has(under);
+  });
+  return new Set([...orphans, ...forks]);
+}
+
+/** The steps of a restart, and what to know before it. */
+function planRestart(
+  diagnosis: Diagnosis,
+  manager: ServiceManager | null,
+  orphans: ReadonlySet<SaltApiProcess>,
+): Pick<FixPlan, 'steps' | 'remarks'> {
+  const { verdict, roles, evidence } = diagnosis;
+  const { startFailure: failure } = verdict;
+  const reason =
+    failure === undefined
+      ? []
+      : [`${describeStartFailure(failure, evidence.host)}: ${startAdvice(failure, evidence).note}`];
+  if (manager === null) {
+    const none = 'no service manager was found: the daemon has to recover by itself';
+    return { steps: [], remarks: [...reason, none] };
+  }
+  const { remarks, start: command, beforeStart: before } = manager;
+  const known = [...remarks, ...daemonIsBeside(diagnosis, manager), ...reason];
+  const port = evidence.port.number;
+  const start: PlanStep[] = [
+    { kind: 'wait-port-free', title: `wait until port ${port} is free`, port },
+    { kind: 'start', title: 'start the service', command, before },
+  ];
+  const nothingRuns = verdict.code === 'down' && roles.daemon === null;
+  // What nobody has stopped can't have stayed.
+  if (nothingRuns && !manager.believesRunning) return { steps: start, remarks: known };
+  const steps: PlanStep[] = [
+    ...stopSteps(diagnosis, manager, orphans),
+    { kind: 'kill-leftovers', title: 'look again for salt-api processes that stayed' },
+    ...start,
+    ...manager.dependents.map(startAgain),
+  ];
+  return { steps, remarks: [...known, ...jobsEnd(roles.all, orphans)] };
+}
+
+function jobsEnd(
+  all: readonly SaltApiProcess[],
+  orphans: ReadonlySet<SaltApiProcess>,
+): readonly string[] {
+  const jobs = all.filter((one) => ['job', 'fork'].includes(one.role) && !orphans.has(one));
+  if (jobs.length === 0) return [];
+  const which = jobs.map(({ facts }) => facts.pid).join(', ');
+  return [`the restart ends ${count(jobs.length, 'running job')} unfinished: ${which}`];
+}
+
+/** Without a stop command kill -9 is the stop: then each process is named beforehand. */
+function stopSteps(
+  diagnosis: Diagnosis,
+  { stop }: ServiceManager,
+  orphans: ReadonlySet<SaltApiProcess>,
+): PlanStep[] {
+  if (stop !== null) return [{ kind: 'stop', title: 'stop the service', command: stop }];
+  return leftoversOf(diagnosis)
+    .filter((member) => !orphans.has(member) && member.role !== 'unclear')
+    .map((member) => killStep(member, diagnosis));
 }
 
 function startAgain(unit: string): PlanStep {
@@ -231,10 +256,6 @@ function startAgain(unit: string): PlanStep {
     check: ['systemctl', 'is-active', '--quiet', unit],
     reason: reasonOf(unit),
   };
-}
-
-function pidOf(step: PlanStep): number[] {
-  return step.kind === 'kill' ? [step.target.identity.pid] : [];
 }
 
 /** The step that ends one process. */

@@ -2,11 +2,9 @@
 import type { Look, ServiceFacts, SystemdUnitFacts } from '../evidence/evidence.ts';
 import { sameUnit, unitTroubles } from '../evidence/systemd-unit.ts';
 
-type ServiceManagerKind = 'systemd' | 'sysv' | 'openrc' | 'commands';
-
 /** A way to stop and start the service; commands are argv and never meet a shell. */
 export interface ServiceManager {
-  readonly kind: ServiceManagerKind;
+  readonly kind: ServiceKind | 'commands';
   /** As shown to the operator. */
   readonly label: string;
   /** Somebody said that it is this one, by a unit, a kind of service or commands. */
@@ -31,7 +29,7 @@ export interface ServiceManager {
 }
 
 export interface ServiceOptions {
-  readonly service: 'auto' | 'systemd' | 'sysv' | 'openrc';
+  readonly service: 'auto' | ServiceKind;
   readonly unit: string;
   /** The unit was asked for, and is not only what it is usually called. */
   readonly unitNamed: boolean;
@@ -58,12 +56,15 @@ export function chooseServiceManager(
       start: options.startCommand,
     };
   }
-  const found = options.service === 'auto' ? detect(look, options) : options.service;
-  const named =
-    options.unitNamed || options.service !== 'auto' || options.stopCommand !== undefined;
-  const manager = found === null ? null : { ...commandsOf(found, look, options), named };
-  if (manager === null || options.stopCommand === undefined) return manager;
-  return { ...manager, stop: options.stopCommand };
+  const { service, unitNamed, stopCommand } = options;
+  const row = MANAGERS.find(({ kind, runs }) => {
+    return service === 'auto' ? look.seen && runs(look.value, options) : kind === service;
+  });
+  if (row === undefined) return null;
+  const { kind, commands } = row;
+  const named = unitNamed || service !== 'auto' || stopCommand !== undefined;
+  const manager = { ...WITHOUT_UNIT, kind, named, ...commands(options, look) };
+  return stopCommand === undefined ? manager : { ...manager, stop: stopCommand };
 }
 
 const WITHOUT_UNIT = {
@@ -76,39 +77,56 @@ const WITHOUT_UNIT = {
   remarks: [],
 } as const satisfies Partial<ServiceManager>;
 
-function detect(
-  look: Look<ServiceFacts>,
-  { unitNamed }: ServiceOptions,
-): Exclude<ServiceManagerKind, 'commands'> | null {
-  if (!look.seen) return null;
-  const { systemd, systemdRuns, initScript, openRc } = look.value;
-  // A systemctl that hangs or fails is still the way to stop what systemd started.
-  if (!systemd.seen || systemd.value !== null) return 'systemd';
-  if (initScript) return openRc ? 'openrc' : 'sysv';
-  return systemdRuns && unitNamed ? 'systemd' : null;
+type Commands = Omit<ServiceManager, 'kind' | 'named'>;
+
+/** One kind of service manager. */
+interface ManagerRow {
+  readonly kind: string;
+  /** Whether it is the one that keeps salt-api on a host. */
+  runs(facts: ServiceFacts, options: ServiceOptions): boolean;
+  /** What it is told; what is left out is as in `WITHOUT_UNIT`. */
+  commands(
+    options: ServiceOptions,
+    look: Look<ServiceFacts>,
+  ): Partial<Commands> & Pick<Commands, 'label' | 'stop' | 'start'>;
 }
 
-function commandsOf(
-  kind: Exclude<ServiceManagerKind, 'commands'>,
-  look: Look<ServiceFacts>,
-  options: ServiceOptions,
-): Omit<ServiceManager, 'named'> {
-  if (kind === 'systemd') return systemdManager(look, options);
-  const { unit } = options;
-  const words = kind === 'sysv' ? ['service', unit] : ['rc-service', unit];
-  return {
-    ...WITHOUT_UNIT,
-    kind,
-    label: kind === 'sysv' ? `SysV init (service ${unit})` : `OpenRC (rc-service ${unit})`,
-    stop: [...words, 'stop'],
-    beforeStart: kind === 'openrc' ? [...words, 'zap'] : null,
-    start: [...words, 'start'],
-    remarks:
-      kind === 'sysv'
-        ? ['the SysV stop ends only the pid in the pid file: expect something left behind']
-        : ['OpenRC may not find a salt-api that has changed its title: "none killed", exit 1'],
-  };
-}
+/** The kinds of service managers; of those that run on a host the first counts. */
+const MANAGERS = [
+  {
+    kind: 'systemd',
+    // A systemctl that hangs or fails is still the way to stop what systemd started.
+    runs: ({ systemd, systemdRuns, initScript }, { unitNamed }) =>
+      !systemd.seen || systemd.value !== null || (systemdRuns && unitNamed && !initScript),
+    commands: systemdCommands,
+  },
+  {
+    kind: 'sysv',
+    runs: ({ initScript, openRc }) => initScript && !openRc,
+    commands: ({ unit }) => ({
+      label: `SysV init (service ${unit})`,
+      stop: ['service', unit, 'stop'],
+      start: ['service', unit, 'start'],
+      remarks: ['the SysV stop ends only the pid in the pid file: expect something left behind'],
+    }),
+  },
+  {
+    kind: 'openrc',
+    runs: ({ initScript, openRc }) => initScript && openRc,
+    commands: ({ unit }) => ({
+      label: `OpenRC (rc-service ${unit})`,
+      stop: ['rc-service', unit, 'stop'],
+      beforeStart: ['rc-service', unit, 'zap'],
+      start: ['rc-service', unit, 'start'],
+      remarks: ['OpenRC may not find a salt-api that has changed its title: "none killed", exit 1'],
+    }),
+  },
+] as const satisfies readonly ManagerRow[];
+
+type ServiceKind = (typeof MANAGERS)[number]['kind'];
+
+/** What `--service` and the settings may name besides `auto`. */
+export const SERVICE_KINDS: readonly ServiceKind[] = MANAGERS.map(({ kind }) => kind);
 
 /** The facts of the unit that is meant; null where it does not exist or could not be seen. */
 function unitFacts(look: Look<ServiceFacts>, options: ServiceOptions): SystemdUnitFacts | null {
@@ -119,10 +137,7 @@ function unitFacts(look: Look<ServiceFacts>, options: ServiceOptions): SystemdUn
   return all.find(({ unit }) => sameUnit(unit, options.unit)) ?? null;
 }
 
-function systemdManager(
-  look: Look<ServiceFacts>,
-  options: ServiceOptions,
-): Omit<ServiceManager, 'named'> {
+function systemdCommands(options: ServiceOptions, look: Look<ServiceFacts>): Commands {
   const facts = unitFacts(look, options);
   const name = facts?.unit ?? options.unit;
   const answered = look.seen && look.value.systemd.seen && look.value.systemdRuns;
@@ -134,7 +149,6 @@ function systemdManager(
   // systemd refuses a socket whose service runs, so both go down and come up together.
   const units = [...sockets, name];
   return {
-    kind: 'systemd',
     label: `systemd (unit ${name})`,
     unit: { name, loadState: facts?.loadState ?? (answered ? 'not-found' : null) },
     stop: ['systemctl', 'stop', ...units],

@@ -141,18 +141,19 @@ function membersOf(all: readonly SaltApiProcess[]): Membership[] {
 }
 
 /**
- * Words for a service that was named and is not the one that the daemon is in; null where it is, or
+ * Words for a service that was named and is not the one that the daemon is in; none where it is, or
  * where nothing tells.
  */
 export function daemonIsBeside(
   { roles }: Pick<Diagnosis, 'roles'>,
   { unit }: ServiceManager,
-): string | null {
-  if (unit === null || roles.daemon === null) return null;
-  const [found] = membersOf([roles.daemon]);
-  if (found === undefined || found.service.user !== null) return null;
-  if (sameUnit(found.service.unit, unit.name)) return null;
-  return `the daemon ${found.member.facts.pid} is in ${found.service.unit}, which a stop of ${unit.name} does not reach`;
+): readonly string[] {
+  if (unit === null || roles.daemon === null) return [];
+  return inSystemUnits([roles.daemon])
+    .filter(({ service }) => !sameUnit(service.unit, unit.name))
+    .map(({ service, member }) => {
+      return `the daemon ${member.facts.pid} is in ${service.unit}, which a stop of ${unit.name} does not reach`;
+    });
 }
 
 /** A program that keeps services, and how one of them is stopped and started through it. */

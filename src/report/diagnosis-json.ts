@@ -33,7 +33,7 @@ export function jsonDiagnosis(
 }
 
 /**
- * One of several hosts that could not be judged or mended, in place of its document.
+ * One of several hosts that could not be judged, in place of its document.
  * @param target as it was named
  */
 export function jsonHostError(

@@ -1,27 +1,20 @@
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { verdictExitCode } from '../diagnosis/verdict.ts';
-import type { ExitCode } from '../errors.ts';
-import type { FixResult } from '../fix/run-plan.ts';
-import type { Plan, PlanStep } from '../plan/plan.ts';
-import type { ServiceManager } from '../plan/service-manager.ts';
+import { type FixResult, fixExitCode } from '../fix/result.ts';
+import type { PlanStep } from '../plan/plan.ts';
 import { isoMoment } from '../words.ts';
 import { JSON_SCHEMA_VERSION, jsonDiagnosis } from './diagnosis-json.ts';
 import { refusalAdvice } from './next-command.ts';
 
-/** Everything about one fix as the one document that README documents. */
-export function jsonFix(parts: {
-  readonly before: Diagnosis;
-  readonly plan: Plan;
-  readonly manager: ServiceManager | null;
-  /** Null for a dry run, a refusal, and where nothing was to do. */
-  readonly result: FixResult | null;
-  readonly trail: string | null;
-  /** Options that the next command must repeat. */
-  readonly flags: readonly string[];
-  readonly dryRun: boolean;
-  readonly exitCode: ExitCode;
-}): object {
-  const { before, manager, result, flags, exitCode } = parts;
+type Flags = readonly string[];
+
+/**
+ * A fix as the one document that README documents.
+ * @param flags options that the next command must repeat
+ */
+export function jsonFix(result: FixResult, flags: Flags): object {
+  const { before, manager, dryRun } = result;
+  const ran = result.kind === 'ran' ? result : null;
   const document = (diagnosis: Diagnosis) =>
     jsonDiagnosis(diagnosis, flags, verdictExitCode(diagnosis.verdict.code, false));
   const { host } = before.evidence;
@@ -30,35 +23,35 @@ export function jsonFix(parts: {
     host: host.name,
     takenAt: isoMoment(host.now, host),
     port: before.evidence.port.number,
-    dryRun: parts.dryRun,
+    dryRun,
     service: manager === null ? null : { kind: manager.kind, label: manager.label },
-    plan: jsonPlan(parts),
+    plan: jsonPlan(result, flags),
     steps:
-      result?.outcomes.map(({ step, status, detail, durationMs }) => {
+      ran?.outcomes.map(({ step, status, detail, durationMs }) => {
         return { ...jsonStep(step), status, detail, durationMs };
       }) ?? [],
-    result: resultWord(parts),
+    result: ran === null ? result.kind : ran.recovered ? 'recovered' : 'not-recovered',
     before: document(before),
-    after: result?.after == null ? null : document(result.after),
-    trail: parts.trail,
-    exitCode,
+    after: ran?.after == null ? null : document(ran.after),
+    trail: ran?.trail ?? null,
+    exitCode: fixExitCode(result),
   };
 }
 
-function resultWord({ plan, result }: Parameters<typeof jsonFix>[0]): string {
-  if (plan.kind !== 'mend') return plan.kind;
-  if (result === null) return 'planned';
-  return result.recovered ? 'recovered' : `not-recovered`;
-}
-
-function jsonPlan({ plan, before, flags }: Parameters<typeof jsonFix>[0]): object {
-  if (plan.kind === 'refused') {
-    const { kind, verdict, why } = plan;
-    return { kind, verdict, why, advice: refusalAdvice(plan, before, flags) };
+function jsonPlan({ plan, before }: FixResult, flags: Flags): object {
+  switch (plan.kind) {
+    case 'nothing-to-do':
+      return plan;
+    case 'refused': {
+      const { kind, verdict, why } = plan;
+      return { kind, verdict, why, advice: refusalAdvice(plan, before, flags) };
+    }
+    case 'fix': {
+      const { verdict, remarks, steps } = plan;
+      // As schema 1 calls it.
+      return { kind: 'mend', verdict, remarks, steps: steps.map(jsonStep) };
+    }
   }
-  if (plan.kind !== 'mend') return plan;
-  const { kind, verdict, remarks, steps } = plan;
-  return { kind, verdict, remarks, steps: steps.map(jsonStep) };
 }
 
 function jsonStep(step: PlanStep): object {

@@ -1,18 +1,19 @@
-import type { FixObserver, StepOutcome } from '../fix/run-plan.ts';
-import type { KillStep, Plan, PlanStep } from '../plan/plan.ts';
+import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import type { FixObserver } from '../fix/fix.ts';
+import type { StepOutcome } from '../fix/fix-run.ts';
+import type { FixResult, FixResultOf } from '../fix/result.ts';
+import type { FixPlan, KillStep, PlanStep } from '../plan/plan.ts';
 import type { ServiceManager } from '../plan/service-manager.ts';
 import { commandLine } from '../shell-words.ts';
-import { stripControl } from '../untrusted.ts';
+import { printable, stripControl } from '../untrusted.ts';
+import { textReport } from './diagnosis-text.ts';
+import { nextCommand, refusalAdvice } from './next-command.ts';
 import { type Screen, wrap } from './screen.ts';
 
 const INDENT = 6;
 
 /** A plan as text: every step with its command, as a dry run shows it. */
-export function planText(
-  screen: Screen,
-  plan: Extract<Plan, { kind: 'mend' }>,
-  manager: ServiceManager | null,
-): string {
+export function planText(screen: Screen, plan: FixPlan, manager: ServiceManager | null): string {
   const { chalk, columns } = screen;
   const lines = [chalk.bold(wrap(`Plan for ${plan.verdict}`, columns, 0))];
   if (manager !== null) lines.push(chalk.dim(wrap(`service: ${manager.label}`, columns, 2)));
@@ -53,19 +54,23 @@ function killFacts(step: KillStep): string[] {
 /**
  * Shows a fix as it goes.
  * @param options `brief`: steps of the plan, just shown in full, are named without their facts;
- *   under `--yes` nobody decides anything by them
+ *   under `--yes` nobody decides anything by them. `flags`: options that the next command must repeat
  */
 export function fixReport(
   screen: Screen,
-  { brief }: { readonly brief: boolean } = { brief: false },
+  { brief, flags }: { readonly brief: boolean; readonly flags: readonly string[] },
 ): FixObserver {
-  const { chalk, columns, symbols } = screen;
+  const { chalk, columns } = screen;
   let progressShown = false;
   const clear = () => {
     if (progressShown) screen.clearLine();
     progressShown = false;
   };
   return {
+    look: textReport(screen, 'normal', flags),
+    planned(plan, manager) {
+      screen.write(`\n${planText(screen, plan, manager)}\n`);
+    },
     stepBegins(step, position) {
       screen.write(`${chalk.bold(wrap(`${position}  ${step.title}`, columns, INDENT))}\n`);
       const planned = /^\d+\/\d+$/.test(position);
@@ -75,14 +80,7 @@ export function fixReport(
     },
     stepEnds(outcome) {
       clear();
-      const { symbol, paint } = mark(outcome, screen);
-      const [first = '', ...rest] = outcome.detail.split('\n').map(stripControl);
-      const text = outcome.status === 'done' ? first : `${outcome.status}: ${first}`;
-      const title = outcome.status === 'not-started' ? `${outcome.step.title}: ` : '';
-      screen.write(`    ${paint(symbol)} ${wrap(title + text, columns, INDENT)}\n`);
-      for (const line of rest) {
-        screen.write(`${' '.repeat(INDENT)}${chalk.dim(wrap(line, columns, INDENT + 2))}\n`);
-      }
+      screen.write(outcomeText(screen, outcome));
     },
     warn(text) {
       screen.write(`    ${chalk.yellow(`! ${wrap(text, columns, INDENT)}`)}\n`);
@@ -93,14 +91,100 @@ export function fixReport(
       screen.write(chalk.dim(`    … ${stripControl(text).slice(0, columns - 8)}`));
       progressShown = true;
     },
+    end(result) {
+      screen.write(endText(screen, result, flags));
+    },
   };
+}
 
-  function mark({ status }: StepOutcome, { chalk: paintOf }: Screen) {
-    if (status === 'done') return { symbol: symbols.pass, paint: paintOf.green };
-    if (status === 'not-needed') return { symbol: symbols.skip, paint: paintOf.dim };
-    if (status === 'failed' || status === 'refused') {
-      return { symbol: symbols.fail, paint: paintOf.red };
-    }
-    return { symbol: symbols.skip, paint: paintOf.yellow };
+function outcomeText(screen: Screen, { step, status, detail }: StepOutcome): string {
+  const { chalk, columns } = screen;
+  const { symbol, paint } = mark(screen, status);
+  const [first = '', ...rest] = detail.split('\n').map(stripControl);
+  const text = status === 'done' ? first : `${status}: ${first}`;
+  const title = status === 'not-started' ? `${step.title}: ` : '';
+  const more = rest.map((line) => {
+    return `${' '.repeat(INDENT)}${chalk.dim(wrap(line, columns, INDENT + 2))}\n`;
+  });
+  return `    ${paint(symbol)} ${wrap(title + text, columns, INDENT)}\n${more.join('')}`;
+}
+
+function mark({ chalk, symbols }: Screen, status: StepOutcome['status']) {
+  if (status === 'done') return { symbol: symbols.pass, paint: chalk.green };
+  if (status === 'not-needed') return { symbol: symbols.skip, paint: chalk.dim };
+  if (status === 'failed' || status === 'refused') {
+    return { symbol: symbols.fail, paint: chalk.red };
   }
+  return { symbol: symbols.skip, paint: chalk.yellow };
+}
+
+function endText(screen: Screen, result: FixResult, flags: readonly string[]): string {
+  switch (result.kind) {
+    case 'nothing-to-do':
+      return `\n${wrap(`Nothing to do: ${result.plan.why}`, screen.columns, 2)}\n`;
+    case 'planned':
+      return 'Dry run: nothing was changed, and nothing recorded.\n';
+    case 'ran':
+      return closing(screen, result, flags);
+    case 'refused':
+      // An error like any other: `refusalText` goes where those go.
+      return '';
+  }
+}
+
+/** What a refused fix says on standard error. @param where the name of a host behind ssh */
+export function refusalText(
+  { plan, before }: FixResultOf<'refused'>,
+  flags: readonly string[],
+  where: string | undefined,
+): string {
+  const name = where === undefined ? '' : `${where}: `;
+  const advice = refusalAdvice(plan, before, flags);
+  return printable(`salt-triage: ${name}refused: ${plan.why}\n  ${advice}\n`);
+}
+
+function closing(screen: Screen, result: FixResultOf<'ran'>, flags: readonly string[]): string {
+  const { columns } = screen;
+  const { outcomes, recovered, ended, after, trail } = result;
+  const orphansOnly = outcomes.some(
+    ({ step }) => step.kind === 'verify' && step.goal === 'no-orphans',
+  );
+  const lines = ['', headline(screen, result, orphansOnly)];
+  if (!recovered) lines.push(...doneAndNot(outcomes).map((line) => wrap(line, columns, 2)));
+  const next = after === null ? [] : [wrap(`Next: ${nextText(after, flags)}`, columns, 2)];
+  // What another fix would not fix: the reason of a failed start, another port of the same salt-api.
+  const { startFailure, portInstead } = after?.verdict ?? {};
+  if (startFailure !== undefined || portInstead !== undefined) lines.push(...next);
+  lines.push(wrap(`Trail: ${trail}`, columns, 2));
+  // The half that was asked for is done, and was not enough.
+  if (!recovered && orphansOnly && ended === 'completed') lines.push(...next);
+  return `${lines.join('\n')}\n`;
+}
+
+function headline(
+  { chalk }: Screen,
+  { recovered, ended }: FixResultOf<'ran'>,
+  orphansOnly: boolean,
+): string {
+  if (!recovered) {
+    return chalk.red(ended === 'completed' ? 'Not recovered.' : `Not recovered (${ended}).`);
+  }
+  return chalk.green(
+    orphansOnly
+      ? 'Done: no orphan is left, and the API serves.'
+      : 'Recovered: the API serves again.',
+  );
+}
+
+function doneAndNot(outcomes: readonly StepOutcome[]): string[] {
+  const done = outcomes.filter(({ status }) => status === 'done').map(({ step }) => step.title);
+  const open = outcomes
+    .filter(({ status }) => status !== 'done' && status !== 'not-needed')
+    .map(({ step, status }) => `${step.title} (${status})`);
+  return [`Done: ${done.join(', ') || 'nothing'}.`, `Not done: ${open.join(', ') || 'nothing'}.`];
+}
+
+function nextText(after: Diagnosis, flags: readonly string[]): string {
+  const { next, nextNote } = nextCommand(after, flags);
+  return `${next}    ${nextNote}`;
 }

@@ -127,7 +127,7 @@ function fixNote(code: VerdictCode, findings: Findings): string {
 
 /**
  * What the next command must say where evidence from elsewhere is judged: that host, and what of
- * it the evidence is of. Here it would look at another salt-api, or mend one.
+ * it the evidence is of. Here it would look at another salt-api, or fix one.
  */
 export function optionsOfEvidence({ host, port, instance, service }: Evidence): string[] {
   const name = stripControl(host.name).trim();

@@ -28,7 +28,7 @@ export interface TrailOptions {
   /** `--state-dir`. */
   readonly stateDirectory: string | undefined;
   readonly port: number;
-  /** Name of the host that is mended. */
+  /** Name of the host that is fixed. */
   readonly host: string;
   /** Incidents to keep; 50 where undefined. */
   readonly keepIncidents?: number | undefined;

@@ -111,7 +111,7 @@ describe('a start that failed for want of a certificate', () => {
       startCommand: ['start'],
     });
     const plan = planFix(diagnosis, manager, { only: undefined, restart: 'always' });
-    assert.ok(plan.kind === 'mend');
+    assert.ok(plan.kind === 'fix');
     assert.match(
       plan.remarks.join('\n'),
       /Could not find a certificate.*a restart alone does not help/,

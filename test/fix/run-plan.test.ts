@@ -13,7 +13,8 @@ import {
   type SystemdUnitFacts,
   seen,
 } from '../../src/evidence/evidence.ts';
-import { type FixContext, runPlan } from '../../src/fix/run-plan.ts';
+import type { RunContext } from '../../src/fix/fix-run.ts';
+import { runPlan } from '../../src/fix/run-plan.ts';
 import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
 import { type PlanOptions, planFix } from '../../src/plan/plan.ts';
@@ -100,7 +101,7 @@ class World {
       startCommand: this.managed ? ['start'] : undefined,
     });
     const plan = planFix(before, manager, { only: undefined, restart: 'always', ...options });
-    assert.ok(plan.kind === 'mend', JSON.stringify(plan));
+    assert.ok(plan.kind === 'fix', JSON.stringify(plan));
     const result = await runPlan(plan, before, this.#context(manager));
     const status = (kind: string) => {
       return result.outcomes.find(({ step }) => step.kind === kind);
@@ -108,7 +109,7 @@ class World {
     return { ...result, status };
   }
 
-  #context(manager: FixContext['manager']): FixContext {
+  #context(manager: RunContext['manager']): RunContext {
     const host = {
       name: 'world',
       look: () => {
@@ -168,7 +169,6 @@ class World {
         progress: () => this.onProgress(),
         warn: (text) => this.warnings.push(text),
       },
-      serialize: () => '',
       waitMs: this.waitMs,
       commandTimeoutMs: 1_000,
       interrupted: () => this.interrupted,

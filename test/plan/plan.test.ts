@@ -59,7 +59,7 @@ function plan(
 
 /** The steps in a few words: `kill 37`, `stop`, … */
 function steps(of: Plan): string[] {
-  assert.ok(of.kind === 'mend', JSON.stringify(of));
+  assert.ok(of.kind === 'fix', JSON.stringify(of));
   return of.steps.map((step) =>
     step.kind === 'kill' ? `kill ${step.target.identity.pid}` : step.kind,
   );
@@ -140,7 +140,7 @@ describe('options of a plan', () => {
 
   it('says that killing the orphan may be enough', () => {
     const made = plan({ processes: [orphan, daemon], pidFile: 100 });
-    assert.ok(made.kind === 'mend');
+    assert.ok(made.kind === 'fix');
     assert.match(made.remarks.join(), /100 may recover by itself/);
   });
 });
@@ -148,7 +148,7 @@ describe('options of a plan', () => {
 describe('a kill step says what is lost', () => {
   function losses(situation: Situation): (string | null)[] {
     const made = plan(situation, {}, commands(undefined));
-    assert.ok(made.kind === 'mend');
+    assert.ok(made.kind === 'fix');
     return made.steps.flatMap((step) => (step.kind === 'kill' ? [step.loss] : []));
   }
 

@@ -1,6 +1,7 @@
 /** Which service a plan stops and starts, and when it refuses to: pure, from the evidence. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { resolveFixOptions } from '../../src/cli/fix-options.ts';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import {
   type Evidence,
@@ -11,7 +12,11 @@ import {
   seen,
 } from '../../src/evidence/evidence.ts';
 import { leftoversOf, type Plan, planFix } from '../../src/plan/plan.ts';
-import { chooseServiceManager, type ServiceOptions } from '../../src/plan/service-manager.ts';
+import {
+  chooseServiceManager,
+  SERVICE_KINDS,
+  type ServiceOptions,
+} from '../../src/plan/service-manager.ts';
 import { evidenceOf, saltApi, server, TITLED } from '../diagnosis/situation.ts';
 
 const SILENT = {
@@ -56,12 +61,12 @@ function refusal(plan: Plan): string {
 }
 
 function commands(plan: Plan): string[] {
-  assert.ok(plan.kind === 'mend', JSON.stringify(plan));
+  assert.ok(plan.kind === 'fix', JSON.stringify(plan));
   return plan.steps.flatMap((step) => ('command' in step ? [step.command.join(' ')] : []));
 }
 
 function remarks(plan: Plan): string {
-  assert.ok(plan.kind === 'mend', JSON.stringify(plan));
+  assert.ok(plan.kind === 'fix', JSON.stringify(plan));
   return plan.remarks.join('\n');
 }
 
@@ -86,21 +91,21 @@ describe('the service of another salt-api', () => {
     };
     assert.match(refusal(planned(scene).plan), /may be that of another salt-api, 900.*--unit NAME/);
     const named = planned({ ...scene, options: { unitNamed: true } }).plan;
-    assert.equal(named.kind, 'mend');
+    assert.equal(named.kind, 'fix');
   });
 
   it('is not stopped where it is unnamed, no unit tells, and the default instance runs', () => {
     const sysv = { initScript: true };
     const scene = { processes: [...ours, neighbour], service: sysv, evidence: { instance } };
     assert.match(refusal(planned(scene).plan), /may be that of another salt-api, 900/);
-    assert.equal(planned({ ...scene, processes: ours }).plan.kind, 'mend');
+    assert.equal(planned({ ...scene, processes: ours }).plan.kind, 'fix');
   });
 
   it('is no matter to the default instance itself, nor is what a container runs', () => {
     const other = { ...neighbour, argv };
     const inside = { ...neighbour, pid: 901, pidNamespace: 'other' as const };
     const processes = [daemon, child, other, inside];
-    assert.equal(planned({ processes, service: { initScript: true } }).plan.kind, 'mend');
+    assert.equal(planned({ processes, service: { initScript: true } }).plan.kind, 'fix');
   });
 
   it('has no part in what a stop of ours leaves', () => {
@@ -134,7 +139,7 @@ describe('a unit that can not be started', () => {
       unit: { loadState: 'masked' },
       evidence: { answer: seen({ kind: 'answered', status: 200, afterMs: 3, tls: true }) },
     });
-    assert.equal(plan.kind, 'mend');
+    assert.equal(plan.kind, 'fix');
   });
 
   it('is refused where systemd does not know it, with the unit that salt-api is in', () => {
@@ -159,7 +164,7 @@ describe('a unit that can not be started', () => {
     // Nobody knows whether it is there where systemctl does not answer.
     const blind = { systemd: { seen: false, cause: 'timeout', why: 'late' } } as const;
     const { plan } = planned({ ...scene, service: { systemdRuns: true, ...blind } });
-    assert.equal(plan.kind, 'mend');
+    assert.equal(plan.kind, 'fix');
   });
 });
 
@@ -298,7 +303,7 @@ describe('a salt-api that another program keeps', () => {
       // A unit of the usual name that does not run it is not its service either.
       assert.match(refusal(planned({ processes, unit: { mainPid: 0 } }).plan), expected);
       const named = { options: { startCommand: ['start'], stopCommand: ['stop'] } };
-      assert.equal(planned({ processes, ...named }).plan.kind, 'mend');
+      assert.equal(planned({ processes, ...named }).plan.kind, 'fix');
     });
   }
 
@@ -310,7 +315,7 @@ describe('a salt-api that another program keeps', () => {
       service: { initScript: true },
       evidence: { answer: seen({ kind: 'refused' }) },
     });
-    assert.equal(plan.kind, 'mend');
+    assert.equal(plan.kind, 'fix');
   });
 
   it('is not one whose parent is only named alike', () => {
@@ -327,7 +332,7 @@ describe('a salt-api that another program keeps', () => {
       { ...child, cgroup },
       { ...keeper(90, ['/usr/bin/supervisord']), cgroup },
     ];
-    assert.equal(planned({ processes, unit: { mainPid: 90 } }).plan.kind, 'mend');
+    assert.equal(planned({ processes, unit: { mainPid: 90 } }).plan.kind, 'fix');
   });
 
   it("is said to be a user's own unit, and how that is stopped", () => {
@@ -336,6 +341,25 @@ describe('a salt-api that another program keeps', () => {
     assert.match(
       refusal(plan),
       /salt-api\.service of user 1000's own systemd.*'setpriv --reuid=1000 --clear-groups env XDG_RUNTIME_DIR=\/run\/user\/1000 systemctl --user stop salt-api\.service'/,
+    );
+  });
+});
+
+describe('the kinds of service managers', () => {
+  for (const service of SERVICE_KINDS) {
+    it(`${service} can be named, here and with --service, and says what it runs`, () => {
+      assert.equal(resolveFixOptions({ service }, {}).service, service);
+      const { manager } = planned({ options: { service } });
+      assert.equal(manager?.kind, service);
+      assert.ok(manager?.named && manager.stop !== null && manager.stop.includes('stop'));
+      assert.ok(manager.start.includes('start') && manager.start.some((w) => /^salt-api/.test(w)));
+    });
+  }
+
+  it('and no other', () => {
+    assert.throws(
+      () => resolveFixOptions({ service: 'runit' }, {}),
+      new RegExp(`is none of auto, ${SERVICE_KINDS.join(', ')}`),
     );
   });
 });

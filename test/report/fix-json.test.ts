@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Diagnosis, diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import { ExitCode } from '../../src/errors.ts';
 import { seen } from '../../src/evidence/evidence.ts';
-import type { FixResult } from '../../src/fix/run-plan.ts';
-import { type Plan, planFix } from '../../src/plan/plan.ts';
+import type { FixResult } from '../../src/fix/result.ts';
+import type { RunResult } from '../../src/fix/run-plan.ts';
+import { type FixPlan, planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager } from '../../src/plan/service-manager.ts';
 import { jsonFix } from '../../src/report/fix-json.ts';
 import { evidenceOf, type Situation, saltApi, server, TITLED } from '../diagnosis/situation.ts';
@@ -24,7 +24,7 @@ interface Given {
   readonly situation?: Situation;
   readonly managed?: boolean;
   readonly dryRun?: boolean;
-  readonly result?: (plan: Plan, before: Diagnosis) => FixResult;
+  readonly result?: (plan: FixPlan) => RunResult;
 }
 
 function documentOf({
@@ -42,24 +42,19 @@ function documentOf({
     startCommand: managed ? ['service', 'start'] : undefined,
   });
   const plan = planFix(before, manager, { only: undefined, restart: 'always' });
-  const made = result?.(plan, before) ?? null;
-  const document = jsonFix({
-    before,
-    plan,
-    manager,
-    result: made,
-    trail: '/var/log/trail',
-    flags: [],
-    dryRun,
-    exitCode: ExitCode.ok,
-  });
-  return JSON.parse(JSON.stringify(document)) as Document;
+  const about = { before, manager, dryRun };
+  const made = (): FixResult => {
+    if (plan.kind === 'nothing-to-do') return { ...about, kind: plan.kind, plan };
+    if (plan.kind === 'refused') return { ...about, kind: plan.kind, plan };
+    if (result === undefined) return { ...about, kind: 'planned', plan };
+    return { ...about, kind: 'ran', plan, trail: '/var/log/trail', ...result(plan) };
+  };
+  return JSON.parse(JSON.stringify(jsonFix(made(), []))) as Document;
 }
 
 const ended =
   (recovered: boolean, after: Diagnosis | null) =>
-  (plan: Plan): FixResult => {
-    assert.ok(plan.kind === 'mend');
+  (plan: FixPlan): RunResult => {
     const outcomes = plan.steps.map((step) => {
       return {
         step,
@@ -97,6 +92,7 @@ test('stop and start have the command that runs, the rest has none', () => {
 });
 
 test('a plan, a dry run and a fix are told apart', () => {
+  assert.equal(documentOf({}).plan['kind'], 'mend', 'as schema 1 has it');
   assert.equal(documentOf({})['result'], 'planned');
   assert.equal(documentOf({ dryRun: true })['result'], 'planned');
   assert.equal(documentOf({ dryRun: true })['dryRun'], true);

@@ -38,7 +38,7 @@ function printed(evidence: Evidence, verbosity: Verbosity): string {
   for (const step of diagnosis.steps) report.step?.(step);
   report.end?.(diagnosis);
   const plan = planFix(diagnosis, null, { only: undefined, restart: 'always' });
-  if (plan.kind === 'mend') screen.write(planText(screen, plan, null));
+  if (plan.kind === 'fix') screen.write(planText(screen, plan, null));
   return lines.join('') + jsonLine(jsonDiagnosis(diagnosis, flags, 1)) + jsonLine(plan);
 }
 

@@ -1,6 +1,6 @@
 import { type DiagnosisObserver, diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
-import { isMendable, verdictExitCode } from '../../diagnosis/verdict.ts';
+import { isFixable, verdictExitCode } from '../../diagnosis/verdict.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { Policy } from '../../evidence/evidence.ts';
 import type { Host } from '../../host/host.ts';
@@ -99,16 +99,16 @@ async function offerFix(
   options: LookOptions,
   flags: DiagnoseFlags,
 ): Promise<ExitCode | null> {
-  if (!isMendable(diagnosis.verdict.code) || process.stdout.isTTY !== true) return null;
+  if (!isFixable(diagnosis.verdict.code) || process.stdout.isTTY !== true) return null;
   const { askYesNo, personIsThere } = await import('../ask.ts');
   if (!personIsThere() || !(await askYesNo('Start the guided fix now?'))) return null;
-  const [{ fixHost }, { LocalActions }, { resolveFixOptions }] = await Promise.all([
-    import('./fix-host.ts'),
+  const [{ guideFix }, { LocalActions }, { resolveFixOptions }] = await Promise.all([
+    import('./fix.ts'),
     import('../../host/local/local-actions.ts'),
     import('../fix-options.ts'),
   ]);
   const here = { host, actions: new LocalActions() };
-  return fixHost(here, options, resolveFixOptions({}, options.settings), flags, diagnosis);
+  return guideFix(here, options, resolveFixOptions({}, options.settings), flags, diagnosis);
 }
 
 function chooseReport(flags: DiagnoseFlags, repeated: readonly string[]): DiagnosisObserver {

@@ -13,7 +13,7 @@ import { describeDuration } from '../../words.ts';
 import { parseDuration } from '../duration.ts';
 import { type FixFlags, resolveFixOptions } from '../fix-options.ts';
 import { type LookOptions, resolveLookOptions, wholeOption } from '../look-options.ts';
-import { fixHost } from './fix-host.ts';
+import { guideFix } from './fix.ts';
 
 export interface DrillFlags {
   readonly port?: string;
@@ -25,8 +25,8 @@ export interface DrillFlags {
 const DEFAULT_KEEP_MS = 10 * 60_000;
 
 /**
- * `salt-triage drill`: stages the incident for real on this machine, diagnoses it, mends it,
- * shows that it is mended, and removes every trace. With `--keep` it stops after staging.
+ * `salt-triage drill`: stages the incident for real on this machine, diagnoses it, fixes it,
+ * shows that it is fixed, and removes every trace. With `--keep` it stops after staging.
  *
  * @returns 0 where every part went as it should, 1 where one did not
  */
@@ -76,7 +76,7 @@ async function practise(
   if ((await diagnose()) !== 'orphan-holds-port') return false;
   screen.write(`\n${screen.chalk.bold('$ salt-triage fix --yes')}\n`);
   const options = resolveFixOptions({ yes: true, ...serviceFlags(staged) }, {});
-  const fixed = await fixHost(here, quietly(look), options, { color: flags.color });
+  const fixed = await guideFix(here, quietly(look), options, { color: flags.color });
   return fixed === ExitCode.ok && (await diagnose()) === 'healthy';
 }
 

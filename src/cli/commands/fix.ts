@@ -1,30 +1,137 @@
+import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
+import { type FixObserver, type FixOperator, type FixTarget, fix } from '../../fix/fix.ts';
+import { fixExitCode } from '../../fix/result.ts';
+import type { HostActions } from '../../host/host.ts';
+import type { PlanStep } from '../../plan/plan.ts';
+import { jsonFix } from '../../report/fix-json.ts';
+import { fixReport, refusalText } from '../../report/fix-text.ts';
+import { jsonLine } from '../../report/json-line.ts';
+import { screenOn } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
-import { personIsThere } from '../ask.ts';
+import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
+import { listenForInterrupts } from '../interrupts.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
-import { fixHost } from './fix-host.ts';
+
+type Flags = LookFlags & FixFlags & SshFlags;
 
 /**
- * `salt-triage fix`.
+ * `salt-triage fix`: questions and trail here, actions here or behind ssh.
  * @returns the exit code
  * @throws TriageError for options that can't be used, a missing `--yes`, a fix that runs already
  */
-export async function fixCommand(flags: LookFlags & FixFlags & SshFlags): Promise<ExitCode> {
+export async function fixCommand(flags: Flags): Promise<ExitCode> {
   const look = await resolveLookOptions(flags);
   const options = resolveFixOptions(flags, look.settings);
   requireProbe(look);
   requireConsent(flags, options);
-  if (namesOtherHosts(flags)) {
-    const { fixRemoteHost } = await import('./fix-remote.ts');
-    return fixRemoteHost(look, options, flags);
-  }
+  if (namesOtherHosts(flags)) return fixBehindSsh(look, options, flags);
   refuseLoneSudo(flags);
   const { LocalHost } = await import('../../host/local/local-host.ts');
   const { LocalActions } = await import('../../host/local/local-actions.ts');
-  const local = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
-  return fixHost(local, look, options, flags);
+  const here = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
+  return guideFix(here, look, options, flags);
+}
+
+/** @throws TriageError (usage) for several hosts */
+async function fixBehindSsh(
+  look: LookOptions,
+  options: FixOptions,
+  flags: Flags,
+): Promise<ExitCode> {
+  const { resolveSshHosts } = await import('../ssh-options.ts');
+  // Whoever waits for a recovery waits as long for a connection that was lost meanwhile.
+  const { connections, connectTimeoutMs, repeated } = await resolveSshHosts(flags, options.waitMs);
+  const [connection, another] = connections;
+  if (connection === undefined || another !== undefined) {
+    throw new TriageError(
+      'fix works on one host at a time; several are named',
+      'Name one --host. For a fleet, run the playbook of the README with Ansible.',
+      ExitCode.usage,
+    );
+  }
+  const { SshHost } = await import('../../host/ssh/ssh-host.ts');
+  const { SshActions } = await import('../../host/ssh/ssh-actions.ts');
+  const { name: sshName } = connection;
+  const host = new SshHost(connection, { unit: look.unit, connectTimeoutMs });
+  const there = { host, actions: new SshActions(connection), sshName };
+  const named = { ...look, repeated: [...repeated(sshName), ...look.repeated] };
+  try {
+    return await guideFix(there, named, options, flags);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** How a fix talks to whoever runs it. */
+interface FixTalk {
+  readonly color: boolean;
+  readonly json?: boolean;
+}
+
+/**
+ * A fix with a person or `--yes` behind it, told in text or JSON.
+ * @param already a diagnosis that was just made and shown
+ * @returns the exit code
+ */
+export async function guideFix(
+  there: FixTarget,
+  look: LookOptions,
+  options: FixOptions,
+  talk: FixTalk,
+  already?: Diagnosis,
+): Promise<ExitCode> {
+  const again = ['salt-triage', ...process.argv.slice(2)];
+  const operator: FixOperator = {
+    observer: observerOf(there, look, options, talk),
+    asRoot: commandLine(there.sshName === undefined ? ['sudo', ...again] : [...again, '--sudo']),
+    attend(before) {
+      const interrupts = listenForInterrupts({ survivesHangUp: options.yes });
+      const details = (step: PlanStep) => detailsOf(step, before, there.actions);
+      return {
+        consent: options.yes ? agreed : personAtTerminal(details, interrupts.signal),
+        interrupted: () => interrupts.interrupted,
+        leave: () => interrupts.stop(),
+      };
+    },
+  };
+  return fixExitCode(await fix(there, look, options, operator, already));
+}
+
+/** In JSON the document has standard output to itself, and text is for a person who is asked. */
+function observerOf(
+  { sshName }: FixTarget,
+  { repeated }: LookOptions,
+  { yes }: FixOptions,
+  { color, json }: FixTalk,
+): FixObserver {
+  const screen = screenOn(json ? process.stderr : process.stdout, color);
+  const text = json && !personIsThere() ? {} : fixReport(screen, { brief: yes, flags: repeated });
+  return {
+    ...text,
+    end(result) {
+      text.end?.(result);
+      if (result.kind === 'refused') {
+        process.stderr.write(refusalText(result, repeated, sshName));
+      }
+      if (!json) return;
+      const target = sshName === undefined ? {} : { target: sshName };
+      process.stdout.write(jsonLine({ ...target, ...jsonFix(result, repeated) }));
+    },
+  };
+}
+
+async function detailsOf(
+  step: PlanStep,
+  before: Diagnosis,
+  actions: HostActions,
+): Promise<string[]> {
+  const { stepDetails } = await import('../../report/step-details.ts');
+  const record =
+    step.kind === 'kill' ? await actions.recordProcess(step.target.identity.pid) : new Map();
+  return stepDetails(step, before, record);
 }
 
 /** @throws TriageError (usage) for a fix that could not tell whether the API serves again */

@@ -1,0 +1,287 @@
+/** One run of a plan: what has come of it so far, and what its steps have in common. */
+import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
+import { settledAnswer } from '../diagnosis/second-ask.ts';
+import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
+import { collectEvidence } from '../host/collect-evidence.ts';
+import type { CommandOutcome, Host, HostActions } from '../host/host.ts';
+import { changesHost, type FixPlan, type PlanStep } from '../plan/plan.ts';
+import type { ServiceManager } from '../plan/service-manager.ts';
+import type { ActionTrail, JournalEntry } from '../trail/trail.ts';
+import { commandResult } from './command-words.ts';
+import { isWell, wanting } from './recovery.ts';
+
+/** How a step ended. `refused`: a guard said no. `not-started`: the sequence ended before it. */
+type StepStatus = 'done' | 'not-needed' | 'declined' | 'refused' | 'failed' | 'not-started';
+
+export interface StepOutcome {
+  readonly step: PlanStep;
+  readonly status: StepStatus;
+  /** One line; further lines are the output of a command. */
+  readonly detail: string;
+  readonly durationMs: number;
+  /** True where the host would not let us. */
+  readonly notPermitted: boolean;
+}
+
+/** What a step has come to. */
+export type Settled = Pick<StepOutcome, 'status' | 'detail'> & { readonly notPermitted?: boolean };
+
+export const done = (detail: string): Settled => ({ status: 'done', detail });
+export const notNeeded = (detail: string): Settled => ({ status: 'not-needed', detail });
+export const refused = (detail: string): Settled => ({ status: 'refused', detail });
+export const failed = (detail: string): Settled => ({ status: 'failed', detail });
+
+/** An answer to "do this?". */
+export type Answer = 'yes' | 'skip' | 'abort' | 'interrupted';
+
+/** Who is asked before each change: a person, or `--yes`. */
+export interface Consent {
+  /** As the journal has it. */
+  readonly label: string;
+  /** A person takes time to answer, in which the host may change. */
+  readonly takesTime: boolean;
+  ask(step: PlanStep): Promise<Answer>;
+}
+
+/** Who is told what happens; the screen is one. */
+export interface StepObserver {
+  stepBegins?(step: PlanStep, position: string): void;
+  stepEnds?(outcome: StepOutcome): void;
+  progress?(text: string): void;
+  /** What a person should know before the next question. */
+  warn?(text: string): void;
+}
+
+export interface RunContext {
+  readonly host: Host;
+  readonly actions: HostActions;
+  readonly request: LookRequest;
+  readonly policy: Policy;
+  readonly manager: ServiceManager | null;
+  readonly consent: Consent;
+  readonly trail: ActionTrail;
+  readonly observer: StepObserver;
+  /** How long to wait for a recovery, ms. */
+  readonly waitMs: number;
+  /** How long one service command may take, ms. */
+  readonly commandTimeoutMs: number;
+  /** True once the operator wants no further step. */
+  readonly interrupted: () => boolean;
+  /** Pauses between two looks; tests make it short. */
+  readonly pause: (ms: number) => Promise<void>;
+}
+
+/** For so long a whole look holds where nobody has been asked meanwhile. */
+const RECENT_LOOK_MS = 2_000;
+const POLL_MS = 500;
+/** A log read after a start need not reach back further than the start. */
+const RECENT_LOG_MS = 600_000;
+
+export class FixRun {
+  readonly plan: FixPlan;
+  /** The diagnosis that the plan was made from. */
+  readonly before: Diagnosis;
+  readonly context: RunContext;
+  readonly outcomes: StepOutcome[] = [];
+  /** `cut off`: the host could not be reached any more, so that what stands there is not known. */
+  ended: 'completed' | 'aborted' | 'interrupted' | 'cut off' = 'completed';
+  /**
+   * It serves again without a start of ours; `untouched`: before anything was done to it, so that
+   * the old process may keep the port.
+   */
+  servesAgain: 'untouched' | 'by itself' | null = null;
+  /** When our start began, by the host's clock, epoch ms; null while none has. */
+  startedAt: number | null = null;
+  /** What ran when the stop went out, identity to pid; null where none has reached a service. */
+  stopped: ReadonlyMap<string, number> | null = null;
+  #latest: Diagnosis | null = null;
+  #latestAt = Number.NEGATIVE_INFINITY;
+
+  constructor(plan: FixPlan, before: Diagnosis, context: RunContext) {
+    this.plan = plan;
+    this.before = before;
+    this.context = context;
+  }
+
+  /** The last whole look, null where none was taken after the first. */
+  get latest(): Diagnosis | null {
+    return this.#latest;
+  }
+
+  /** What became of the step of a kind that a plan has once. */
+  statusOf(kind: Exclude<PlanStep['kind'], 'kill' | 'start-dependent'>): StepStatus | undefined {
+    return this.outcomes.find(({ step }) => step.kind === kind)?.status;
+  }
+
+  /** True where the verify step saw what the plan was for. */
+  get recovered(): boolean {
+    return this.statusOf('verify') === 'done';
+  }
+
+  /** True where a start has said that it went well. */
+  get startIsSaid(): boolean {
+    return ['done', 'not-needed'].includes(this.statusOf('start') ?? '');
+  }
+
+  /** The stop command found no service that it could have stopped. */
+  get stopMissed(): boolean {
+    return this.statusOf('stop') === 'failed' && this.stopped === null;
+  }
+
+  /** Pid of a holder of the port that the person has said no to. */
+  get keptHolder(): number | null {
+    const kept = this.outcomes.findLast(({ step, status }) => {
+      return step.kind === 'kill' && step.holdsPort && status === 'declined';
+    });
+    return kept?.step.kind === 'kill' ? kept.step.target.identity.pid : null;
+  }
+
+  /** Ends the sequence where the operator wants no further step. */
+  heedInterrupt(): void {
+    if (this.ended === 'completed' && this.context.interrupted()) this.ended = 'interrupted';
+  }
+
+  /** Tells of a step, does it and keeps what came of it. */
+  async perform(step: PlanStep, position: string, act: () => Promise<Settled>): Promise<void> {
+    this.context.observer.stepBegins?.(step, position);
+    const began = performance.now();
+    const settled = await act();
+    this.settle(step, settled, performance.now() - began);
+  }
+
+  settle(step: PlanStep, settled: Settled, durationMs = 0): void {
+    const outcome = { notPermitted: false, ...settled, step, durationMs: Math.round(durationMs) };
+    this.outcomes.push(outcome);
+    this.context.observer.stepEnds?.(outcome);
+  }
+
+  /** Asks; anything but a yes settles the step. */
+  async consent(step: PlanStep): Promise<Settled | null> {
+    const { consent, trail, interrupted } = this.context;
+    const said = await consent.ask(step);
+    // What the terminal sent last is no consent once it has gone away.
+    const answer = said === 'yes' && interrupted() ? 'interrupted' : said;
+    if (answer === 'yes') return null;
+    await trail.journal({ phase: 'note', action: step.title, answer });
+    if (answer === 'abort') this.ended = 'aborted';
+    if (answer === 'interrupted') this.ended = 'interrupted';
+    return { status: 'declined', detail: answer === 'skip' ? 'skipped' : 'aborted' };
+  }
+
+  /** Runs a service command, with the journal's lines before and after it. */
+  async command(argv: readonly string[], action: string): Promise<CommandOutcome> {
+    const { actions, trail, consent, commandTimeoutMs } = this.context;
+    await trail.journal({ phase: 'before', action, command: argv, answer: consent.label });
+    return this.journaled({ action, command: argv }, async () => {
+      const outcome = await actions.run(argv, commandTimeoutMs);
+      return [outcome, commandResult(outcome)];
+    });
+  }
+
+  /** Writes down what came of an action, also where that can't be told. */
+  async journaled<T>(
+    action: Pick<JournalEntry, 'action' | 'identity' | 'answer' | 'command'>,
+    act: () => Promise<readonly [outcome: T, result: string]>,
+  ): Promise<T> {
+    const began = performance.now();
+    const write = (result: string) => {
+      const durationMs = Math.round(performance.now() - began);
+      return this.context.trail.journal({ phase: 'after', ...action, result, durationMs });
+    };
+    try {
+      const [outcome, result] = await act();
+      await write(result);
+      return outcome;
+    } catch (error) {
+      await write(`not known: ${error instanceof Error ? error.message : String(error)}`);
+      throw error;
+    }
+  }
+
+  /** @param probe `again`: asked for longer where one silence alone would speak for a hang */
+  async look({ probe }: { readonly probe: boolean | 'again' }): Promise<Diagnosis> {
+    const { host, request, policy } = this.context;
+    const look = host.look({
+      ...request,
+      // The port was settled by the first look; a config that changes meanwhile must not move it.
+      port: this.before.evidence.port.number,
+      sinceMs: Math.min(request.sinceMs ?? RECENT_LOG_MS, RECENT_LOG_MS),
+      probeTimeoutMs: probe === false ? null : request.probeTimeoutMs,
+    });
+    const seen = await collectEvidence(look, policy);
+    const answer = probe === 'again' ? await settledAnswer(seen, look) : seen.answer;
+    const diagnosis = diagnoseEvidence({ ...seen, answer });
+    this.#latest = diagnosis;
+    this.#latestAt = performance.now();
+    return diagnosis;
+  }
+
+  /**
+   * A whole look before a kill, or the last one where that was a moment ago and nobody was asked
+   * since: thousands of processes would else be looked at before each of thousands of kills. The
+   * guard reads the process and its parent once more in any case.
+   */
+  async recentLook(): Promise<Diagnosis> {
+    const recent = performance.now() - this.#latestAt < RECENT_LOOK_MS;
+    if (recent && this.#latest !== null && !this.context.consent.takesTime) return this.#latest;
+    return this.look({ probe: false });
+  }
+
+  /**
+   * Looks again and again until a look settles it.
+   * @param judge given a look and whether time is up; in words, what is still waited for
+   */
+  async lookUntil<T extends object>(
+    { probe, waitMs }: { readonly probe: boolean; readonly waitMs: number },
+    judge: (now: Diagnosis, timeIsUp: boolean) => T | string,
+  ): Promise<T> {
+    const deadline = performance.now() + waitMs;
+    for (;;) {
+      const now = await this.look({ probe });
+      const judged = judge(now, performance.now() > deadline || this.context.interrupted());
+      if (typeof judged !== 'string') return judged;
+      this.context.observer.progress?.(judged);
+      await this.context.pause(POLL_MS);
+    }
+  }
+
+  /** How long a recovery is waited for, ms: not at all where nothing has changed, or it was in vain. */
+  get patienceMs(): number {
+    if (this.statusOf('await-recovery') === 'failed') return 0;
+    const changed = this.outcomes.some(({ step, status }) => {
+      return changesHost(step) && ['done', 'failed', 'not-needed'].includes(status);
+    });
+    return changed ? this.context.waitMs : 0;
+  }
+
+  /** What is still wanting for the goal, in words. */
+  wanting(now: Diagnosis, goal: 'serving' | 'no-orphans'): string[] {
+    const renewed = goal === 'serving' && this.servesAgain !== 'untouched';
+    return wanting(now, renewed ? this.before : null);
+  }
+
+  /**
+   * True where it serves again before anything was done to it. After a kill of ours it may well have
+   * recovered; `--restart always` restarts it still.
+   */
+  cameBack({ verdict }: Diagnosis): boolean {
+    const killed = this.outcomes.some(({ step, status }) => {
+      return step.kind === 'kill' && status === 'done';
+    });
+    if (killed || !isWell(verdict.code)) return false;
+    this.servesAgain = 'untouched';
+    return true;
+  }
+}
+
+/** Of a process, within one boot. */
+export function identityOf({
+  pid,
+  startTicks,
+}: Pick<ProcessIdentity, 'pid' | 'startTicks'>): string {
+  return `${pid} ${startTicks}`;
+}
+
+export function servesAgainBefore({ findings }: Diagnosis): Settled {
+  return notNeeded(`nothing to do: the API serves again, ${findings['api-answers'].summary}`);
+}

@@ -1,0 +1,75 @@
+/** The steps that change nothing and wait: for the daemon, for the port, for the API to serve. */
+import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import { startFailedSince } from '../diagnosis/start-failure.ts';
+import type { StepOf } from '../plan/plan.ts';
+import { describeDuration } from '../words.ts';
+import { done, type FixRun, failed, notNeeded, type Settled } from './fix-run.ts';
+import { isComing, isHeldAsBefore, isPortFree } from './recovery.ts';
+
+/** How long nothing of salt-api may show before nothing is waited for any more. */
+const NOTHING_COMES_MS = 3_000;
+
+export function awaitRecovery(run: FixRun): Promise<Settled> {
+  const { waitMs, interrupted, manager } = run.context;
+  return run.lookUntil({ probe: true, waitMs }, (now, timeIsUp) => {
+    if (run.wanting(now, 'serving').length === 0) {
+      run.servesAgain = 'by itself';
+      return done('the daemon took the port by itself');
+    }
+    if (!timeIsUp) return 'the daemon has not taken the port yet';
+    if (interrupted()) return done('it did not so far');
+    if (manager !== null) return done('it did not');
+    return failed(
+      'it did not, and no service manager was found that could start salt-api again: name one with --service, or give --stop-cmd and --start-cmd',
+    );
+  });
+}
+
+export function waitPortFree(run: FixRun, { port }: StepOf<'wait-port-free'>): Promise<Settled> {
+  const { before, patienceMs: waitMs } = run;
+  return run.lookUntil({ probe: false, waitMs }, (now, timeIsUp) => {
+    if (isPortFree(now, before)) return done(`port ${port} is free`);
+    const { evidence, summary } = now.findings['port-holder'];
+    // A supervisor of its own may have started it again: then the port is in the right hands.
+    const stays = run.statusOf('stop') === 'declined' || !isHeldAsBefore(now, before);
+    if (evidence.state === 'daemon' && stays) return notNeeded(summary);
+    const inVain = evidence.state === 'foreign' || run.keptHolder !== null || run.stopMissed;
+    return timeIsUp || inVain ? failed(summary) : summary;
+  });
+}
+
+export function verify(run: FixRun, { goal }: StepOf<'verify'>): Promise<Settled> {
+  const began = performance.now();
+  let lastSign = began;
+  return run.lookUntil({ probe: true, waitMs: run.patienceMs }, (now, timeIsUp) => {
+    // What has said that it was started is waited for, seen or not.
+    if (run.startIsSaid || isComing(now)) lastSign = performance.now();
+    const wanting = run.wanting(now, goal);
+    const [first] = wanting;
+    if (first === undefined) return reached(run, now, goal);
+    const serves = now.findings['port-holder'].evidence.state === 'daemon';
+    const reason = serves ? null : startFailedSince(now.evidence, run.startedAt);
+    if (reason !== null) return failed(reason);
+    const nothingComes = performance.now() - lastSign > NOTHING_COMES_MS;
+    if (!timeIsUp && !nothingComes) return first;
+    const waited = describeDuration(performance.now() - began);
+    return failed(`after ${waited}: ${wanting.join('; ')}`);
+  });
+}
+
+function reached(run: FixRun, { findings }: Diagnosis, goal: 'serving' | 'no-orphans'): Settled {
+  const down = dependentsDown(run);
+  if (down !== '') return failed(`the API serves again; still down: ${down}`);
+  const gone = goal === 'serving' ? '' : 'no orphan is left; ';
+  return done(`${gone}${findings['port-holder'].summary}; ${findings['api-answers'].summary}`);
+}
+
+/** Units that ran before the stop and don't any more, for a line of text. */
+function dependentsDown({ outcomes }: FixRun): string {
+  return outcomes
+    .flatMap(({ step, status }) => {
+      const runs = status === 'done' || status === 'not-needed';
+      return step.kind === 'start-dependent' && !runs ? [step.unit] : [];
+    })
+    .join(', ');
+}
