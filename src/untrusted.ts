@@ -160,31 +160,32 @@ function isLoggerOrDirectory(text: string, match: RegExpMatchArray, at: number):
   );
 }
 
-/** An option that is a word of its own: its name, and its value where that is in the same word. */
-const OPTION_WORD = /^--?([a-z][\w.-]{0,63})(=?)/i;
-
 /**
  * Masks secrets of a command line, as {@link redactSecrets} does in one string: `--password x`,
  * `--token=x`, `http://user:x@host`, and the same inside a title that setproctitle made one
  * spaced string (salt-facts §1.3). Every word keeps its place.
  */
 export function redactArgv(argv: readonly string[]): string[] {
-  let follows: 'secret' | 'user' | 'nothing' = 'nothing';
+  let announced: 'secret' | 'user' | null = null;
   return argv.map((word, index) => {
-    const before = follows;
-    const [whole = '', name = '', equals] = OPTION_WORD.exec(word) ?? [];
-    const alone = whole.length === word.length && equals === '';
-    follows = 'nothing';
-    if (before === 'secret' && !word.startsWith('--')) return MASK;
-    if (before === 'user') return word.replace(/^([^:]{1,128}:).+$/s, `$1${MASK}`);
-    if (alone && /^-p$/.test(word) && /(?:^|\/)sshpass$/.test(argv[index - 1] ?? '')) {
-      follows = 'secret';
-    } else if (alone && /^(?:-[uU]|--(?:proxy-)?user)$/.test(word)) follows = 'user';
-    else if (alone && isSecretName(name)) follows = 'secret';
+    const is = announced;
+    announced = null;
+    if (is === 'secret' && !word.startsWith('--')) return MASK;
+    if (is === 'user') return word.replace(/^([^:]{1,128}:).+$/s, `$1${MASK}`);
+    announced = announcedBy(word, argv[index - 1] ?? '');
     // All of it: a blank in it ends no word here.
-    if (equals === '=' && isSecretName(name)) return `${whole}${MASK}`;
+    const [option, name = ''] = /^--?([a-z][\w.-]{0,63})=/i.exec(word) ?? [];
+    if (option !== undefined && isSecretName(name)) return `${option}${MASK}`;
     return redactSecrets(word);
   });
+}
+
+/** What the word after an option is that stands alone. */
+function announcedBy(word: string, before: string): 'secret' | 'user' | null {
+  if (word === '-p' && /(?:^|\/)sshpass$/.test(before)) return 'secret';
+  if (/^(?:-[uU]|--(?:proxy-)?user)$/.test(word)) return 'user';
+  const name = /^--?([a-z][\w.-]{0,63})$/i.exec(word)?.[1];
+  return name !== undefined && isSecretName(name) ? 'secret' : null;
 }
 
 /** ESC sequences whole, so that `\x1b[31m` leaves no `[31m` behind (ECMA-48 §5.4, §8.3.89). */

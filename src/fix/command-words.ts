@@ -12,9 +12,9 @@ export function commandResult(outcome: CommandOutcome): string {
   return `exit ${outcome.exitCode ?? 'by signal'}`;
 }
 
-/** Whether it went well by its own words. Debian's init script ends with `failed!` and exit 0 (measured). */
-export function saysDone({ exitCode, output }: CommandOutcome): boolean {
-  return exitCode === 0 && !/\bfail(?:ed)?\b/i.test(lastWords(output));
+/** Whether it went well by its own words: Debian's init script ends with `failed!` and 0 (measured). */
+export function saysDone(outcome: CommandOutcome): boolean {
+  return outcome.exitCode === 0 && !/\bfail(?:ed)?\b/i.test(lastWords(outcome));
 }
 
 /**
@@ -31,22 +31,24 @@ export function neverReached(outcome: CommandOutcome, manager: ServiceManager | 
 /** service(8) of Debian and of Red Hat, rc-service(8). */
 const NO_SUCH_SERVICE = /unrecognized service|service .{1,100} does not exist|could not be found/i;
 
-/** What a service manager says of a failure. */
-export interface ManagerWords {
-  readonly reason: readonly string[];
-  readonly logged: readonly string[];
-}
-
-/** The manager's reason comes first: a command mostly says no more than that it failed. */
-export function describeFailure(outcome: CommandOutcome, { reason, logged }: ManagerWords): string {
+/**
+ * What to show of a command that failed.
+ * @param reason the manager's own, which comes first: a command mostly says no more than that it failed
+ * @param logged what was logged meanwhile
+ */
+export function describeFailure(
+  outcome: CommandOutcome,
+  reason: readonly string[],
+  logged: readonly string[] = [],
+): string {
   const { argv, durationMs, output } = outcome;
   const head = `${commandLine(argv)}: ${commandResult(outcome)} after ${describeDuration(durationMs)}`;
   return [head, ...reason, ...lastLines(output, 5), ...logged].join('\n');
 }
 
-/** What a command said last, which is mostly what came of it. */
-export function lastWords(text: string): string {
-  return text.trim().split('\n').at(-1)?.trim().slice(0, 120) ?? '';
+/** What a command that exited with 0 said last, which is mostly what came of it. */
+export function lastWords({ output }: Pick<CommandOutcome, 'output'>): string {
+  return output.trim().split('\n').at(-1)?.trim().slice(0, 120) || 'exit 0';
 }
 
 export function lastLines(text: string, most: number): string[] {

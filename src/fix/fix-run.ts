@@ -26,10 +26,9 @@ export interface StepOutcome {
 /** What a step has come to. */
 export type Settled = Pick<StepOutcome, 'status' | 'detail'> & { readonly notPermitted?: boolean };
 
-export const done = (detail: string): Settled => ({ status: 'done', detail });
-export const notNeeded = (detail: string): Settled => ({ status: 'not-needed', detail });
-export const refused = (detail: string): Settled => ({ status: 'refused', detail });
-export const failed = (detail: string): Settled => ({ status: 'failed', detail });
+export function settled(status: StepStatus, detail: string): Settled {
+  return { status, detail };
+}
 
 /** An answer to "do this?". */
 export type Answer = 'yes' | 'skip' | 'abort' | 'interrupted';
@@ -52,19 +51,29 @@ export interface StepObserver {
   warn?(text: string): void;
 }
 
-export interface RunContext {
+/** A host that can be looked at and acted on. */
+export interface FixTarget {
   readonly host: Host;
   readonly actions: HostActions;
+  /** The name of a host behind ssh; unset for this one. */
+  readonly sshName?: string;
+}
+
+/** How long what may take, ms. */
+export interface FixTimes {
+  /** The recovery. */
+  readonly waitMs: number;
+  /** One service command. */
+  readonly commandTimeoutMs: number;
+}
+
+export interface RunContext extends FixTarget, FixTimes {
   readonly request: LookRequest;
   readonly policy: Policy;
   readonly manager: ServiceManager | null;
   readonly consent: Consent;
   readonly trail: ActionTrail;
   readonly observer: StepObserver;
-  /** How long to wait for a recovery, ms. */
-  readonly waitMs: number;
-  /** How long one service command may take, ms. */
-  readonly commandTimeoutMs: number;
   /** True once the operator wants no further step. */
   readonly interrupted: () => boolean;
   /** Pauses between two looks; tests make it short. */
@@ -165,7 +174,7 @@ export class FixRun {
     await trail.journal({ phase: 'note', action: step.title, answer });
     if (answer === 'abort') this.ended = 'aborted';
     if (answer === 'interrupted') this.ended = 'interrupted';
-    return { status: 'declined', detail: answer === 'skip' ? 'skipped' : 'aborted' };
+    return settled('declined', answer === 'skip' ? 'skipped' : 'aborted');
   }
 
   /** Runs a service command, with the journal's lines before and after it. */
@@ -261,16 +270,17 @@ export class FixRun {
   }
 
   /**
-   * True where it serves again before anything was done to it. After a kill of ours it may well have
-   * recovered; `--restart always` restarts it still.
+   * What settles a step where it serves again before anything was done to it. After a kill of ours
+   * it may well have recovered; `--restart always` restarts it still.
    */
-  cameBack({ verdict }: Diagnosis): boolean {
+  cameBack({ verdict, findings }: Diagnosis): Settled | null {
     const killed = this.outcomes.some(({ step, status }) => {
       return step.kind === 'kill' && status === 'done';
     });
-    if (killed || !isWell(verdict.code)) return false;
+    if (killed || !isWell(verdict.code)) return null;
     this.servesAgain = 'untouched';
-    return true;
+    const { summary } = findings['api-answers'];
+    return settled('not-needed', `nothing to do: the API serves again, ${summary}`);
   }
 }
 
@@ -280,8 +290,4 @@ export function identityOf({
   startTicks,
 }: Pick<ProcessIdentity, 'pid' | 'startTicks'>): string {
   return `${pid} ${startTicks}`;
-}
-
-export function servesAgainBefore({ findings }: Diagnosis): Settled {
-  return notNeeded(`nothing to do: the API serves again, ${findings['api-answers'].summary}`);
 }

@@ -16,21 +16,13 @@ import {
 } from '../plan/service-manager.ts';
 import { openTrail, type TrailOptions } from '../trail/trail.ts';
 import { stripControl } from '../untrusted.ts';
-import type { Consent, StepObserver } from './fix-run.ts';
+import type { FixTarget, FixTimes, RunContext, StepObserver } from './fix-run.ts';
 import { acquireLock } from './lock.ts';
 import type { FixResult } from './result.ts';
 import { runPlan } from './run-plan.ts';
 
 /** Between two looks at a salt-api on its way up, ms. */
 const LOOK_AGAIN_MS = 1_000;
-
-/** A host that can be looked at and acted on. */
-export interface FixTarget {
-  readonly host: Host;
-  readonly actions: HostActions;
-  /** The name of a host behind ssh; unset for this one. */
-  readonly sshName?: string;
-}
 
 /** What is looked at, and by which limits it is judged. */
 interface FixLook extends Pick<ServiceOptions, 'unit' | 'unitNamed'> {
@@ -40,14 +32,11 @@ interface FixLook extends Pick<ServiceOptions, 'unit' | 'unitNamed'> {
 
 interface FixOptions
   extends PlanOptions,
+    FixTimes,
     Pick<ServiceOptions, 'service' | 'stopCommand' | 'startCommand'>,
     Pick<TrailOptions, 'stateDirectory' | 'keepIncidents' | 'keepMebibytes'> {
   /** Ends with the plan: nothing is changed, nothing recorded, no lock taken. */
   readonly dryRun: boolean;
-  /** How long to wait for a recovery, ms. */
-  readonly waitMs: number;
-  /** How long one service command may take, ms. */
-  readonly commandTimeoutMs: number;
 }
 
 /** Who is told of a fix from its first look to its end; text and JSON are such. */
@@ -60,17 +49,10 @@ export interface FixObserver extends StepObserver {
 /** Whoever runs a fix. */
 export interface FixOperator {
   readonly observer: FixObserver;
-  /** Called before the first step: from then on this one is asked, and may interrupt. */
-  attend(before: Diagnosis): Attendance;
+  /** Called before the first step: from then on this one is asked, and may interrupt, until it leaves. */
+  attend(before: Diagnosis): Pick<RunContext, 'consent' | 'interrupted'> & { leave(): void };
   /** The command that would do the same with the rights of root, as advice. */
   readonly asRoot: string;
-}
-
-interface Attendance {
-  readonly consent: Consent;
-  /** True once no further step should begin. */
-  interrupted(): boolean;
-  leave(): void;
 }
 
 /**
@@ -152,12 +134,9 @@ async function fixDiagnosed(
   const { consent, interrupted, leave } = operator.attend(before);
   try {
     const { waitMs, commandTimeoutMs } = options;
-    const context = { ...there, request, policy, manager, waitMs, commandTimeoutMs };
+    const means = { ...there, request, policy, manager, waitMs, commandTimeoutMs, trail };
     const pause = (ms: number) => delay(ms);
-    const ran = await runPlan(plan, before, {
-      ...context,
-      ...{ consent, trail, observer, interrupted, pause },
-    });
+    const ran = await runPlan(plan, before, { ...means, consent, observer, interrupted, pause });
     return ended({ ...about, kind: 'ran', plan, trail: trail.place, ...ran });
   } finally {
     leave();

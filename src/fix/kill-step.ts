@@ -2,15 +2,7 @@
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { KillOutcome } from '../host/host.ts';
 import { type KillStep, leftoversOf } from '../plan/plan.ts';
-import {
-  done,
-  type FixRun,
-  failed,
-  notNeeded,
-  refused,
-  type Settled,
-  servesAgainBefore,
-} from './fix-run.ts';
+import { type FixRun, type Settled, settled } from './fix-run.ts';
 
 const KILL_WAIT_MS = 5_000;
 
@@ -32,14 +24,14 @@ export async function kill(
   await trail.saveProcess(identity, await actions.recordProcess(identity.pid));
   if (interrupted()) {
     run.ended = 'interrupted';
-    return { status: 'declined', detail: 'interrupted before the signal' };
+    return settled('declined', 'interrupted before the signal');
   }
   const action = { action: `kill -9 ${identity.pid}`, identity, answer: consent.label };
   await trail.journal({ phase: 'before', ...action, command: step.shownArgv });
   return run.journaled(action, async () => {
     const outcome = await actions.kill(step.target, KILL_WAIT_MS);
-    const settled = describeKill(outcome, identity.pid);
-    return [settled, `${outcome.kind}: ${settled.detail}`];
+    const ended = describeKill(outcome, identity.pid);
+    return [ended, `${outcome.kind}: ${ended.detail}`];
   });
 }
 
@@ -47,24 +39,23 @@ async function lostPremise(run: FixRun, step: KillStep, reason: Reason): Promise
   // Without a stop command the first kill is the stop: what serves again is left alone.
   const isStop = reason === 'planned' && !['orphan', 'fork'].includes(step.role);
   const now = isStop ? await run.look({ probe: 'again' }) : await run.recentLook();
-  if (isStop && run.cameBack(now)) return servesAgainBefore(now);
-  return whyNotKilled(step, reason, now);
+  return (isStop ? run.cameBack(now) : null) ?? whyNotKilled(step, reason, now);
 }
 
 /** Why a process is no target any more; null where it still is the one that was planned. */
 function whyNotKilled(step: KillStep, reason: Reason, now: Diagnosis): Settled | null {
   const { pid, startTicks } = step.target.identity;
   const { processes } = now.evidence;
-  if (!processes.seen) return refused(`can't look again: ${processes.why}`);
+  if (!processes.seen) return settled('refused', `can't look again: ${processes.why}`);
   const member = now.roles.all.find(({ facts }) => facts.pid === pid);
   if (member === undefined) {
     const there = processes.value.processes.some((facts) => facts.pid === pid);
     return there
-      ? refused(`${pid} is no salt-api any more`)
-      : notNeeded(`${pid} has ended by itself`);
+      ? settled('refused', `${pid} is no salt-api any more`)
+      : settled('not-needed', `${pid} has ended by itself`);
   }
   if (member.facts.startTicks !== startTicks) {
-    return refused(`${pid} is another process now: the pid was given out again`);
+    return settled('refused', `${pid} is another process now: the pid was given out again`);
   }
   // A child whose manager was killed a moment ago is an orphan by now: no less a target.
   const lostItsParent = ['child', 'fork'].includes(step.role) && member.role === 'unclear';
@@ -74,30 +65,35 @@ function whyNotKilled(step: KillStep, reason: Reason, now: Diagnosis): Settled |
       : member.role === step.role || member.role === 'orphan' || lostItsParent;
   return isTarget
     ? null
-    : refused(`${pid} was ${step.role} when planned and is ${member.role} now`);
+    : settled('refused', `${pid} was ${step.role} when planned and is ${member.role} now`);
 }
 
 function describeKill(outcome: KillOutcome, pid: number): Settled {
   switch (outcome.kind) {
     case 'gone':
-      return done(`${pid} is gone`);
+      return settled('done', `${pid} is gone`);
     case 'gone-before':
-      return notNeeded(`${pid} had ended before the signal`);
+      return settled('not-needed', `${pid} had ended before the signal`);
     case 'zombie':
-      return done(
+      return settled(
+        'done',
         `${pid} is dead and waits for its parent ${outcome.parent} to reap it; it holds nothing`,
       );
     case 'uninterruptible': {
       const where = outcome.waitChannel === null ? '' : ` (in ${outcome.waitChannel})`;
-      return failed(
+      return settled(
+        'failed',
         `${pid} is in D state${where}: kill -9 acts when that call returns; look for a dead disk or NFS mount, else reboot`,
       );
     }
     case 'still-there':
-      return failed(`${pid} got SIGKILL and is still there, state ${outcome.state}`);
+      return settled('failed', `${pid} got SIGKILL and is still there, state ${outcome.state}`);
     case 'refused':
-      return refused(outcome.why);
+      return settled('refused', outcome.why);
     case 'not-permitted':
-      return { ...failed(`not permitted to signal ${pid}: run as root`), notPermitted: true };
+      return {
+        ...settled('failed', `not permitted to signal ${pid}: run as root`),
+        notPermitted: true,
+      };
   }
 }

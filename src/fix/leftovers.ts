@@ -4,7 +4,7 @@ import { type SaltApiProcess, servesPort } from '../diagnosis/process-roles.ts';
 import { killStep, leftoversOf } from '../plan/plan.ts';
 import { stripControl } from '../untrusted.ts';
 import { count, pidList } from '../words.ts';
-import { done, type FixRun, failed, identityOf, notNeeded, type Settled } from './fix-run.ts';
+import { type FixRun, identityOf, type Settled, settled } from './fix-run.ts';
 import { kill } from './kill-step.ts';
 
 /** What a stop has signalled may still be finishing; then it needs no kill -9. */
@@ -20,17 +20,17 @@ export async function killLeftovers(run: FixRun): Promise<Settled> {
   for (let round = 1; round <= LEFTOVER_ROUNDS; round += 1) {
     const now = await lookForLeftovers(run, asked);
     const { processes } = now.evidence;
-    if (!processes.seen) return failed(`can't look: ${processes.why}`);
+    if (!processes.seen) return settled('failed', `can't look: ${processes.why}`);
     const fresh = notAsked(leftIn(run, now), asked);
     if (fresh.length === 0) break;
     if (run.statusOf('stop') === 'failed' && (await serves(run))) {
       run.servesAgain = 'by itself';
-      return notNeeded('it could not be stopped, and the API serves');
+      return settled('not-needed', 'it could not be stopped, and the API serves');
     }
     for (const member of stoppedFirst(fresh)) {
       asked.add(identityOf(member.facts));
       run.heedInterrupt();
-      if (run.ended !== 'completed') return failed(run.ended);
+      if (run.ended !== 'completed') return settled('failed', run.ended);
       const step = killStep(member, now);
       await run.perform(step, `left, round ${round}`, () => kill(run, step, 'left'));
     }
@@ -50,15 +50,15 @@ function whatStayed(
     const kills = asked.size - declined.size;
     const none = kills === 0 ? 'none left' : `none left after ${count(kills, 'kill')}`;
     const anew = startedSinceStop(run, now);
-    return done(anew === undefined ? none : `${none}; ${anew}`);
+    return settled('done', anew === undefined ? none : `${none}; ${anew}`);
   }
   const pids = pidList(left.map(({ facts }) => facts.pid));
   if (notAsked(left, declined).length === 0) {
-    return { status: 'declined', detail: `skipped before: ${pids}` };
+    return settled('declined', `skipped before: ${pids}`);
   }
   const starters = startersOf(notAsked(left, asked), now);
   const again = starters === '' ? '' : `; ${starters} keeps starting it anew`;
-  return failed(`still there: ${pids}${again}`);
+  return settled('failed', `still there: ${pids}${again}`);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { TriageError } from '../errors.ts';
 import { writeEvidence } from '../evidence/evidence-file.ts';
 import type { FixPlan, PlanStep } from '../plan/plan.ts';
-import { done, FixRun, failed, notNeeded, type RunContext, type Settled } from './fix-run.ts';
+import { FixRun, type RunContext, type Settled, settled } from './fix-run.ts';
 import { kill } from './kill-step.ts';
 import { killLeftovers } from './leftovers.ts';
 import { start, startDependent, stop } from './service-steps.ts';
@@ -52,7 +52,7 @@ export async function runPlan(
 function cutOff(run: FixRun, error: unknown): Settled {
   if (!(error instanceof TriageError)) throw error;
   run.ended = 'cut off';
-  return failed(error.message);
+  return settled('failed', error.message);
 }
 
 /** What serves again is left alone. */
@@ -60,7 +60,7 @@ const MOOT_ONCE_SERVING = ['kill', 'stop', 'kill-leftovers', 'wait-port-free', '
 
 async function carryOut(run: FixRun, step: PlanStep): Promise<Settled> {
   if (run.servesAgain !== null && MOOT_ONCE_SERVING.includes(step.kind)) {
-    return notNeeded('the API serves again');
+    return settled('not-needed', 'the API serves again');
   }
   switch (step.kind) {
     case 'save-evidence':
@@ -89,7 +89,7 @@ async function saveEvidence({ plan, before, context }: FixRun): Promise<Settled>
   await trail.saveFile('evidence-before.json', writeEvidence(before.evidence));
   for (const [name, text] of await actions.recordHost()) await trail.saveFile(name, text);
   await trail.saveFile('plan.json', planFile(plan));
-  return done('evidence and plan');
+  return settled('done', 'evidence and plan');
 }
 
 /** The plan for the trail: of a target what is shown of it, not its whole argv with its secrets. */

@@ -2,24 +2,8 @@
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { unitFailure } from '../evidence/systemd-unit.ts';
 import { leftoversOf, type StepOf } from '../plan/plan.ts';
-import {
-  describeFailure,
-  lastLines,
-  lastWords,
-  type ManagerWords,
-  neverReached,
-  saysDone,
-} from './command-words.ts';
-import {
-  done,
-  type FixRun,
-  failed,
-  identityOf,
-  notNeeded,
-  refused,
-  type Settled,
-  servesAgainBefore,
-} from './fix-run.ts';
+import { describeFailure, lastLines, lastWords, neverReached, saysDone } from './command-words.ts';
+import { type FixRun, identityOf, type Settled, settled } from './fix-run.ts';
 import { startedSinceStop } from './leftovers.ts';
 import { isPortFree } from './recovery.ts';
 
@@ -34,41 +18,43 @@ export async function stop(run: FixRun, step: StepOf<'stop'>): Promise<Settled> 
   const declined = await run.consent(step);
   if (declined !== null) return declined;
   const now = await run.look({ probe: 'again' });
-  if (run.cameBack(now)) return servesAgainBefore(now);
+  const back = run.cameBack(now);
+  if (back !== null) return back;
   run.stopped = runningIn(now);
   let outcome = await run.command(step.command, step.title);
   // Whether it ran is not known; to stop what is stopped already does no harm.
   if (outcome.lost) outcome = await run.command(step.command, step.title);
-  if (saysDone(outcome)) return done(`${lastWords(outcome.output) || 'exit 0'}; not trusted`);
+  if (saysDone(outcome)) return settled('done', `${lastWords(outcome)}; not trusted`);
   // What nobody has stopped is not left behind.
   if (neverReached(outcome, run.context.manager)) run.stopped = null;
-  return failed(describeFailure(outcome, await managerWords(run, now)));
+  return settled('failed', describeFailure(outcome, ...(await managerWords(run, now))));
 }
 
 export async function start(run: FixRun, step: StepOf<'start'>): Promise<Settled> {
   if (run.statusOf('wait-port-free') === 'failed') {
-    return refused('the port is still held: a start would only loop');
+    return settled('refused', 'the port is still held: a start would only loop');
   }
   const declined = await run.consent(step);
   if (declined !== null) return declined;
   const now = await run.look({ probe: false });
   const { evidence, summary } = now.findings['port-holder'];
-  if (evidence.state === 'daemon') return notNeeded(summary);
-  if (!isPortFree(now, run.before)) return refused(summary);
+  if (evidence.state === 'daemon') return settled('not-needed', summary);
+  if (!isPortFree(now, run.before)) return settled('refused', summary);
   const anew = startedSinceStop(run, now);
-  if (anew !== undefined) return notNeeded(anew);
+  if (anew !== undefined) return settled('not-needed', anew);
   run.startedAt = now.evidence.host.now;
   if (step.before !== null) await run.command(step.before, 'prepare the start');
   let outcome = await run.command(step.command, step.title);
   if (outcome.lost) {
     const newcomer = newcomerIn(await run.look({ probe: false }), now);
     if (newcomer !== undefined) {
-      return done(`salt-api ${newcomer} runs; the connection was lost while it was started`);
+      const lost = 'the connection was lost while it was started';
+      return settled('done', `salt-api ${newcomer} runs; ${lost}`);
     }
     outcome = await run.command(step.command, step.title);
   }
-  if (saysDone(outcome)) return done(lastWords(outcome.output) || 'exit 0');
-  return failed(describeFailure(outcome, await managerWords(run, now)));
+  if (saysDone(outcome)) return settled('done', lastWords(outcome));
+  return settled('failed', describeFailure(outcome, ...(await managerWords(run, now))));
 }
 
 /** Its manager is asked and not the port: what it has to do with that is not known here. */
@@ -78,27 +64,29 @@ export async function startDependent(
 ): Promise<Settled> {
   const ask = (argv: readonly string[]) => run.context.actions.run(argv, CHECK_TIMEOUT_MS);
   const runs = async () => (await ask(step.check)).exitCode === 0;
-  if (await runs()) return notNeeded(`${step.unit} runs`);
-  if (!run.startIsSaid) return refused('salt-api, which it needs, was not started');
+  if (await runs()) return settled('not-needed', `${step.unit} runs`);
+  if (!run.startIsSaid) return settled('refused', 'salt-api, which it needs, was not started');
   const declined = await run.consent(step);
   if (declined !== null) return declined;
   const outcome = await run.command(step.command, step.title);
-  if (outcome.exitCode === 0 && (await runs())) return done(`${step.unit} runs`);
+  if (outcome.exitCode === 0 && (await runs())) return settled('done', `${step.unit} runs`);
   const { output } = await ask(step.reason);
   const reason = [`${step.unit} does not run`, ...unitFailure(output)];
-  return failed(describeFailure(outcome, { reason, logged: [] }));
+  return settled('failed', describeFailure(outcome, reason));
 }
 
 /** The manager's own reason, and what was logged since a look. */
-async function managerWords(run: FixRun, { evidence }: Diagnosis): Promise<ManagerWords> {
-  const { actions, manager } = run.context;
+async function managerWords(
+  { context: { actions, manager } }: FixRun,
+  { evidence }: Diagnosis,
+): Promise<[reason: string[], logged: string[]]> {
   const since = `--since=@${Math.floor(evidence.host.now / 1000)}`;
   const ask = async (argv: readonly string[] | null | undefined): Promise<string> => {
     return argv == null ? '' : (await actions.run(argv, CHECK_TIMEOUT_MS)).output;
   };
   const reason = unitFailure(await ask(manager?.reason));
   const journal = await ask(manager?.journal && [...manager.journal, since]);
-  return { reason, logged: lastLines(journal, 10).filter((line) => !line.startsWith('-- ')) };
+  return [reason, lastLines(journal, 10).filter((line) => !line.startsWith('-- '))];
 }
 
 /** Pid of a salt-api process that was not there before. */

@@ -3,7 +3,7 @@ import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { startFailedSince } from '../diagnosis/start-failure.ts';
 import type { StepOf } from '../plan/plan.ts';
 import { describeDuration } from '../words.ts';
-import { done, type FixRun, failed, notNeeded, type Settled } from './fix-run.ts';
+import { type FixRun, type Settled, settled } from './fix-run.ts';
 import { isComing, isHeldAsBefore, isPortFree } from './recovery.ts';
 
 /** How long nothing of salt-api may show before nothing is waited for any more. */
@@ -14,12 +14,13 @@ export function awaitRecovery(run: FixRun): Promise<Settled> {
   return run.lookUntil({ probe: true, waitMs }, (now, timeIsUp) => {
     if (run.wanting(now, 'serving').length === 0) {
       run.servesAgain = 'by itself';
-      return done('the daemon took the port by itself');
+      return settled('done', 'the daemon took the port by itself');
     }
     if (!timeIsUp) return 'the daemon has not taken the port yet';
-    if (interrupted()) return done('it did not so far');
-    if (manager !== null) return done('it did not');
-    return failed(
+    if (interrupted()) return settled('done', 'it did not so far');
+    if (manager !== null) return settled('done', 'it did not');
+    return settled(
+      'failed',
       'it did not, and no service manager was found that could start salt-api again: name one with --service, or give --stop-cmd and --start-cmd',
     );
   });
@@ -28,13 +29,13 @@ export function awaitRecovery(run: FixRun): Promise<Settled> {
 export function waitPortFree(run: FixRun, { port }: StepOf<'wait-port-free'>): Promise<Settled> {
   const { before, patienceMs: waitMs } = run;
   return run.lookUntil({ probe: false, waitMs }, (now, timeIsUp) => {
-    if (isPortFree(now, before)) return done(`port ${port} is free`);
+    if (isPortFree(now, before)) return settled('done', `port ${port} is free`);
     const { evidence, summary } = now.findings['port-holder'];
     // A supervisor of its own may have started it again: then the port is in the right hands.
     const stays = run.statusOf('stop') === 'declined' || !isHeldAsBefore(now, before);
-    if (evidence.state === 'daemon' && stays) return notNeeded(summary);
+    if (evidence.state === 'daemon' && stays) return settled('not-needed', summary);
     const inVain = evidence.state === 'foreign' || run.keptHolder !== null || run.stopMissed;
-    return timeIsUp || inVain ? failed(summary) : summary;
+    return timeIsUp || inVain ? settled('failed', summary) : summary;
   });
 }
 
@@ -49,19 +50,22 @@ export function verify(run: FixRun, { goal }: StepOf<'verify'>): Promise<Settled
     if (first === undefined) return reached(run, now, goal);
     const serves = now.findings['port-holder'].evidence.state === 'daemon';
     const reason = serves ? null : startFailedSince(now.evidence, run.startedAt);
-    if (reason !== null) return failed(reason);
+    if (reason !== null) return settled('failed', reason);
     const nothingComes = performance.now() - lastSign > NOTHING_COMES_MS;
     if (!timeIsUp && !nothingComes) return first;
     const waited = describeDuration(performance.now() - began);
-    return failed(`after ${waited}: ${wanting.join('; ')}`);
+    return settled('failed', `after ${waited}: ${wanting.join('; ')}`);
   });
 }
 
 function reached(run: FixRun, { findings }: Diagnosis, goal: 'serving' | 'no-orphans'): Settled {
   const down = dependentsDown(run);
-  if (down !== '') return failed(`the API serves again; still down: ${down}`);
+  if (down !== '') return settled('failed', `the API serves again; still down: ${down}`);
   const gone = goal === 'serving' ? '' : 'no orphan is left; ';
-  return done(`${gone}${findings['port-holder'].summary}; ${findings['api-answers'].summary}`);
+  return settled(
+    'done',
+    `${gone}${findings['port-holder'].summary}; ${findings['api-answers'].summary}`,
+  );
 }
 
 /** Units that ran before the stop and don't any more, for a line of text. */

@@ -108,33 +108,29 @@ export function planFix(
   manager: ServiceManager | null,
   options: PlanOptions,
 ): Plan {
-  const { verdict } = diagnosis;
-  const { code } = verdict;
-  switch (code) {
+  const { code: verdict, summary } = diagnosis.verdict;
+  switch (verdict) {
     case 'healthy':
     case 'degraded':
-      return { kind: 'nothing-to-do', verdict: code, why: verdict.summary };
+      return { kind: 'nothing-to-do', verdict, why: summary };
     case 'foreign-holder':
-      return { kind: 'refused', verdict: code, why: verdict.summary, advice: null };
-    case 'unknown':
-      return {
-        kind: 'refused',
-        verdict: code,
-        why: `nothing is changed while it is unknown what is wrong: ${verdict.summary}`,
-        advice: null,
-      };
+      return { kind: 'refused', verdict, why: summary, advice: null };
+    case 'unknown': {
+      const why = `nothing is changed while it is unknown what is wrong: ${summary}`;
+      return { kind: 'refused', verdict, why, advice: null };
+    }
     default:
-      return planIncident(diagnosis, code, manager, options);
+      return planIncident(diagnosis, manager, options);
   }
 }
 
 function planIncident(
   diagnosis: Diagnosis,
-  verdict: VerdictCode,
   manager: ServiceManager | null,
   { only, restart }: PlanOptions,
 ): Plan {
   const { findings, roles, evidence } = diagnosis;
+  const { code: verdict } = diagnosis.verdict;
   const orphans = orphansAndForks(roles.all);
   const served = findings['port-holder'].evidence.state === 'daemon';
   const restarts = only !== 'kill' && !(verdict === 'orphan-stray' && served);
@@ -148,12 +144,12 @@ function planIncident(
     return { kind: 'nothing-to-do', verdict, why: 'there is no orphan to kill' };
   }
   const again = restarts ? planRestart(diagnosis, manager, orphans) : { steps: [], remarks: [] };
-  const steps = [
-    { kind: 'save-evidence', title: 'save the evidence' } as const,
+  const steps: PlanStep[] = [
+    { kind: 'save-evidence', title: 'save the evidence' },
     ...[...orphans].map((member) => killStep(member, diagnosis)),
     ...(waitsFirst ? [awaitRecovery(evidence.port.number)] : []),
     ...again.steps,
-    restarts ? VERIFY_SERVING : VERIFY_NO_ORPHANS,
+    verify(restarts ? 'serving' : 'no-orphans'),
   ];
   const remarks = [...again.remarks];
   if (recovers && restarts && !waitsFirst) {
@@ -164,17 +160,14 @@ function planIncident(
   return { kind: 'fix', verdict, steps, remarks };
 }
 
-const VERIFY_SERVING = {
-  kind: 'verify',
-  title: 'verify that the API serves again',
-  goal: 'serving',
-} as const;
+function verify(goal: keyof typeof GOALS): PlanStep {
+  return { kind: 'verify', title: `verify that ${GOALS[goal]}`, goal };
+}
 
-const VERIFY_NO_ORPHANS = {
-  kind: 'verify',
-  title: 'verify that the orphans are gone and that the API serves',
-  goal: 'no-orphans',
-} as const;
+const GOALS = {
+  serving: 'the API serves again',
+  'no-orphans': 'the orphans are gone and that the API serves',
+};
 
 function awaitRecovery(port: number): PlanStep {
   return { kind: 'await-recovery', title: `see whether the daemon takes port ${port} by itself` };
@@ -197,17 +190,13 @@ function planRestart(
   orphans: ReadonlySet<SaltApiProcess>,
 ): Pick<FixPlan, 'steps' | 'remarks'> {
   const { verdict, roles, evidence } = diagnosis;
-  const { startFailure: failure } = verdict;
-  const reason =
-    failure === undefined
-      ? []
-      : [`${describeStartFailure(failure, evidence.host)}: ${startAdvice(failure, evidence).note}`];
+  const failed = whyStartFailed(diagnosis);
   if (manager === null) {
     const none = 'no service manager was found: the daemon has to recover by itself';
-    return { steps: [], remarks: [...reason, none] };
+    return { steps: [], remarks: [...failed, none] };
   }
-  const { remarks, start: command, beforeStart: before } = manager;
-  const known = [...remarks, ...daemonIsBeside(diagnosis, manager), ...reason];
+  const { start: command, beforeStart: before } = manager;
+  const remarks = [...manager.remarks, ...daemonIsBeside(diagnosis, manager), ...failed];
   const port = evidence.port.number;
   const start: PlanStep[] = [
     { kind: 'wait-port-free', title: `wait until port ${port} is free`, port },
@@ -215,14 +204,21 @@ function planRestart(
   ];
   const nothingRuns = verdict.code === 'down' && roles.daemon === null;
   // What nobody has stopped can't have stayed.
-  if (nothingRuns && !manager.believesRunning) return { steps: start, remarks: known };
+  if (nothingRuns && !manager.believesRunning) return { steps: start, remarks };
   const steps: PlanStep[] = [
     ...stopSteps(diagnosis, manager, orphans),
     { kind: 'kill-leftovers', title: 'look again for salt-api processes that stayed' },
     ...start,
     ...manager.dependents.map(startAgain),
   ];
-  return { steps, remarks: [...known, ...jobsEnd(roles.all, orphans)] };
+  return { steps, remarks: [...remarks, ...jobsEnd(roles.all, orphans)] };
+}
+
+function whyStartFailed({ verdict, evidence }: Diagnosis): readonly string[] {
+  const { startFailure: failure } = verdict;
+  if (failure === undefined) return [];
+  const { note } = startAdvice(failure, evidence);
+  return [`${describeStartFailure(failure, evidence.host)}: ${note}`];
 }
 
 function jobsEnd(

@@ -159,8 +159,7 @@ export function daemonIsBeside(
 /** A program that keeps services, and how one of them is stopped and started through it. */
 interface Supervisor {
   readonly program: string;
-  readonly stop: (service: string) => readonly string[];
-  readonly start: (service: string) => readonly string[];
+  readonly commands: (service: string) => readonly [stop: string, start: string];
   readonly note: string;
 }
 
@@ -168,26 +167,25 @@ interface Supervisor {
 const SUPERVISORS: readonly Supervisor[] = [
   {
     program: 'supervisord',
-    stop: () => ['supervisorctl', 'stop', 'salt-api'],
-    start: () => ['supervisorctl', 'start', 'salt-api'],
+    commands: () => ['supervisorctl stop salt-api', 'supervisorctl start salt-api'],
     note: '`supervisorctl status` tells the name it goes by',
   },
   {
     program: 'runsv',
-    stop: (service) => ['sv', '-w', '30', 'stop', service],
-    start: (service) => ['sv', '-w', '30', 'start', service],
+    commands: (service) => [`sv -w 30 stop ${service}`, `sv -w 30 start ${service}`],
     note: 'or the path of its directory',
   },
   {
     program: 's6-supervise',
-    stop: (service) => ['s6-svc', '-wD', '-d', `/run/service/${service}`],
-    start: (service) => ['s6-svc', '-wu', '-u', `/run/service/${service}`],
+    commands: (service) => [
+      `s6-svc -wD -d /run/service/${service}`,
+      `s6-svc -wu -u /run/service/${service}`,
+    ],
     note: 'if /run/service is the directory of its services',
   },
   {
     program: 'supervise',
-    stop: (service) => ['svc', '-d', `/service/${service}`],
-    start: (service) => ['svc', '-u', `/service/${service}`],
+    commands: (service) => [`svc -d /service/${service}`, `svc -u /service/${service}`],
     note: 'if /service is the directory of its services',
   },
 ];
@@ -226,13 +224,11 @@ function supervisedBy(facts: ProcessFacts, parent: ProcessFacts): ServiceRefusal
   const at = /^python[\d.]*$/.test(named[0] ?? '') ? 1 : 0;
   const supervisor = SUPERVISORS.find(({ program }) => program === named[at]);
   if (supervisor === undefined) return null;
-  const service = /^[\w@.+-]{1,100}$/.test(named[at + 1] ?? '')
-    ? (named[at + 1] ?? '')
-    : 'salt-api';
-  const commands = bothCommands(supervisor.stop(service), supervisor.start(service));
+  const { program, commands, note } = supervisor;
+  const service = /^[\w@.+-]{1,100}$/.exec(named[at + 1] ?? '')?.[0] ?? 'salt-api';
   return {
-    why: `salt-api ${facts.pid} is kept by ${supervisor.program} ${parent.pid}, which starts it again whatever else stops it`,
-    advice: `Go through that one: ${commands} (${supervisor.note}).`,
+    why: `salt-api ${facts.pid} is kept by ${program} ${parent.pid}, which starts it again whatever else stops it`,
+    advice: `Go through that one: ${asOptions(...commands(service))} (${note}).`,
   };
 }
 
@@ -241,17 +237,15 @@ function userUnit(facts: ProcessFacts): ServiceRefusal | null {
   if (service === null || service.user === null) return null;
   const { unit, user } = service;
   // A root without sudo has setpriv(1) of util-linux.
-  const asUser = ['setpriv', `--reuid=${user}`, '--clear-groups', 'env'];
-  const bus = `XDG_RUNTIME_DIR=/run/user/${user}`;
-  const systemctl = (verb: string) => [...asUser, bus, 'systemctl', '--user', verb, unit];
+  const asUser = `setpriv --reuid=${user} --clear-groups env XDG_RUNTIME_DIR=/run/user/${user}`;
+  const systemctl = (verb: string) => `${asUser} systemctl --user ${verb} ${unit}`;
   return {
     why: `salt-api ${facts.pid} is in ${unit} of user ${user}'s own systemd, which is no unit of the system`,
-    advice: `Go through that one: ${bothCommands(systemctl('stop'), systemctl('start'))}.`,
+    advice: `Go through that one: ${asOptions(systemctl('stop'), systemctl('start'))}.`,
   };
 }
 
-function bothCommands(stop: readonly string[], start: readonly string[]): string {
-  // Split at blanks again, which none of the words has.
-  const both = ['--stop-cmd', stop.join(' '), '--start-cmd', start.join(' ')];
-  return stripControl(commandLine(both));
+/** The options that would take them; they are split at blanks again, which none of their words has. */
+function asOptions(stop: string, start: string): string {
+  return stripControl(commandLine(['--stop-cmd', stop, '--start-cmd', start]));
 }

@@ -58,22 +58,10 @@ function jsonStep(step: PlanStep): object {
   const { kind, title } = step;
   switch (step.kind) {
     case 'kill': {
-      const { pid, startTicks, bootId } = step.target.identity;
-      const { role, reasons, facts, loss, shownArgv } = step;
-      const command = ['kill', '-9', String(pid)];
-      return {
-        kind,
-        title,
-        pid,
-        startTicks,
-        bootId,
-        argv: shownArgv,
-        role,
-        reasons,
-        facts,
-        loss,
-        command,
-      };
+      const { identity } = step.target;
+      const { role, reasons, facts, loss, shownArgv: argv } = step;
+      const command = ['kill', '-9', String(identity.pid)];
+      return { kind, title, ...identity, argv, role, reasons, facts, loss, command };
     }
     case 'stop':
     case 'start':

@@ -144,44 +144,33 @@ export function refusalText(
 }
 
 function closing(screen: Screen, result: FixResultOf<'ran'>, flags: readonly string[]): string {
-  const { columns } = screen;
+  const { chalk, columns } = screen;
   const { outcomes, recovered, ended, after, trail } = result;
   const orphansOnly = outcomes.some(
-    ({ step }) => step.kind === 'verify' && step.goal === 'no-orphans',
+    ({ step }) => step.kind === 'verify' && step.goal !== 'serving',
   );
-  const lines = ['', headline(screen, result, orphansOnly)];
-  if (!recovered) lines.push(...doneAndNot(outcomes).map((line) => wrap(line, columns, 2)));
+  const reached = orphansOnly
+    ? 'Done: no orphan is left, and the API serves.'
+    : 'Recovered: the API serves again.';
+  const completed = ended === 'completed';
+  const not = completed ? 'Not recovered.' : `Not recovered (${ended}).`;
+  const lines = ['', recovered ? chalk.green(reached) : chalk.red(not)];
+  if (!recovered) {
+    const done = outcomes.filter(({ status }) => status === 'done');
+    const open = outcomes.filter(({ status }) => !['done', 'not-needed'].includes(status));
+    const did = done.map(({ step }) => step.title);
+    const left = open.map(({ step, status }) => `${step.title} (${status})`);
+    lines.push(wrap(`Done: ${did.join(', ') || 'nothing'}.`, columns, 2));
+    lines.push(wrap(`Not done: ${left.join(', ') || 'nothing'}.`, columns, 2));
+  }
   const next = after === null ? [] : [wrap(`Next: ${nextText(after, flags)}`, columns, 2)];
   // What another fix would not fix: the reason of a failed start, another port of the same salt-api.
   const { startFailure, portInstead } = after?.verdict ?? {};
   if (startFailure !== undefined || portInstead !== undefined) lines.push(...next);
   lines.push(wrap(`Trail: ${trail}`, columns, 2));
   // The half that was asked for is done, and was not enough.
-  if (!recovered && orphansOnly && ended === 'completed') lines.push(...next);
+  if (!recovered && orphansOnly && completed) lines.push(...next);
   return `${lines.join('\n')}\n`;
-}
-
-function headline(
-  { chalk }: Screen,
-  { recovered, ended }: FixResultOf<'ran'>,
-  orphansOnly: boolean,
-): string {
-  if (!recovered) {
-    return chalk.red(ended === 'completed' ? 'Not recovered.' : `Not recovered (${ended}).`);
-  }
-  return chalk.green(
-    orphansOnly
-      ? 'Done: no orphan is left, and the API serves.'
-      : 'Recovered: the API serves again.',
-  );
-}
-
-function doneAndNot(outcomes: readonly StepOutcome[]): string[] {
-  const done = outcomes.filter(({ status }) => status === 'done').map(({ step }) => step.title);
-  const open = outcomes
-    .filter(({ status }) => status !== 'done' && status !== 'not-needed')
-    .map(({ step, status }) => `${step.title} (${status})`);
-  return [`Done: ${done.join(', ') || 'nothing'}.`, `Not done: ${open.join(', ') || 'nothing'}.`];
 }
 
 function nextText(after: Diagnosis, flags: readonly string[]): string {

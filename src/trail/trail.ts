@@ -136,12 +136,12 @@ class IncidentTrail implements Trail {
   }
 
   async saveFile(name: string, text: string): Promise<void> {
-    await this.#save([], name, text);
+    await this.#save(null, name, text);
   }
 
   async saveProcess(identity: ProcessIdentity, record: ReadonlyMap<string, string>): Promise<void> {
     const directory = `process-${identity.pid}-${identity.startTicks}`;
-    for (const [name, text] of record) await this.#save([directory], name, text);
+    for (const [name, text] of record) await this.#save(directory, name, text);
   }
 
   /** Resolves when the line is on the disk (fsync(2)), or on standard error. */
@@ -196,12 +196,12 @@ class IncidentTrail implements Trail {
     this.#toStderr(`WARNING: the trail can't be kept (${why}); it goes on here, save this output`);
   }
 
-  async #save(directories: readonly string[], name: string, text: string): Promise<void> {
-    const path = [...directories, name].join('/');
+  async #save(below: string | null, name: string, text: string): Promise<void> {
+    const path = below === null ? name : `${below}/${name}`;
     if (this.#incident !== null) {
       const { directory } = this.#incident;
       try {
-        await within(write(directory, directories, name, text));
+        await within(write(directory, below, name, text));
         return;
       } catch (error) {
         this.warn(`${directory.name}/${path}: ${describe(error)}`);
@@ -232,25 +232,21 @@ class IncidentTrail implements Trail {
 
 async function write(
   incident: HeldDirectory,
-  directories: readonly string[],
+  below: string | null,
   name: string,
   text: string,
 ): Promise<void> {
-  const [below, ...deeper] = directories;
-  if (below !== undefined) {
-    const directory = await incident.make(below);
-    try {
-      return await write(directory, deeper, name, text);
-    } finally {
-      await directory.close();
-    }
-  }
-  const handle = await incident.create(basename(name));
+  const directory = below === null ? incident : await incident.make(below);
   try {
-    await handle.writeFile(text);
-    await handle.sync();
+    const handle = await directory.create(basename(name));
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   } finally {
-    await handle.close();
+    if (directory !== incident) await directory.close();
   }
 }
 
@@ -260,19 +256,17 @@ function logToSyslog(text: string): Promise<boolean> {
     const argv = ['-t', 'salt-triage', '-p', 'auth.notice', '--', text];
     // Of its own session: a Ctrl-C in our terminal is not for it.
     const logger = spawn('logger', argv, { stdio: 'ignore', detached: true });
+    const settle = (went: boolean) => {
+      clearTimeout(timer);
+      resolve(went);
+    };
     const timer = setTimeout(() => {
       logger.kill('SIGKILL');
       logger.unref();
-      resolve(false);
+      settle(false);
     }, SYSLOG_MS);
-    logger.once('error', () => {
-      clearTimeout(timer);
-      resolve(false);
-    });
-    logger.once('exit', (code) => {
-      clearTimeout(timer);
-      resolve(code === 0);
-    });
+    logger.once('error', () => settle(false));
+    logger.once('exit', (code) => settle(code === 0));
   });
 }
 

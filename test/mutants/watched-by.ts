@@ -60,7 +60,13 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
   'src/plan/service-manager.ts': ['plan/service.test.ts', 'plan/plan.test.ts'],
   'src/plan/service-refusals.ts': ['plan/service.test.ts', 'plan/plan.test.ts'],
   'src/fix/run-plan.ts': ['fix/run-plan.test.ts'],
+  'src/fix/fix-run.ts': ['fix/run-plan.test.ts'],
+  'src/fix/kill-step.ts': ['fix/run-plan.test.ts'],
+  'src/fix/leftovers.ts': ['fix/run-plan.test.ts'],
   'src/fix/recovery.ts': ['fix/run-plan.test.ts'],
+  'src/fix/result.ts': ['fix/result.test.ts'],
+  'src/fix/service-steps.ts': ['fix/run-plan.test.ts'],
+  'src/fix/waiting-steps.ts': ['fix/run-plan.test.ts'],
   'src/report/next-command.ts': [
     'report/next-command.test.ts',
     'diagnosis/process-roles.test.ts',

@@ -351,7 +351,7 @@ describe('the kinds of service managers', () => {
       assert.equal(resolveFixOptions({ service }, {}).service, service);
       const { manager } = planned({ options: { service } });
       assert.equal(manager?.kind, service);
-      assert.ok(manager?.named && manager.stop !== null && manager.stop.includes('stop'));
+      assert.ok(manager?.named && manager.stop?.includes('stop'));
       assert.ok(manager.start.includes('start') && manager.start.some((w) => /^salt-api/.test(w)));
     });
   }

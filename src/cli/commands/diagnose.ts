@@ -2,7 +2,6 @@ import { type DiagnosisObserver, diagnoseHost } from '../../diagnosis/diagnose.t
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import { isFixable, verdictExitCode } from '../../diagnosis/verdict.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
-import type { Policy } from '../../evidence/evidence.ts';
 import type { Host } from '../../host/host.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
 import { jsonDiagnosis } from '../../report/diagnosis-json.ts';
@@ -31,27 +30,36 @@ export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
   const options = await resolveLookOptions(flags);
   if (namesOtherHosts(flags)) return diagnoseOthers(flags, options);
   refuseLoneSudo(flags);
-  const { host, policy, repeated } = await chooseHost(flags, options);
+  const asked = await chooseHost(flags, options);
   // A look changes nothing, so there is nothing to finish; by default the code would be a signal.
   const onInterrupt = () => {
     if (process.stderr.isTTY) process.stderr.write('\n');
     process.exit(ExitCode.interrupted);
   };
   process.once('SIGINT', onInterrupt);
-  const diagnosis = await diagnoseHost(
-    host,
-    options.request,
-    policy,
-    chooseReport(flags, repeated),
-  );
+  const { diagnosis, exitCode } = await diagnoseOne(asked, options, flags);
   process.off('SIGINT', onInterrupt);
-  await save(flags, diagnosis);
+  if (flags.json || flags.quiet || !(asked.host instanceof LocalHost)) return exitCode;
+  return (await offerFix(asked.host, diagnosis, options, flags)) ?? exitCode;
+}
+
+/** A host, the limits that it is judged by, and the options that the next command must repeat. */
+type Asked = { readonly host: Host } & Pick<LookOptions, 'policy' | 'repeated'>;
+
+/** Looks, judges, tells and saves. */
+async function diagnoseOne(
+  { host, policy, repeated }: Asked,
+  { request }: LookOptions,
+  flags: DiagnoseFlags,
+): Promise<{ diagnosis: Diagnosis; exitCode: ExitCode }> {
+  const diagnosis = await diagnoseHost(host, request, policy, chooseReport(flags, repeated));
+  if (flags.save !== undefined) {
+    const { saveEvidence } = await import('../evidence-files.ts');
+    await saveEvidence(flags.save, diagnosis.evidence);
+  }
   const exitCode = verdictExitCode(diagnosis.verdict.code, flags.strict === true);
   if (flags.json) process.stdout.write(jsonLine(jsonDiagnosis(diagnosis, repeated, exitCode)));
-  else if (host instanceof LocalHost && !flags.quiet) {
-    return (await offerFix(host, diagnosis, options, flags)) ?? exitCode;
-  }
-  return exitCode;
+  return { diagnosis, exitCode };
 }
 
 /** One host behind ssh reads as this one would; of several, each is a row. */
@@ -78,12 +86,7 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
   const host = new SshHost(connection, { unit: options.unit, connectTimeoutMs });
   const repeated = [...hosts.repeated(connection.name), ...options.repeated];
   try {
-    const report = chooseReport(flags, repeated);
-    const diagnosis = await diagnoseHost(host, options.request, options.policy, report);
-    await save(flags, diagnosis);
-    const exitCode = verdictExitCode(diagnosis.verdict.code, flags.strict === true);
-    if (flags.json) process.stdout.write(jsonLine(jsonDiagnosis(diagnosis, repeated, exitCode)));
-    return exitCode;
+    return (await diagnoseOne({ host, policy: options.policy, repeated }, options, flags)).exitCode;
   } finally {
     await connection.close();
   }
@@ -118,10 +121,7 @@ function chooseReport(flags: DiagnoseFlags, repeated: readonly string[]): Diagno
   return textReport(screenOn(process.stdout, flags.color), verbosity, repeated, recordedIn);
 }
 
-async function chooseHost(
-  flags: DiagnoseFlags,
-  options: LookOptions,
-): Promise<{ host: Host; policy: Policy; repeated: readonly string[] }> {
+async function chooseHost(flags: DiagnoseFlags, options: LookOptions): Promise<Asked> {
   const { policy, repeated } = options;
   if (flags.from === undefined) {
     return { host: new LocalHost({ unit: options.unit }), policy, repeated };
@@ -136,10 +136,4 @@ async function chooseHost(
     policy: evidence.policy,
     repeated: optionsOfEvidence(evidence),
   };
-}
-
-async function save({ save: path }: DiagnoseFlags, { evidence }: Diagnosis): Promise<void> {
-  if (path === undefined) return;
-  const { saveEvidence } = await import('../evidence-files.ts');
-  await saveEvidence(path, evidence);
 }

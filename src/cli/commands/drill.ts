@@ -11,8 +11,8 @@ import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { describeDuration } from '../../words.ts';
 import { parseDuration } from '../duration.ts';
-import { type FixFlags, resolveFixOptions } from '../fix-options.ts';
-import { type LookOptions, resolveLookOptions, wholeOption } from '../look-options.ts';
+import { resolveFixOptions } from '../fix-options.ts';
+import { resolveLookOptions, wholeOption } from '../look-options.ts';
 import { guideFix } from './fix.ts';
 
 export interface DrillFlags {
@@ -75,25 +75,18 @@ async function practise(
   };
   if ((await diagnose()) !== 'orphan-holds-port') return false;
   screen.write(`\n${screen.chalk.bold('$ salt-triage fix --yes')}\n`);
-  const options = resolveFixOptions({ yes: true, ...serviceFlags(staged) }, {});
-  const fixed = await guideFix(here, quietly(look), options, { color: flags.color });
+  const options = resolveFixOptions(
+    {
+      yes: true,
+      startCmd: commandLine(staged.startCommand),
+      stopCmd: commandLine(staged.stopCommand),
+      stateDir: join(staged.directory, 'trail'),
+    },
+    {},
+  );
+  const quietly = { ...look, repeated: [] };
+  const fixed = await guideFix(here, quietly, options, { color: flags.color });
   return fixed === ExitCode.ok && (await diagnose()) === 'healthy';
-}
-
-function quietly(look: LookOptions): LookOptions {
-  return { ...look, repeated: [] };
-}
-
-function serviceFlags({
-  startCommand,
-  stopCommand,
-  directory,
-}: StagedIncident): Pick<FixFlags, 'startCmd' | 'stopCmd' | 'stateDir'> {
-  return {
-    startCmd: commandLine(startCommand),
-    stopCmd: commandLine(stopCommand),
-    stateDir: join(directory, 'trail'),
-  };
 }
 
 /** Writes settings that make the drill's own salt-api the one that is meant, and says how to use them. */

@@ -1,6 +1,7 @@
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
-import { type FixObserver, type FixOperator, type FixTarget, fix } from '../../fix/fix.ts';
+import { type FixObserver, type FixOperator, fix } from '../../fix/fix.ts';
+import type { FixTarget } from '../../fix/fix-run.ts';
 import { fixExitCode } from '../../fix/result.ts';
 import type { HostActions } from '../../host/host.ts';
 import type { PlanStep } from '../../plan/plan.ts';
