@@ -35,13 +35,9 @@ export interface StageOptions {
 }
 
 /** A staged incident, with what an operator needs to work on it. */
-export interface StagedIncident {
+export interface StagedIncident extends DrillFiles {
   readonly directory: string;
-  /** What salt-api's `-c` says. */
-  readonly configDirectory: string;
-  readonly logFile: string;
   readonly port: number;
-  readonly pidFile: string;
   /** The first manager's child, which has the port; an orphan from stage `orphan` on. */
   readonly orphanPid: number;
   /** The newest manager: dead at stage `orphan`, the second one at `restarted`. */
@@ -112,8 +108,8 @@ export async function stageIncident(options: StageOptions = {}): Promise<StagedI
       endsAt: Date.now() + keepForMs,
       restartAfterMs: options.restartAfterMs ?? RESTART_AFTER_MS,
     });
-    const startCommand = [process.execPath, files.service, 'start'] as const;
-    const stopCommand = [process.execPath, files.service, 'stop'] as const;
+    const startCommand = [process.execPath, files.serviceScript, 'start'] as const;
+    const stopCommand = [process.execPath, files.serviceScript, 'stop'] as const;
 
     const first = await startDaemon(startCommand, script, files.pidFile);
     const orphanPid = await reached('salt-api serving', files.logFile, () =>
@@ -132,19 +128,8 @@ export async function stageIncident(options: StageOptions = {}): Promise<StagedI
         () => /not free on[\s\S]*Bus EXITED/.test(readFileSync(files.logFile, 'utf8')) || null,
       );
     }
-    return {
-      directory,
-      configDirectory: files.configDirectory,
-      logFile: files.logFile,
-      port,
-      pidFile: files.pidFile,
-      orphanPid,
-      managerPid,
-      startCommand,
-      stopCommand,
-      cleanup,
-      leaveStanding: release,
-    };
+    const where = { directory, ...files, port, orphanPid, managerPid, startCommand, stopCommand };
+    return { ...where, cleanup, leaveStanding: release };
   } catch (error) {
     await cleanup();
     throw error;
@@ -188,10 +173,12 @@ async function usablePort(wanted: number | undefined): Promise<number> {
 }
 
 interface DrillFiles {
+  /** What salt-api's `-c` says. */
   readonly configDirectory: string;
   readonly logFile: string;
   readonly pidFile: string;
-  readonly service: string;
+  /** The script that starts and stops it. */
+  readonly serviceScript: string;
 }
 
 function writeDrill(
@@ -202,23 +189,17 @@ function writeDrill(
     configDirectory: join(directory, 'etc'),
     logFile: join(directory, 'log', 'api'),
     pidFile: join(directory, 'salt-api.pid'),
-    service: join(directory, 'salt-api-service'),
+    serviceScript: join(directory, 'salt-api-service'),
   };
-  const drill = {
-    host: HOST,
-    port,
-    endsAt,
-    threads: THREADS,
-    backlog: BACKLOG,
-    restartAfterMs,
-  };
+  const sizes = { threads: THREADS, backlog: BACKLOG };
+  const drill = { host: HOST, port, endsAt, ...sizes, restartAfterMs };
   mkdirSync(files.configDirectory);
   mkdirSync(join(directory, 'log'));
   // A package.json further up must not turn the scripts into ES modules.
   writeFileSync(join(directory, 'package.json'), '{ "type": "commonjs" }\n');
   writeFileSync(join(directory, 'drill.json'), `${JSON.stringify(drill)}\n`);
   writeFileSync(join(directory, 'salt-api'), SALT_API_SCRIPT);
-  writeFileSync(files.service, SERVICE_SCRIPT);
+  writeFileSync(files.serviceScript, SERVICE_SCRIPT);
   writeFileSync(files.logFile, '');
   writeFileSync(
     join(files.configDirectory, 'master'),

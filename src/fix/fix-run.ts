@@ -103,18 +103,14 @@ export class FixRun {
   startedAt: number | null = null;
   /** What ran when the stop went out, identity to pid; null where none has reached a service. */
   stopped: ReadonlyMap<string, number> | null = null;
-  #latest: Diagnosis | null = null;
+  /** The last whole look, null where none was taken after the first. */
+  latest: Diagnosis | null = null;
   #latestAt = Number.NEGATIVE_INFINITY;
 
   constructor(plan: FixPlan, before: Diagnosis, context: RunContext) {
     this.plan = plan;
     this.before = before;
     this.context = context;
-  }
-
-  /** The last whole look, null where none was taken after the first. */
-  get latest(): Diagnosis | null {
-    return this.#latest;
   }
 
   /** What became of the step of a kind that a plan has once. */
@@ -220,7 +216,7 @@ export class FixRun {
     const seen = await collectEvidence(look, policy);
     const answer = probe === 'again' ? await settledAnswer(seen, look) : seen.answer;
     const diagnosis = diagnoseEvidence({ ...seen, answer });
-    this.#latest = diagnosis;
+    this.latest = diagnosis;
     this.#latestAt = performance.now();
     return diagnosis;
   }
@@ -232,7 +228,7 @@ export class FixRun {
    */
   async recentLook(): Promise<Diagnosis> {
     const recent = performance.now() - this.#latestAt < RECENT_LOOK_MS;
-    if (recent && this.#latest !== null && !this.context.consent.takesTime) return this.#latest;
+    if (recent && this.latest !== null && !this.context.consent.takesTime) return this.latest;
     return this.look({ probe: false });
   }
 

@@ -32,12 +32,12 @@ export function refuseService(
 }
 
 function noManager({ roles }: Diagnosis): ServiceRefusal {
-  const [member] = inSystemUnits(roles.all);
-  const advice =
-    member === undefined
-      ? 'Name one with --service, or give --stop-cmd and --start-cmd; --only kill does without.'
-      : `${itsUnit(member)} Else give --stop-cmd and --start-cmd; --only kill does without.`;
-  return { why: 'no service manager was found that could start salt-api again', advice };
+  const its = itsUnit(roles.all);
+  const first = its === null ? 'Name one with --service, or' : `${its} Else`;
+  return {
+    why: 'no service manager was found that could start salt-api again',
+    advice: `${first} give --stop-cmd and --start-cmd; --only kill does without.`,
+  };
 }
 
 /**
@@ -80,7 +80,7 @@ function defaultNeighbours(
 
 /** A unit that systemd can't start: a stop would be the last that is heard of salt-api. */
 function unusableUnit(
-  diagnosis: Diagnosis,
+  { roles }: Diagnosis,
   { unit, start }: ServiceManager,
 ): ServiceRefusal | null {
   const loadState = unit?.loadState ?? null;
@@ -88,7 +88,11 @@ function unusableUnit(
   const { name } = unit;
   switch (loadState) {
     case 'not-found':
-      return { why: `systemd has no unit ${name}`, advice: adviseUnit(diagnosis) };
+      return {
+        why: `systemd has no unit ${name}`,
+        advice:
+          itsUnit(roles.all) ?? "Find it with `systemctl list-units '*salt*'`, then --unit NAME.",
+      };
     case 'masked':
       return {
         ofHost: true,
@@ -104,15 +108,11 @@ function unusableUnit(
   }
 }
 
-/** Names the unit that salt-api is in; where there is none, how to find it. */
-function adviseUnit({ roles }: Diagnosis): string {
-  const [member] = inSystemUnits(roles.all);
-  return member === undefined
-    ? "Find it with `systemctl list-units '*salt*'`, then --unit NAME."
-    : itsUnit(member);
-}
-
-function itsUnit({ service, member }: Membership): string {
+/** Names the unit that salt-api is in; null where it is in none. */
+function itsUnit(all: readonly SaltApiProcess[]): string | null {
+  const [found] = inSystemUnits(all);
+  if (found === undefined) return null;
+  const { service, member } = found;
   const { pid } = member.facts;
   const name = service.unit.replace(/\.service$/, '');
   return `salt-api ${pid} is in ${service.unit} (/proc/${pid}/cgroup): --unit ${name}, if that is its service.`;

@@ -37,7 +37,7 @@ export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
     process.exit(ExitCode.interrupted);
   };
   process.once('SIGINT', onInterrupt);
-  const { diagnosis, exitCode } = await diagnoseOne(asked, options, flags);
+  const { diagnosis, exitCode } = await diagnoseAndTell(asked, options, flags);
   process.off('SIGINT', onInterrupt);
   if (flags.json || flags.quiet || !(asked.host instanceof LocalHost)) return exitCode;
   return (await offerFix(asked.host, diagnosis, options, flags)) ?? exitCode;
@@ -47,7 +47,7 @@ export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
 type Asked = { readonly host: Host } & Pick<LookOptions, 'policy' | 'repeated'>;
 
 /** Looks, judges, tells and saves. */
-async function diagnoseOne(
+async function diagnoseAndTell(
   { host, policy, repeated }: Asked,
   { request }: LookOptions,
   flags: DiagnoseFlags,
@@ -86,7 +86,8 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
   const host = new SshHost(connection, { unit: options.unit, connectTimeoutMs });
   const repeated = [...hosts.repeated(connection.name), ...options.repeated];
   try {
-    return (await diagnoseOne({ host, policy: options.policy, repeated }, options, flags)).exitCode;
+    return (await diagnoseAndTell({ host, policy: options.policy, repeated }, options, flags))
+      .exitCode;
   } finally {
     await connection.close();
   }
