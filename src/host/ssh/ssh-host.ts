@@ -1,17 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
-import type { LookRequest } from '../../evidence/evidence.ts';
-import { type AnswerFacts, blind, type Look } from '../../evidence/evidence.ts';
+import { type AnswerFacts, blind, type Look, type LookRequest } from '../../evidence/evidence.ts';
 import { askApi } from '../ask-api.ts';
 import type { Host, LookInProgress } from '../host.ts';
-import {
-  MAX_EVIDENCE_BYTES,
-  type ProbeChoices,
-  type ProbeSections,
-  parseFrames,
-  readFrames,
-} from './evidence-frames.ts';
-import { probeScript } from './probe-script.ts';
+import { type Collected, type CollectorChoices, readCollected } from './collected-evidence.ts';
+import { collectorScript } from './collector-script.ts';
+import { MAX_EVIDENCE_BYTES, parseFrames } from './frames.ts';
 import type { ForwardedConnection, SshConnection } from './ssh-connection.ts';
 
 /** Times that the script is told better, where it guessed port, log or directory wrong. */
@@ -57,8 +51,8 @@ export class SshHost implements Host {
     return { ...look, askAgain };
   }
 
-  async #sections(request: LookRequest): Promise<ProbeSections> {
-    let told: ProbeChoices | null = null;
+  async #sections(request: LookRequest): Promise<Collected> {
+    let told: CollectorChoices | null = null;
     for (let looks = 1; ; looks += 1) {
       const sections = await this.#lookOnce(request, told);
       if (sections.lookAgain === null || looks === MAX_LOOKS) return sections;
@@ -66,10 +60,10 @@ export class SshHost implements Host {
     }
   }
 
-  async #lookOnce(request: LookRequest, told: ProbeChoices | null): Promise<ProbeSections> {
+  async #lookOnce(request: LookRequest, told: CollectorChoices | null): Promise<Collected> {
     const nonce = randomBytes(16).toString('hex');
-    const script = probeScript({
-      ...probeParameters(request, this.#unit),
+    const script = collectorScript({
+      ...collectorParameters(request, this.#unit),
       nonce,
       ...(told === null
         ? {}
@@ -86,10 +80,10 @@ export class SshHost implements Host {
       beginMark: `@@${nonce} begin `,
       endMark: `@@${nonce} done`,
     });
-    return readFrames(parseFrames(stdout, nonce), request);
+    return readCollected(parseFrames(stdout, nonce), request);
   }
 
-  async #answer(timeoutMs: number | null, found: ProbeSections): Promise<Look<AnswerFacts>> {
+  async #answer(timeoutMs: number | null, found: Collected): Promise<Look<AnswerFacts>> {
     const tunnels: ForwardedConnection[] = [];
     const answer = await askApi(timeoutMs, found, (address) => {
       const tunnel = this.#connection.forward(address);
@@ -105,7 +99,7 @@ export class SshHost implements Host {
 }
 
 /** What a request says, as parameters of the script. */
-export function probeParameters(request: LookRequest, unit: string) {
+export function collectorParameters(request: LookRequest, unit: string) {
   return {
     nonce: 'by-hand',
     port: request.port === undefined ? '' : String(request.port),
