@@ -23,13 +23,8 @@ export function isPackagedEntryPoint(path: string): boolean {
   return PACKAGED_ENTRY_POINT.test(path);
 }
 
-/** The modules of Salt that start a daemon, as alternatives. */
-export const ENTRY_MODULES = 'scripts|cli';
 /** What every entry point of Salt does, whoever has installed it: setup.py, pip, relenv. */
-const IMPORTS_SALT = new RegExp(
-  `^[^#\\n]{0,200}\\b(?:from|import)\\s+salt\\.(?:${ENTRY_MODULES})\\b`,
-  'm',
-);
+const IMPORTS_SALT = /^[^#\n]{0,200}\b(?:from|import)\s+salt\.(?:scripts|cli)\b/m;
 /** So much of a script is enough to find the import in, bytes. */
 export const ENTRY_POINT_BYTES = 4096;
 
@@ -133,48 +128,58 @@ export interface ProcessReading {
   readonly script: string | null;
 }
 
+/** What a process is seen beside. */
+export interface ProcessContext {
+  readonly proc: ProcFiles;
+  /** The files of /proc/self/root, of {@link rootView}. */
+  readonly ours: RootView;
+  readonly files: SaltFiles;
+}
+
 /**
  * Everything about one process. Of one that is not salt-api only what tells a holder of the port or
  * a parent is kept, of a dead one what its stat line says.
- *
- * @param ours the files of /proc/self/root, of {@link rootView}
  * @returns null where it has gone
  */
-export function processFacts(
-  { pid, argv, environment, fds, script }: ProcessReading,
-  about: { readonly proc: ProcFiles; readonly ours: RootView; readonly files: SaltFiles },
-): ProcessFacts | null {
-  const { proc, ours, files } = about;
-  const stat = parseProcessStat((proc.text(`${pid}/stat`) ?? '').trimEnd());
+export function processFacts(reading: ProcessReading, about: ProcessContext): ProcessFacts | null {
+  const { pid, argv, fds } = reading;
+  const stat = parseProcessStat((about.proc.text(`${pid}/stat`) ?? '').trimEnd());
   if (stat?.pid !== pid) return null;
   const { kernel: _, ...own } = stat;
   if (isDeadState(stat.state)) return { ...own, ...NOTHING };
-  const isSaltApi = argv !== null && readSaltApiArgv(argv) !== null;
+  const common = { ...own, argv: argv ?? [], ...factsOfFiles(about.proc, pid) };
+  if (argv !== null && readSaltApiArgv(argv) !== null) {
+    return { ...common, ...saltApiFacts({ ...reading, argv }, about) };
+  }
+  const listens = fds === null || fds === 'denied' ? [] : fds.listens;
+  return { ...NOTHING, ...common, listens, fds: listens.length > 0 ? 'read' : 'skipped' };
+}
+
+function factsOfFiles(proc: ProcFiles, pid: number) {
   const cgroup = proc.text(`${pid}/cgroup`);
   const waitChannel = proc.text(`${pid}/wchan`)?.trim() ?? '';
-  const common = {
-    ...own,
+  return {
     uid: parseEffectiveUid(proc.text(`${pid}/status`) ?? '') ?? -1,
-    argv: argv ?? [],
     cgroup: cgroup === null ? null : parseControlGroup(cgroup),
     networkNamespace: namespaceRelation(proc, 'net', pid),
     pidNamespace: namespaceRelation(proc, 'pid', pid),
     waitChannel: waitChannel === '' || waitChannel === '0' ? null : waitChannel,
   };
-  const table = fds === 'denied' ? null : fds;
-  if (!isSaltApi) {
-    const listens = table?.listens ?? [];
-    return { ...NOTHING, ...common, listens, fds: listens.length > 0 ? 'read' : 'skipped' };
-  }
-  const { saltFiles, ...held } = table ?? NO_FDS;
+}
+
+function saltApiFacts(
+  { pid, argv, environment, fds, script }: ProcessReading & { readonly argv: readonly string[] },
+  { proc, ours, files }: ProcessContext,
+) {
+  const denied = fds === null || fds === 'denied';
+  const { saltFiles, ...held } = denied ? NO_FDS : fds;
   const executable = proc.link(`${pid}/exe`);
   return {
-    ...common,
     ...held,
     environment,
     rootDirectory: rootRelation(ours, rootView(proc, pid, files)),
     saltSigns: saltSigns({ argv, executable, script, files: saltFiles }, files),
-    fds: table === null ? 'denied' : 'read',
+    fds: denied ? ('denied' as const) : ('read' as const),
   };
 }
 

@@ -83,24 +83,12 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
   const breather = new Breather();
+  const { alive, dead, total, unreadable } = await glanceAtAll(proc, pids, breather);
   const saltApi: ScannedSaltApi[] = [];
-  const dead: ProcessStat[] = [];
-  const alive: number[] = [];
-  let total = 0;
-  let deniedArgv = 0;
-  for (const pid of pids) {
+  // Whatever it is that could not be read may be salt-api.
+  let deniedArgv = unreadable;
+  for (const stat of alive) {
     if (breather.due) await breather.breathe();
-    const stat = glance(proc, pid);
-    // Whatever it is that could not be read may be salt-api.
-    if (stat === 'unreadable') deniedArgv += 1;
-    if (typeof stat === 'string') continue;
-    total += 1;
-    if (stat.kernel) continue;
-    if (isDeadState(stat.state)) {
-      dead.push(stat);
-      continue;
-    }
-    alive.push(pid);
     const argv = await readArgv(proc, stat).catch((error) => (isGone(error) ? [] : null));
     if (argv === null) deniedArgv += 1;
     else if (readSaltApiArgv(argv) !== null) saltApi.push(await scanSaltApi(proc, stat, argv));
@@ -110,11 +98,27 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
     total,
     saltApi,
     dead: dead.filter(({ ppid }) => parents.has(ppid)).map(({ pid }) => pid),
-    alive,
+    alive: alive.map(({ pid }) => pid),
     deniedArgv,
     // With hidepid=2 not even pid 1 is there for another user (proc(5)).
     hidden: !pids.includes(1),
   };
+}
+
+/** The stat lines, those of kernel threads only counted. */
+async function glanceAtAll(proc: string, pids: readonly number[], breather: Breather) {
+  const [alive, dead]: [ProcessStat[], ProcessStat[]] = [[], []];
+  let total = 0;
+  let unreadable = 0;
+  for (const pid of pids) {
+    if (breather.due) await breather.breathe();
+    const stat = glance(proc, pid);
+    if (stat === 'unreadable') unreadable += 1;
+    if (typeof stat === 'string') continue;
+    total += 1;
+    if (!stat.kernel) (isDeadState(stat.state) ? dead : alive).push(stat);
+  }
+  return { alive, dead, total, unreadable };
 }
 
 function glance(proc: string, pid: number): ProcessStat | 'gone' | 'unreadable' {
@@ -182,16 +186,7 @@ export async function describeProcesses(
 ): Promise<Look<ProcessTableFacts>> {
   const breather = new Breather();
   const known = new Map(scan.saltApi.map((one) => [one.pid, one]));
-  const fds = new Map<number, FdTable | 'denied'>();
-  let deniedFds = 0;
-  for (const pid of sockets.listening.size > 0 ? scan.alive : known.keys()) {
-    const ofSaltApi = known.has(pid) ? files : null;
-    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, files: ofSaltApi, breather });
-    if (table === 'denied') deniedFds += 1;
-    else if (table !== 'gone' && (ofSaltApi !== null || table.listens.length > 0)) {
-      fds.set(pid, table);
-    }
-  }
+  const { fds, denied } = await readFdTables(scan, known, { sockets, files, proc, breather });
   const parents = scan.saltApi.map(({ ppid }) => ppid);
   const wanted = new Set([...known.keys(), ...fds.keys(), ...parents, ...scan.dead]);
   const from = procFiles(proc);
@@ -208,7 +203,31 @@ export async function describeProcesses(
   }
   const { total, deniedArgv, hidden } = scan;
   const processes = processesThatMatter(described);
-  return seen({ total, processes, deniedFds, deniedArgv, hidden });
+  return seen({ total, processes, deniedFds: denied, deniedArgv, hidden });
+}
+
+/** The fd tables of salt-api and of the port's holders, and how many could not be read. */
+async function readFdTables(
+  scan: ProcessScan,
+  known: ReadonlyMap<number, ScannedSaltApi>,
+  about: {
+    readonly sockets: PortSockets;
+    readonly files: SaltFiles;
+    readonly proc: string;
+    readonly breather: Breather;
+  },
+): Promise<{ readonly fds: Map<number, FdTable | 'denied'>; readonly denied: number }> {
+  const { sockets, proc, breather } = about;
+  const fds = new Map<number, FdTable | 'denied'>();
+  let denied = 0;
+  for (const pid of sockets.listening.size > 0 ? scan.alive : known.keys()) {
+    const files = known.has(pid) ? about.files : null;
+    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, files, breather });
+    if (table === 'denied') denied += 1;
+    if (table === 'gone') continue;
+    if (files !== null || (table !== 'denied' && table.listens.length > 0)) fds.set(pid, table);
+  }
+  return { fds, denied };
 }
 
 async function readProcess(

@@ -9,7 +9,6 @@ import {
   type Policy,
   type SaltConfigFacts,
   type SocketFacts,
-  seen,
 } from '../../evidence/evidence.ts';
 import { withOtherPorts } from '../../evidence/instance-ports.ts';
 import { parseBootTime, TICKS_PER_SECOND, utf8OfLatin1 } from '../../evidence/proc-text.ts';
@@ -241,24 +240,36 @@ function socketFacts({ lines, late }: Part, port: number): Look<SocketFacts> {
   if (late) return timedOut('the socket table');
   const reader = new TcpTableReader(port);
   for (const line of lines) {
-    const [word, rest] = firstWord(line);
-    const [table = '', ...columns] = rest.split(' ');
-    const family = table === 'tcp6' ? 'ipv6' : 'ipv4';
-    if (word === 'malformed') return blind('malformed', `/proc/net/${family} is no socket table`);
-    if (word === 'denied') return blind('permission', `/proc/net/${shown(table)}: EACCES`);
-    if (word === 'missing' && family === 'ipv4') return blind('missing', '/proc/net/tcp: ENOENT');
-    if (word === 'table') reader.take('', family);
-    if (word === 'row') reader.take(`${columns.join(' ')}\n`, family);
-    if (word === 'peer') {
+    const failure = takeSockets(reader, line);
+    if (failure !== null) return failure;
+  }
+  return reader.look();
+}
+
+/** @returns why nothing is known, where the line says that */
+function takeSockets(reader: TcpTableReader, line: string): Look<never> | null {
+  const [word, table = '', ...columns] = line.split(' ');
+  const family = table === 'tcp6' ? 'ipv6' : 'ipv4';
+  switch (word) {
+    case 'malformed':
+      return blind('malformed', `/proc/net/${family} is no socket table`);
+    case 'denied':
+      return blind('permission', `/proc/net/${shown(table)}: EACCES`);
+    case 'missing':
+      return family === 'ipv4' ? blind('missing', '/proc/net/tcp: ENOENT') : null;
+    case 'table':
+    case 'row':
+      reader.take(`${columns.join(' ')}\n`, family);
+      return null;
+    case 'peer': {
       const [state = '', peer = '', ...counts] = columns;
       const [accepted = -1, unaccepted = -1, unreadBytes = -1] = counts.map(Number);
       reader.takeCounted({ family, state, peer }, { accepted, unaccepted, unreadBytes });
+      return null;
     }
+    default:
+      return null;
   }
-  if (reader.malformedRows > 0) {
-    return blind('malformed', `${reader.malformedRows} rows of /proc/net/tcp can't be read`);
-  }
-  return seen(reader.facts());
 }
 
 /** Ports that somebody listens on, beside the examined one. */

@@ -66,7 +66,9 @@ export function parseFrames(output: Buffer, nonce: string | null): Frames {
   const begin = beginning(text, nonce);
   if (begin === null) throw malformed('there is no beginning');
   if (begin[2] !== VERSION) throw malformed('it is of another version of salt-triage');
-  const parts = readParts(text.slice(begin.index).split('\n'), `@@${begin[1] ?? ''} `);
+  const mark = `@@${begin[1] ?? ''} `;
+  if (text.includes(`\n${mark}noproc`, begin.index)) throw noProc();
+  const parts = readParts(text.slice(begin.index).split('\n'), mark);
   const entries = PARTS.map((name) => {
     const part = parts.get(name);
     if (part === undefined) throw malformed(`part ${name} is missing`);
@@ -77,25 +79,25 @@ export function parseFrames(output: Buffer, nonce: string | null): Frames {
 
 function readParts(lines: readonly string[], mark: string): ReadonlyMap<string, Part> {
   const parts = new Map<string, Part>();
-  let open: string[] | null = null;
+  let open: string[] = [];
+  let opened = '';
   for (const raw of lines) {
-    if (raw.startsWith('|')) open?.push(raw.slice(1));
+    if (raw.startsWith('|')) open.push(raw.slice(1));
     if (!raw.startsWith(mark)) continue;
     const [word, name = '', count] = raw.replace(/\r$/, '').slice(mark.length).split(' ');
     if (word === 'done') return parts;
-    if (word === 'noproc') throw noProc();
-    if (word === 'part') open = [];
-    if (word !== 'end') continue;
-    if (open === null || parts.has(name)) throw malformed(`part ${shown(name)} is out of place`);
-    if (Number(count) !== open.length) throw malformed(`part ${shown(name)} is not whole`);
-    parts.set(name, closePart(open));
-    open = null;
+    if (word === 'end') {
+      if (name !== opened) throw malformed(`part ${shown(name)} is out of place`);
+      parts.set(name, closePart(name, open, Number(count)));
+    }
+    [open, opened] = [[], word === 'part' ? name : ''];
   }
   throw malformed('its end is missing');
 }
 
 /** The last line says how the part ended; 137 is our own `kill -9`. */
-function closePart(lines: readonly string[]): Part {
+function closePart(name: string, lines: readonly string[], count: number): Part {
+  if (count !== lines.length) throw malformed(`part ${shown(name)} is not whole`);
   const status = /^= (\d+)$/.exec(lines.at(-1) ?? '')?.[1];
   if (status === undefined) return { lines, late: true };
   return { lines: lines.slice(0, -1), late: status === '137' };
