@@ -194,7 +194,8 @@ environments() {
   for pid in $1; do
     [ -r "/proc/$pid/environ" ] || continue
     echo "@@$NONCE $pid"
-    tr '\000' '\n' < "/proc/$pid/environ"
+    # A line break within a value begins no variable.
+    tr '\n\000' ' \n' < "/proc/$pid/environ"
     echo
   done | awk -v mark="@@$NONCE" '
     function finish() { if (pid != "") print "environment " pid " " directory }
@@ -383,7 +384,7 @@ socket_table() {
       NR == 1 { if (!/local_address/) print "malformed " table; next }
       substr($2, length($2) - 4) != ":" port {
         other = substr($2, length($2) - 3)
-        if ($4 == "0A" && !(other in heard)) { heard[other]; print "heard " other }
+        if ($4 == "0A" && $10 != 0 && !(other in heard)) { heard[other]; print "heard " other }
         next
       }
       NF < 10 { print "malformed " table; next }
