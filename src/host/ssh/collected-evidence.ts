@@ -8,6 +8,7 @@ import {
   type LookRequest,
   type Policy,
   type SaltConfigFacts,
+  type Sections,
   type SocketFacts,
 } from '../../evidence/evidence.ts';
 import { withOtherPorts } from '../../evidence/instance-ports.ts';
@@ -44,7 +45,7 @@ export interface CollectorChoices {
 }
 
 /** All sections of an evidence but the answer. */
-export interface Collected extends Omit<Evidence, 'schemaVersion' | 'policy' | 'answer'> {
+export interface Collected extends Omit<Sections, 'answer'> {
   /** Null where the script guessed right; else what it should be told. */
   readonly lookAgain: CollectorChoices | null;
 }

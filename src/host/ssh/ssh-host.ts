@@ -1,8 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
-import { type AnswerFacts, blind, type Look, type LookRequest } from '../../evidence/evidence.ts';
+import {
+  type AnswerFacts,
+  blind,
+  type Look,
+  type LookRequest,
+  SECTIONS,
+} from '../../evidence/evidence.ts';
 import { askApi } from '../ask-api.ts';
-import type { Host, LookInProgress } from '../host.ts';
+import { eachOf, type Host, type LookInProgress } from '../host.ts';
 import { type Collected, type CollectorChoices, readCollected } from './collected-evidence.ts';
 import { collectorScript } from './collector-script.ts';
 import { MAX_EVIDENCE_BYTES, parseFrames } from './frames.ts';
@@ -33,21 +39,12 @@ export class SshHost implements Host {
 
   look(request: LookRequest): LookInProgress {
     const sections = this.#sections(request);
-    const look = {
-      host: sections.then(({ host }) => host),
-      instance: sections.then(({ instance }) => instance),
-      config: sections.then(({ config }) => config),
-      port: sections.then(({ port }) => port),
-      sockets: sections.then(({ sockets }) => sockets),
-      processes: sections.then(({ processes }) => processes),
-      service: sections.then(({ service }) => service),
-      apiLog: sections.then(({ apiLog }) => apiLog),
-      answer: sections.then((found) => this.#answer(request.probeTimeoutMs, found)),
-    };
+    const askAgain = (timeoutMs: number | null) =>
+      sections.then((found) => this.#answer(timeoutMs, found));
+    const known = SECTIONS.filter((name) => name !== 'answer');
+    const look = { ...eachOf(known, sections), answer: askAgain(request.probeTimeoutMs) };
     // A host that can't be reached rejects every part: whoever awaits the first is told.
     for (const part of Object.values(look)) part.catch(() => undefined);
-    const askAgain = (timeoutMs: number) =>
-      sections.then((found) => this.#answer(timeoutMs, found));
     return { ...look, askAgain };
   }
 
