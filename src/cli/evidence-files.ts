@@ -8,7 +8,8 @@ import {
   writeEvidence,
 } from '../evidence/evidence-file.ts';
 import { readPlainFile, tooLarge, writePlainFile } from '../host/local/plain-file.ts';
-import { evidenceOfProbe, isProbeOutput } from '../host/ssh/evidence-frames.ts';
+import { evidenceOfCollector } from '../host/ssh/collected-evidence.ts';
+import { isCollectorOutput } from '../host/ssh/frames.ts';
 import { type LookFlags, type LookOptions, thresholds } from './look-options.ts';
 
 /**
@@ -24,8 +25,8 @@ export async function evidenceFrom(
 ): Promise<Evidence> {
   refuse(flags, ['since', 'probeTimeout', 'timeout', 'unit'], 'what was looked at is over');
   const input = path === '-' ? await readStandardInput() : await readFile(path);
-  if (isProbeOutput(input)) {
-    return boundedEvidence(await evidenceOfProbe(input, options.request, options.policy));
+  if (isCollectorOutput(input)) {
+    return boundedEvidence(await evidenceOfCollector(input, options.request, options.policy));
   }
   refuse(flags, ['port', 'saltConfigDir', 'log'], 'the evidence is of what it says itself');
   const evidence = parseEvidence(input.toString('utf8'));

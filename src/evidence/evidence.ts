@@ -449,3 +449,19 @@ export interface Evidence {
   readonly apiLog: Look<ApiLogFacts>;
   readonly answer: Look<AnswerFacts>;
 }
+
+/** The sections of an evidence that a look at a host fills, each on its own. */
+export const SECTIONS = [
+  'host',
+  'instance',
+  'port',
+  'config',
+  'sockets',
+  'processes',
+  'service',
+  'apiLog',
+  'answer',
+] as const satisfies readonly (keyof Evidence)[];
+
+/** What a look makes of a host. */
+export type Sections = Pick<Evidence, (typeof SECTIONS)[number]>;

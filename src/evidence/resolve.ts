@@ -5,6 +5,8 @@ import type {
   Listener,
   Look,
   LookRequest,
+  PidFileFacts,
+  ProcessFacts,
   ProcessTableFacts,
   SaltConfigFacts,
 } from './evidence.ts';
@@ -14,16 +16,49 @@ import {
   namesDirectory,
   readSaltApiArgv,
   type SaltApiArgv,
+  withEnvironment,
 } from './salt-api-argv.ts';
+import { type ServiceMember, serviceOfCgroup } from './systemd-unit.ts';
 
 const DEFAULT_LOG = '/var/log/salt/api';
 const DEFAULT_PID_FILES = ['/var/run/salt-api.pid', '/run/salt-api.pid'];
 /** From here on uids are those of people (useradd(8), UID_MIN); below, of root and of services. */
 export const FIRST_PERSON_UID = 1000;
 
+/** A salt-api that runs, as far as it may say where its files are. */
+export interface RunningSaltApi {
+  readonly pid: number;
+  /** With what its environment says. */
+  readonly argv: SaltApiArgv;
+  readonly cgroup: string | null;
+}
+
+/**
+ * The salt-apis of our network namespace that may say where files are, youngest first. Anybody can
+ * run something that is salt-api by its argv: as root we don't let other people name our files.
+ *
+ * @param processes of any kind
+ * @param ours uid of whoever looks
+ */
+export function runningSaltApis(
+  processes: readonly Pick<
+    ProcessFacts,
+    'pid' | 'uid' | 'argv' | 'environment' | 'cgroup' | 'networkNamespace' | 'startTicks'
+  >[],
+  ours: number,
+): RunningSaltApi[] {
+  return processes
+    .filter(({ networkNamespace, uid }) => networkNamespace !== 'other' && mayNameFiles(uid, ours))
+    .toSorted((a, b) => b.startTicks - a.startTicks)
+    .flatMap(({ pid, argv, environment, cgroup }) => {
+      const read = readSaltApiArgv(argv);
+      return read === null ? [] : [{ pid, argv: withEnvironment(read, environment), cgroup }];
+    });
+}
+
 /** What a host shows of its salt-apis before any of them is chosen. */
 export interface InstanceSigns {
-  /** The salt-api processes of our network namespace that may say where files are. */
+  /** Of {@link runningSaltApis}. */
   readonly argvs: readonly SaltApiArgv[];
   /** Of these, the ones that hold the port that was asked for. */
   readonly holding: readonly SaltApiArgv[];
@@ -53,11 +88,8 @@ export function chooseInstance(request: LookRequest, signs: InstanceSigns): Inst
 }
 
 /**
- * Whether a process's own words may say where configuration, log and pid file are. Anybody can run
- * something that is salt-api by its argv: as root we don't let other people name our files.
- *
- * @param uid of the process
- * @param ours of whoever looks
+ * Whether what belongs to somebody may say where files are, or whose pid is meant.
+ * @param ours uid of whoever looks
  */
 export function mayNameFiles(uid: number, ours: number): boolean {
   return uid === ours || (uid >= 0 && uid < FIRST_PERSON_UID);
@@ -80,6 +112,41 @@ export function belongsTo({ configDirectory }: SaltApiArgv, instance: InstanceFa
   return !instance.defaultConfigured && !isDrillDirectory(instance.configDirectory);
 }
 
+/** Where an instance's log and pid files are, and the services that its processes are in. */
+export interface InstancePlaces {
+  readonly log: {
+    readonly path: string;
+    readonly origin: 'option' | 'argv' | 'config' | 'default';
+  };
+  readonly pidFiles: readonly string[];
+  readonly members: readonly ServiceMember[];
+}
+
+/** What an instance's processes, its config and Salt's defaults say of where its files are. */
+export function choosePlaces(
+  request: LookRequest,
+  {
+    instance,
+    config,
+    running,
+  }: {
+    readonly instance: InstanceFacts;
+    readonly config: Look<SaltConfigFacts>;
+    readonly running: readonly RunningSaltApi[];
+  },
+): InstancePlaces {
+  const own = running.filter(({ argv }) => belongsTo(argv, instance));
+  const argvs = own.map(({ argv }) => argv);
+  return {
+    log: chooseLog(request, { config, argvs }),
+    pidFiles: choosePidFiles(config, argvs, instance),
+    members: own.flatMap(({ pid, cgroup }) => {
+      const service = cgroup === null ? null : serviceOfCgroup(cgroup);
+      return service === null ? [] : [{ pid, service }];
+    }),
+  };
+}
+
 /** `--log`, what the running process names, the config, Salt's default. */
 export function chooseLog(
   { log }: LookRequest,
@@ -87,7 +154,7 @@ export function chooseLog(
     config,
     argvs,
   }: { readonly config: Look<SaltConfigFacts>; readonly argvs: readonly SaltApiArgv[] },
-): { path: string; origin: 'option' | 'argv' | 'config' | 'default' } {
+): InstancePlaces['log'] {
   if (log !== undefined) return { path: posix.resolve(log), origin: 'option' };
   const fromArgv = argvs.find(({ logFile }) => logFile?.startsWith('/'))?.logFile;
   if (fromArgv != null) return { path: fromArgv, origin: 'argv' };
@@ -110,6 +177,32 @@ export function choosePidFiles(
   const neighbour = named.length > 0 && configDirectory !== DEFAULT_CONFIG_DIRECTORY;
   const all = neighbour ? named : [...named, ...DEFAULT_PID_FILES];
   return [...new Set(all.filter((path) => posix.isAbsolute(path)))];
+}
+
+/** A pid file as a host has it. */
+export interface RawPidFile {
+  readonly path: string;
+  /** The same for every name of one file: /var/run is often /run. */
+  readonly file: string;
+  readonly uid: number;
+  readonly modifiedAt: number;
+  /** Its first 64 bytes: Salt writes the decimal pid and no newline (salt-facts §2). */
+  readonly text: string;
+}
+
+/**
+ * Each file once; one that belongs to somebody else is his word against ours.
+ * @param found in the order of precedence
+ * @param ours uid of whoever looks
+ */
+export function readPidFiles(found: readonly RawPidFile[], ours: number): PidFileFacts[] {
+  const files = new Map<string, PidFileFacts>();
+  for (const { path, file, uid, modifiedAt, text } of found) {
+    if (files.has(file) || !mayNameFiles(uid, ours)) continue;
+    const pid = /^\s*([1-9]\d{0,9})\s*$/.exec(text)?.[1];
+    files.set(file, { path, pid: pid === undefined ? null : Number(pid), modifiedAt });
+  }
+  return [...files.values()];
 }
 
 /**

@@ -207,8 +207,45 @@ export function chooseUnit(
   return only === undefined || more.length > 0 ? asked : only;
 }
 
+/** What the services of a host say of systemd. */
+export type UnitSections = Pick<
+  ServiceFacts,
+  'systemd' | 'systemdRuns' | 'otherUnits' | 'relatedUnits'
+>;
+
+/** Of a host without systemd, or one where it says nothing. */
+export function unitsUnseen(systemdRuns: boolean, systemd: UnitSections['systemd']): UnitSections {
+  return { systemd, systemdRuns, otherUnits: [], relatedUnits: [] };
+}
+
 /** Units beside salt-api's own that are asked for. */
 const MAX_RELATED = 20;
+
+/**
+ * The unit that was asked for, or that salt-api turns out to be in, and all that bears on its stop.
+ * @param show what systemctl says of one unit; a `null` look is of one that does not exist
+ */
+export async function readUnitSections(
+  unit: string,
+  members: readonly ServiceMember[],
+  show: (unit: string) => Promise<Look<SystemdUnitFacts | null>>,
+): Promise<UnitSections> {
+  const asked = await show(unit);
+  if (!asked.seen) return unitsUnseen(true, asked);
+  const showAll = async (units: readonly string[]) => {
+    const looks = await Promise.all(units.map(show));
+    return looks.flatMap((look) => (look.seen && look.value !== null ? [look.value] : []));
+  };
+  const beside = await showAll(unitsBeside(unit, members));
+  const chosen = chooseUnit(asked.value, beside, members);
+  const all = asked.value === null ? beside : [asked.value, ...beside];
+  return {
+    systemd: seen(chosen),
+    systemdRuns: true,
+    otherUnits: all.filter((facts) => facts !== chosen),
+    relatedUnits: chosen === null ? [] : await readRelatedUnits(chosen, showAll),
+  };
+}
 
 /**
  * How the units stand that start this one or go down with it. What a stop takes along may be

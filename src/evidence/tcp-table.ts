@@ -1,7 +1,10 @@
 import {
+  blind,
   type Listener,
+  type Look,
   type PeerSockets,
   type SocketFacts,
+  seen,
   TCP_STATES,
   type TcpState,
 } from './evidence.ts';
@@ -45,9 +48,10 @@ export class TcpTableReader {
     return this.#otherListeners;
   }
 
-  /** Rows that are no rows: a table with any must not be trusted. */
-  get malformedRows(): number {
-    return this.#malformed;
+  /** What has been gathered; malformed where a row was none: such a table must not be trusted. */
+  look(): Look<SocketFacts> {
+    if (this.#malformed === 0) return seen(this.facts());
+    return blind('malformed', `${this.#malformed} rows of /proc/net/tcp can't be read`);
   }
 
   /**

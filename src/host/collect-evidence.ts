@@ -1,34 +1,12 @@
-import type { Evidence, Policy } from '../evidence/evidence.ts';
+import { type Evidence, type Policy, SECTIONS, type Sections } from '../evidence/evidence.ts';
 import type { LookInProgress } from './host.ts';
 
 /**
  * Waits for a whole look.
- * @throws what the first part that failed throws, for a host that can't be reached
+ * @throws what the first section that failed throws, for a host that can't be reached
  */
 export async function collectEvidence(look: LookInProgress, policy: Policy): Promise<Evidence> {
-  const [host, instance, port, config, sockets, processes, service, apiLog, answer] =
-    await Promise.all([
-      look.host,
-      look.instance,
-      look.port,
-      look.config,
-      look.sockets,
-      look.processes,
-      look.service,
-      look.apiLog,
-      look.answer,
-    ]);
-  return {
-    schemaVersion: 1,
-    host,
-    instance,
-    port,
-    policy,
-    config,
-    sockets,
-    processes,
-    service,
-    apiLog,
-    answer,
-  };
+  const entries = SECTIONS.map(async (name) => [name, await look[name]] as const);
+  const sections = Object.fromEntries(await Promise.all(entries)) as unknown as Sections;
+  return { schemaVersion: 1, policy, ...sections };
 }

@@ -1,38 +1,33 @@
 import type {
   AnswerFacts,
-  ApiLogFacts,
-  HostFacts,
-  InstanceFacts,
   Look,
   LookRequest,
-  PortChoice,
   ProcessIdentity,
-  ProcessTableFacts,
-  SaltConfigFacts,
-  ServiceFacts,
-  SocketFacts,
+  Sections,
 } from '../evidence/evidence.ts';
 
 /**
- * One look at a host, under way. Each part settles on its own, so a step can be shown as soon as
+ * One look at a host, under way. Each section settles on its own, so a step can be shown as soon as
  * it is known; none of them rejects for what the host is like (that is a blind `Look`), only for
  * a host that can't be reached at all.
  */
-export interface LookInProgress {
-  readonly host: Promise<HostFacts>;
-  readonly instance: Promise<InstanceFacts>;
-  readonly config: Promise<Look<SaltConfigFacts>>;
-  readonly port: Promise<PortChoice>;
-  readonly sockets: Promise<Look<SocketFacts>>;
-  readonly processes: Promise<Look<ProcessTableFacts>>;
-  readonly service: Promise<Look<ServiceFacts>>;
-  readonly apiLog: Promise<Look<ApiLogFacts>>;
-  readonly answer: Promise<Look<AnswerFacts>>;
+export type LookInProgress = {
+  readonly [Name in keyof Sections]: Promise<Sections[Name]>;
+} & {
   /**
    * Sends one more `GET /` to the same place; null where there is nobody to ask, in a recording.
    * @param timeoutMs how long it may take
    */
   readonly askAgain: ((timeoutMs: number) => Promise<Look<AnswerFacts>>) | null;
+};
+
+/** The sections of a look of which nothing is known before all is. */
+export function eachOf<Name extends keyof Sections>(
+  names: readonly Name[],
+  whole: Promise<Pick<Sections, Name>>,
+): { readonly [N in Name]: Promise<Sections[N]> } {
+  const entries = names.map((name) => [name, whole.then((all) => all[name])] as const);
+  return Object.fromEntries(entries) as { readonly [N in Name]: Promise<Sections[N]> };
 }
 
 /** A host that can be looked at: this one, one behind ssh, or a recorded one. */

@@ -1,5 +1,5 @@
-// `npm run bench [-- --quick] [-- --out FILE]`: what the built CLI costs on a host in the
-// incident, against what a person would type, in pairs taken in turn.
+// `npm run bench [-- --quick] [-- --out FILE] [-- --against BUNDLE]`: what the built CLI costs on a
+// host in the incident, against what a person would type, or an older build, in pairs taken in turn.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Comparison, compare, slope } from './measure.ts';
+import { type Comparison, type Contestant, compare, slope } from './measure.ts';
 import {
   clientsGone,
   type LogContents,
@@ -24,7 +24,11 @@ const MIB = 1024 * 1024;
 const FULL = { processes: 3_000, sockets: 20_000, log: 1024 * MIB };
 
 const { values: options } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, out: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    against: { type: 'string' },
+  },
 });
 const root = process.getuid?.() === 0;
 const port = root ? 443 : 18_443;
@@ -48,7 +52,19 @@ interface Row extends Comparison {
 const rows: Row[] = [];
 const slopes: Record<string, string> = {};
 
-function show(name: string, comparison: Comparison, target?: number): void {
+/** How much slower than an older build a row may be, where it is held against one. */
+const NOISE = 1.05;
+
+/** The look against the other way, or against the same look of an older build. */
+function versus(look: Contestant, other: Contestant, pairs: number): Comparison {
+  const { against } = options;
+  if (against === undefined) return compare(look, other, pairs);
+  const command = look.command.map((word) => (word === CLI ? resolve(against) : word));
+  return compare(look, { ...look, command }, pairs);
+}
+
+function show(name: string, comparison: Comparison, ownTarget?: number): void {
+  const target = options.against === undefined ? ownTarget : NOISE;
   rows.push({ name, ...comparison, ...(target === undefined ? {} : { target }) });
   const { a, b, ratio } = comparison;
   const against =
@@ -146,7 +162,7 @@ async function underLoad(name: string, load: Load, pairs: number, target?: numbe
     command: byHand(load.log),
     check: expectingByHand(load.sockets, load.contents.lines),
   };
-  show(name, compare(look, hand, pairs), target);
+  show(name, versus(look, hand, pairs), target);
   return rows.at(-1) as Row;
 }
 
@@ -158,14 +174,14 @@ async function startUp(): Promise<void> {
   const bare = { command: BARE };
   show(
     '--version / node -e 0',
-    compare({ command: [process.execPath, CLI, '--version'] }, bare, times),
+    versus({ command: [process.execPath, CLI, '--version'] }, bare, times),
     1.3,
   );
-  show('--help / node -e 0', compare({ command: [process.execPath, CLI, '--help'] }, bare, times));
+  show('--help / node -e 0', versus({ command: [process.execPath, CLI, '--help'] }, bare, times));
   const log = join(directory, 'idle.log');
   writeQuietLog(log);
   const look = { command: diagnose(log), check: quiet(0) };
-  show('diagnose, idle host / node -e 0', compare(look, bare, times), 2);
+  show('diagnose, idle host / node -e 0', versus(look, bare, times), 2);
 }
 
 async function fullLoad(log: string, contents: LogContents): Promise<number> {
@@ -195,7 +211,7 @@ function logs(
     const hour = (path: string) => {
       return { command: diagnose(path, '--since', '1h'), check: quiet(contents.recentEvents) };
     };
-    const compared = compare(hour(log), hour(small.log), times);
+    const compared = versus(hour(log), hour(small.log), times);
     windows.push([bytes / MIB, compared.a]);
     show(`last hour of ${size} / of ${small.bytes / MIB} MiB`, compared, 1.5);
     const all = { command: diagnose(log, '--since', 'all'), check: quiet(contents.events) };
@@ -204,7 +220,7 @@ function logs(
       check: (out: string) => assert.equal(Number(out), contents.lines),
     };
     const target = bytes >= 1024 * MIB ? 1.2 : undefined;
-    show(`whole log of ${size} / grep -cF`, compare(all, grep, options.quick ? 3 : 7), target);
+    show(`whole log of ${size} / grep -cF`, versus(all, grep, options.quick ? 3 : 7), target);
     peaks.push(peakMebibytes(all.command));
   }
   slopes['last hour, ms per GiB of log'] = (1024 * slope(windows)).toFixed(2);

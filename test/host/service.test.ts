@@ -43,7 +43,7 @@ function look(request: Partial<ServiceRequest> = {}) {
   return readService({
     pidFiles: [],
     unit: 'salt-api',
-    members: async () => [],
+    members: [],
     timeoutMs: 10_000,
     systemdRuntimeDirectory: join(directory, 'systemd'),
     initScript: join(directory, 'init-script'),
@@ -196,7 +196,7 @@ describe('a unit of another name', () => {
         *) echo LoadState=not-found;;
       esac`,
     );
-  const members = async () => [{ pid: 77, service: { unit: 'my-rest-api.service', user: null } }];
+  const members = [{ pid: 77, service: { unit: 'my-rest-api.service', user: null } }];
   const starts = (program: string) =>
     `ExecStart={ path=${program} ; argv[]=${program} -d ; ignore_errors=no ; pid=77 }`;
   const PACKAGED = starts('/usr/bin/salt-api');

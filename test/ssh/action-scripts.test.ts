@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { commandScript, programScript } from '../../src/host/ssh/action-scripts.ts';
-import { probeScript } from '../../src/host/ssh/probe-script.ts';
+import { collectorScript } from '../../src/host/ssh/collector-script.ts';
 import { SshActions } from '../../src/host/ssh/ssh-actions.ts';
 import { runnerIn, SHELLS } from './shells.ts';
 
@@ -116,7 +116,7 @@ it('leaves no watchdog of a look behind', () => {
   for (const shell of SHELLS) {
     const [program = '', ...args] = shell;
     for (let turn = 0; turn < 4; turn += 1) {
-      spawnSync(program, [...args, '-s'], { input: probeScript(parameters) });
+      spawnSync(program, [...args, '-s'], { input: collectorScript(parameters) });
     }
   }
   const left = readdirSync('/proc')

@@ -9,10 +9,11 @@ import { fixedOffsetTime } from '../../src/evidence/api-log-lines.ts';
 import type { ApiLogFacts, HostFacts, LookRequest } from '../../src/evidence/evidence.ts';
 import { readApiLog } from '../../src/host/local/api-log.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
-import { parseFrames, readFrames } from '../../src/host/ssh/evidence-frames.ts';
+import { readCollected } from '../../src/host/ssh/collected-evidence.ts';
+import { collectorScript } from '../../src/host/ssh/collector-script.ts';
+import { parseFrames } from '../../src/host/ssh/frames.ts';
 import { apiLogFacts } from '../../src/host/ssh/log-frames.ts';
-import { probeScript } from '../../src/host/ssh/probe-script.ts';
-import { probeParameters } from '../../src/host/ssh/ssh-host.ts';
+import { collectorParameters } from '../../src/host/ssh/ssh-host.ts';
 
 let directory: string;
 before(() => {
@@ -51,8 +52,8 @@ function shellCommand(shell: (typeof SHELLS)[number]) {
 /** What each log is reduced to where it lies, with a window of so many seconds. */
 function reduce(shell: (typeof SHELLS)[number], files: readonly string[], since: number | null) {
   const { argv, path } = shellCommand(shell);
-  const script = probeScript({
-    ...probeParameters({ ...LOOK, sinceMs: null }, 'salt-api'),
+  const script = collectorScript({
+    ...collectorParameters({ ...LOOK, sinceMs: null }, 'salt-api'),
     nonce: 'abc',
   });
   const functions = script.slice(0, script.lastIndexOf('\nmain '));
@@ -322,9 +323,9 @@ describe('where there is no log file, the journal', () => {
     process.env['PATH'] = `${place}:${before}`;
     try {
       const local = await new LocalHost().look(request).apiLog;
-      const script = probeScript({ ...probeParameters(request, 'salt-api'), nonce: 'abc' });
+      const script = collectorScript({ ...collectorParameters(request, 'salt-api'), nonce: 'abc' });
       const output = execFileSync('sh', ['-s'], { input: script, maxBuffer: 64 * 1024 * 1024 });
-      const { apiLog } = await readFrames(parseFrames(output, 'abc'), request);
+      const { apiLog } = await readCollected(parseFrames(output, 'abc'), request);
       return { local, ssh: apiLog, file: `${place}/api` };
     } finally {
       process.env['PATH'] = before;

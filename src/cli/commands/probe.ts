@@ -1,6 +1,6 @@
 import { ExitCode } from '../../errors.ts';
-import { probeScript } from '../../host/ssh/probe-script.ts';
-import { probeParameters } from '../../host/ssh/ssh-host.ts';
+import { collectorScript } from '../../host/ssh/collector-script.ts';
+import { collectorParameters } from '../../host/ssh/ssh-host.ts';
 import { type LookFlags, resolveLookOptions } from '../look-options.ts';
 
 /**
@@ -9,6 +9,6 @@ import { type LookFlags, resolveLookOptions } from '../look-options.ts';
  */
 export async function probeCommand(flags: Omit<LookFlags, 'probe'>): Promise<ExitCode> {
   const { request, unit } = await resolveLookOptions({ ...flags, probe: false });
-  process.stdout.write(probeScript(probeParameters(request, unit)));
+  process.stdout.write(collectorScript(collectorParameters(request, unit)));
   return ExitCode.ok;
 }

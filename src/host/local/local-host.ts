@@ -1,31 +1,24 @@
 import { existsSync } from 'node:fs';
 import { hostLocalTime } from '../../evidence/api-log-lines.ts';
-import type { LookRequest } from '../../evidence/evidence.ts';
 import {
   type ApiLogFacts,
   blind,
   type HostFacts,
   type InstanceFacts,
   type Look,
-  type PortChoice,
+  type LookRequest,
   type SaltConfigFacts,
   type ServiceFacts,
 } from '../../evidence/evidence.ts';
 import { withOtherPorts } from '../../evidence/instance-ports.ts';
 import { noLog } from '../../evidence/journal.ts';
 import {
-  belongsTo,
   chooseInstance,
-  chooseLog,
-  choosePidFiles,
-  mayNameFiles,
+  choosePlaces,
+  type InstancePlaces,
+  runningSaltApis,
 } from '../../evidence/resolve.ts';
-import {
-  DEFAULT_CONFIG_DIRECTORY,
-  readSaltApiArgv,
-  type SaltApiArgv,
-  withEnvironment,
-} from '../../evidence/salt-api-argv.ts';
+import { DEFAULT_CONFIG_DIRECTORY } from '../../evidence/salt-api-argv.ts';
 import { choosePort } from '../../evidence/salt-config.ts';
 import { stripControl } from '../../untrusted.ts';
 import { askApi } from '../ask-api.ts';
@@ -36,12 +29,10 @@ import {
   describeProcesses,
   holdersAmong,
   type ProcessScan,
-  readMemberships,
   scanProcesses,
 } from './processes.ts';
 import { readSaltConfig } from './salt-config.ts';
-import type { ServiceRequest } from './service.ts';
-import { readPortSockets } from './sockets.ts';
+import { type PortSockets, readPortSockets } from './sockets.ts';
 
 /** The host we run on, read from `/proc` and the file system. */
 export class LocalHost implements Host {
@@ -57,89 +48,74 @@ export class LocalHost implements Host {
   }
 
   look(request: LookRequest): LookInProgress {
-    const host = readHostFacts(this.#proc);
-    const scan = this.#scan();
-    const argvs = scan.then((found) => ('failed' in found ? [] : argvsOf(found.saltApi, host.uid)));
+    const proc = this.#proc;
+    const host = readHostFacts(proc);
+    const scan = scanProcesses(proc).catch((error: unknown) => blindProcesses(error, proc));
     // A port that was asked for may name the instance, so its sockets come first.
-    const asked = request.port === undefined ? null : readPortSockets(request.port, this.#proc);
-    const instance = Promise.all([scan, argvs, asked]).then(async ([found, all, table]) => {
-      // Fd tables may be long: they are read for it only where the argv leave a choice.
-      const several = new Set(all.map(({ configDirectory }) => configDirectory)).size > 1;
-      const holding =
-        'failed' in found || table === null || !several
-          ? []
-          : await holdersAmong(found.saltApi, table, this.#proc);
-      return chooseInstance(request, {
-        argvs: all,
-        holding: argvsOf(holding, host.uid),
-        environment: process.env['SALT_CONFIG_DIR'],
-        defaultConfigured: existsSync(`${DEFAULT_CONFIG_DIRECTORY}/master`),
-      });
-    });
+    const asked = request.port === undefined ? null : readPortSockets(request.port, proc);
+    const instance = Promise.all([scan, asked]).then(([found, table]) =>
+      this.#instance(request, host, { found, table }),
+    );
     const config = instance.then((chosen) => this.#config(chosen, request));
     const port = config.then((found) => choosePort(request.port, found));
-    const sockets = asked ?? port.then((chosen) => readPortSockets(chosen.number, this.#proc));
-    const ours = Promise.all([argvs, instance]).then(([found, chosen]) =>
-      found.filter((argv) => belongsTo(argv, chosen)),
-    );
-    const files = Promise.all([config, ours, instance]).then(([found, all, chosen]) => ({
-      log: chooseLog(request, { config: found, argvs: all }).path,
-      configDirectory: chosen.configDirectory,
-    }));
-    const processes = Promise.all([scan, sockets, files]).then(([found, table, saltFiles]) => {
-      if ('failed' in found) return blindProcesses(found.failed, this.#proc);
-      return describeProcesses(found, table, saltFiles, this.#proc);
+    const sockets = asked ?? port.then((chosen) => readPortSockets(chosen.number, proc));
+    const places = Promise.all([scan, instance, config]).then(([found, chosen, settings]) => {
+      const running = runningSaltApis(saltApiOf(found), host.uid);
+      const all = choosePlaces(request, { instance: chosen, config: settings, running });
+      return { ...all, configDirectory: chosen.configDirectory };
     });
-    const members = async () => {
-      const [found, chosen] = await Promise.all([scan, instance]);
-      if ('failed' in found) return [];
-      const own = believable(found.saltApi, host.uid).filter(({ argv }) => belongsTo(argv, chosen));
-      return readMemberships(
-        own.map(({ pid }) => pid),
-        this.#proc,
-      );
-    };
-    const service = Promise.all([config, ours, instance]).then(([found, argvs, chosen]) =>
-      this.#service({ pidFiles: choosePidFiles(found, argvs, chosen), members }, request),
+    const processes = Promise.all([scan, sockets, places]).then(([found, table, chosen]) => {
+      if ('seen' in found) return found;
+      const files = { log: chosen.log.path, configDirectory: chosen.configDirectory };
+      return describeProcesses(found, table, files, proc);
+    });
+    const known = Promise.all([sockets, config, port, processes]).then(
+      ([table, settings, chosen, holders]) => ({
+        sockets: table.facts,
+        config: settings,
+        port: chosen,
+        processes: holders,
+      }),
     );
-    const apiLog = Promise.all([config, ours, port]).then(([found, argv, chosen]) =>
-      this.#apiLog(request, { host, config: found, argvs: argv, port: chosen }),
-    );
-    const ask = (probeTimeoutMs: number | null) =>
-      Promise.all([sockets, config, port, processes]).then(([{ facts }, found, chosen, holders]) =>
-        askApi(probeTimeoutMs, {
-          sockets: facts,
-          config: found,
-          port: chosen,
-          processes: holders,
-        }),
-      );
+    const ask = async (timeoutMs: number | null) => askApi(timeoutMs, await known);
     return {
       host: Promise.resolve(host),
       instance,
       config,
       port,
-      sockets: Promise.all([sockets, config, port]).then(([table, found, chosen]) =>
+      sockets: Promise.all([sockets, config, port]).then(([table, settings, chosen]) =>
         withOtherPorts(table.facts, {
-          config: found,
+          config: settings,
           examined: chosen.number,
           listening: table.otherListeners.values(),
         }),
       ),
       processes,
-      service,
-      apiLog,
+      service: places.then((chosen) => this.#service(chosen, request)),
+      apiLog: places.then(({ log }) => this.#apiLog(log, request, host)),
       answer: ask(request.probeTimeoutMs),
       askAgain: ask,
     };
   }
 
-  async #scan(): Promise<ProcessScan | { readonly failed: unknown }> {
-    try {
-      return await scanProcesses(this.#proc);
-    } catch (error) {
-      return { failed: error };
-    }
+  async #instance(
+    request: LookRequest,
+    { uid }: HostFacts,
+    { found, table }: { readonly found: Scan; readonly table: PortSockets | null },
+  ): Promise<InstanceFacts> {
+    const argvsOf = (processes: ProcessScan['saltApi']) =>
+      runningSaltApis(processes, uid).map(({ argv }) => argv);
+    const argvs = argvsOf(saltApiOf(found));
+    // Fd tables may be long: they are read for it only where the argv leave a choice.
+    const several = new Set(argvs.map(({ configDirectory }) => configDirectory)).size > 1;
+    const holding =
+      table !== null && several ? await holdersAmong(saltApiOf(found), table, this.#proc) : [];
+    return chooseInstance(request, {
+      argvs,
+      holding: argvsOf(holding),
+      environment: process.env['SALT_CONFIG_DIR'],
+      defaultConfigured: existsSync(`${DEFAULT_CONFIG_DIRECTORY}/master`),
+    });
   }
 
   #config(instance: InstanceFacts, request: LookRequest): Promise<Look<SaltConfigFacts>> {
@@ -148,33 +124,23 @@ export class LocalHost implements Host {
     return within(readSaltConfig({ directory }), request.lookTimeoutMs, 'the salt config');
   }
 
-  async #service(
-    known: Pick<ServiceRequest, 'pidFiles' | 'members'>,
-    request: LookRequest,
-  ): Promise<Look<ServiceFacts>> {
+  async #service(places: InstancePlaces, request: LookRequest): Promise<Look<ServiceFacts>> {
     const { readService } = await import('./service.ts');
-    const look = readService({
-      ...known,
-      unit: this.#unit,
-      timeoutMs: request.lookTimeoutMs,
-    });
-    return within(look, request.lookTimeoutMs + 1000, 'the service');
+    const { pidFiles, members } = places;
+    const timeoutMs = request.lookTimeoutMs;
+    const look = readService({ pidFiles, members, unit: this.#unit, timeoutMs });
+    return within(look, timeoutMs + 1000, 'the service');
   }
 
   async #apiLog(
+    { path, origin }: InstancePlaces['log'],
     request: LookRequest,
-    found: {
-      readonly host: HostFacts;
-      readonly config: Look<SaltConfigFacts>;
-      readonly argvs: readonly SaltApiArgv[];
-      readonly port: PortChoice;
-    },
+    { now }: HostFacts,
   ): Promise<Look<ApiLogFacts>> {
     const { readApiLog, readJournal } = await import('./api-log.ts');
-    const { path, origin } = chooseLog(request, found);
     const window = {
-      windowFrom: request.sinceMs === null ? null : found.host.now - request.sinceMs,
-      now: found.host.now,
+      windowFrom: request.sinceMs === null ? null : now - request.sinceMs,
+      now,
       localTime: hostLocalTime,
       timeoutMs: request.lookTimeoutMs,
     };
@@ -185,23 +151,10 @@ export class LocalHost implements Host {
   }
 }
 
-/** The command lines of our own network namespace, youngest process first. */
-function argvsOf(saltApi: ProcessScan['saltApi'], ours: number): SaltApiArgv[] {
-  return believable(saltApi, ours).map(({ argv }) => argv);
-}
+type Scan = ProcessScan | Look<never>;
 
-function believable(
-  saltApi: ProcessScan['saltApi'],
-  ours: number,
-): { readonly pid: number; readonly argv: SaltApiArgv }[] {
-  return saltApi
-    .filter(({ networkNamespace }) => networkNamespace !== 'other')
-    .filter(({ uid }) => mayNameFiles(uid, ours))
-    .toSorted((a, b) => b.stat.startTicks - a.stat.startTicks)
-    .flatMap(({ stat: { pid }, argv, environment }) => {
-      const read = readSaltApiArgv(argv);
-      return read === null ? [] : [{ pid, argv: withEnvironment(read, environment) }];
-    });
+function saltApiOf(scan: Scan): ProcessScan['saltApi'] {
+  return 'seen' in scan ? [] : scan.saltApi;
 }
 
 async function within<T>(look: Promise<Look<T>>, ms: number, what: string): Promise<Look<T>> {

@@ -1,6 +1,9 @@
-import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readlinkSync, readSync, statSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { ENTRY_POINT_BYTES as BEGINNING_BYTES } from '../../evidence/process-facts.ts';
+import {
+  ENTRY_POINT_BYTES as BEGINNING_BYTES,
+  type ProcFiles,
+} from '../../evidence/process-facts.ts';
 
 const buffer = Buffer.allocUnsafe(256 * 1024);
 /** How long a read that may block is waited for, ms. */
@@ -98,6 +101,22 @@ export function tryReadLink(path: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** The files of this host's /proc, or of a tree of its shape. */
+export function procFiles(proc: string): ProcFiles {
+  return {
+    text: (path) => tryReadKernelFile(`${proc}/${path}`),
+    link: (path) => tryReadLink(`${proc}/${path}`),
+    id: (path) => {
+      try {
+        const { dev, ino } = statSync(`${proc}/${path}`);
+        return `${dev}:${ino}`;
+      } catch {
+        return '';
+      }
+    },
+  };
 }
 
 /** True for errors that mean "that process is gone", which is no failure of a look. */

@@ -1,11 +1,9 @@
-import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import {
   blind,
   type Look,
-  type NamespaceRelation,
   type ProcessFacts,
   type ProcessTableFacts,
-  type SaltSign,
   seen,
 } from '../../evidence/evidence.ts';
 import {
@@ -20,20 +18,23 @@ import {
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
 import {
+  type FdTable,
   isSaltFile,
+  namespaceRelation,
   needsScriptText,
-  type RootView,
-  rootRelation,
+  type ProcessReading,
+  processesThatMatter,
+  processFacts,
+  rootView,
   type SaltFiles,
-  saltSigns,
 } from '../../evidence/process-facts.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
-import { type ServiceMember, serviceOfCgroup } from '../../evidence/systemd-unit.ts';
 import {
   Breather,
   codeOrText,
   isDenied,
   isGone,
+  procFiles,
   readBeginning,
   readBounded,
   readKernelFile,
@@ -47,23 +48,20 @@ const MAX_HUNG_READS = 2;
 /** Processes with a read left hanging, by pid and start tick: it hangs for as long as we run. */
 const hungReads = new Set<string>();
 
-/** A process of the first pass; all but the stat line are of salt-api alone. */
-interface ScannedProcess {
-  readonly stat: ProcessStat;
-  readonly argv: readonly string[];
-  readonly environment: ProcessFacts['environment'];
-  readonly uid: number;
-  readonly networkNamespace: NamespaceRelation;
-}
+/** A salt-api by argv, with what says where its files are. */
+type ScannedSaltApi = Pick<
+  ProcessFacts,
+  'pid' | 'ppid' | 'startTicks' | 'argv' | 'environment' | 'uid' | 'cgroup' | 'networkNamespace'
+>;
 
 /** The first pass over the process table: who is salt-api by argv. */
 export interface ProcessScan {
   readonly total: number;
-  readonly saltApi: readonly ScannedProcess[];
+  readonly saltApi: readonly ScannedSaltApi[];
   /** Children of salt-api that are dead and unreaped: their argv is gone. */
-  readonly zombies: readonly ScannedProcess[];
+  readonly dead: readonly number[];
   /** Pids that may hold sockets. */
-  readonly pids: readonly number[];
+  readonly alive: readonly number[];
   readonly deniedArgv: number;
   readonly hidden: boolean;
 }
@@ -85,48 +83,70 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
   const breather = new Breather();
-  const saltApi: ScannedProcess[] = [];
-  const dead: ScannedProcess[] = [];
-  const alive: number[] = [];
-  let total = 0;
-  let deniedArgv = 0;
-  for (const pid of pids) {
+  const { alive, dead, total, unreadable } = await glanceAtAll(proc, pids, breather);
+  const saltApi: ScannedSaltApi[] = [];
+  // Whatever it is that could not be read may be salt-api.
+  let deniedArgv = unreadable;
+  for (const stat of alive) {
     if (breather.due) await breather.breathe();
-    try {
-      const stat = parseProcessStat(readKernelFile(`${proc}/${pid}/stat`));
-      total += 1;
-      if (stat === null) {
-        deniedArgv += 1;
-        continue;
-      }
-      if (stat.kernel) continue;
-      if (isDeadState(stat.state)) {
-        dead.push({ stat, argv: [], environment: null, uid: -1, networkNamespace: 'unseen' });
-        continue;
-      }
-      alive.push(pid);
-      const argv = await readArgv(proc, stat);
-      if (argv === null) deniedArgv += 1;
-      else if (readSaltApiArgv(argv) !== null) {
-        const environment = await readEnvironment(proc, stat);
-        const uid = parseEffectiveUid(tryReadKernelFile(`${proc}/${pid}/status`) ?? '') ?? -1;
-        const networkNamespace = relation(`${proc}/self/ns/net`, `${proc}/${pid}/ns/net`);
-        saltApi.push({ stat, argv, environment, uid, networkNamespace });
-      }
-    } catch (error) {
-      // Whatever it is that could not be read may be salt-api.
-      if (!isGone(error)) deniedArgv += 1;
-    }
+    const argv = await readArgv(proc, stat).catch((error) => (isGone(error) ? [] : null));
+    if (argv === null) deniedArgv += 1;
+    else if (readSaltApiArgv(argv) !== null) saltApi.push(await scanSaltApi(proc, stat, argv));
   }
-  const parents = new Set(saltApi.map(({ stat }) => stat.pid));
+  const parents = new Set(saltApi.map(({ pid }) => pid));
   return {
     total,
     saltApi,
-    zombies: dead.filter(({ stat }) => parents.has(stat.ppid)),
-    pids: alive,
+    dead: dead.filter(({ ppid }) => parents.has(ppid)).map(({ pid }) => pid),
+    alive: alive.map(({ pid }) => pid),
     deniedArgv,
     // With hidepid=2 not even pid 1 is there for another user (proc(5)).
     hidden: !pids.includes(1),
+  };
+}
+
+/** The stat lines, those of kernel threads only counted. */
+async function glanceAtAll(proc: string, pids: readonly number[], breather: Breather) {
+  const [alive, dead]: [ProcessStat[], ProcessStat[]] = [[], []];
+  let total = 0;
+  let unreadable = 0;
+  for (const pid of pids) {
+    if (breather.due) await breather.breathe();
+    const stat = glance(proc, pid);
+    if (stat === 'unreadable') unreadable += 1;
+    if (typeof stat === 'string') continue;
+    total += 1;
+    if (!stat.kernel) (isDeadState(stat.state) ? dead : alive).push(stat);
+  }
+  return { alive, dead, total, unreadable };
+}
+
+function glance(proc: string, pid: number): ProcessStat | 'gone' | 'unreadable' {
+  try {
+    return parseProcessStat(readKernelFile(`${proc}/${pid}/stat`)) ?? 'unreadable';
+  } catch (error) {
+    return isGone(error) ? 'gone' : 'unreadable';
+  }
+}
+
+async function scanSaltApi(
+  proc: string,
+  stat: ProcessStat,
+  argv: readonly string[],
+): Promise<ScannedSaltApi> {
+  const { pid, ppid, startTicks } = stat;
+  const files = procFiles(proc);
+  // All of it may be secret but the one word that says which instance this is.
+  const environ = await readMemory(`${proc}/${pid}/environ`, stat).catch(() => null);
+  return {
+    pid,
+    ppid,
+    startTicks,
+    argv,
+    environment: environ === null ? null : parseEnvironment(environ),
+    uid: parseEffectiveUid(files.text(`${pid}/status`) ?? '') ?? -1,
+    cgroup: parseControlGroup(files.text(`${pid}/cgroup`) ?? ''),
+    networkNamespace: namespaceRelation(files, 'net', pid),
   };
 }
 
@@ -153,15 +173,6 @@ async function readArgv(proc: string, stat: ProcessStat): Promise<string[] | nul
   return text === null ? null : parseCommandLine(text);
 }
 
-/** All of it may be secret but the one word that says which instance this is. */
-async function readEnvironment(
-  proc: string,
-  stat: ProcessStat,
-): Promise<ProcessFacts['environment']> {
-  const text = await readMemory(`${proc}/${stat.pid}/environ`, stat).catch(() => null);
-  return text === null ? null : parseEnvironment(text);
-}
-
 /**
  * The second pass: whose fds hold the port's sockets, and everything else about the few
  * processes that matter. All fd tables are read while the port has a listener, since every
@@ -174,44 +185,73 @@ export async function describeProcesses(
   proc = '/proc',
 ): Promise<Look<ProcessTableFacts>> {
   const breather = new Breather();
-  const known = new Map(scan.saltApi.map((one) => [one.stat.pid, one]));
-  const fds = new Map<number, FdTable>();
-  let deniedFds = 0;
-  const toRead = sockets.listening.size > 0 ? scan.pids : [...known.keys()];
-  for (const pid of toRead) {
-    const all = known.has(pid);
-    const table = await readFdTable(`${proc}/${pid}/fd`, {
-      sockets,
-      files: all ? files : null,
-      breather,
-    });
-    if (table === 'denied') deniedFds += 1;
-    else if (table !== 'gone' && (known.has(pid) || table.listens.length > 0)) {
-      fds.set(pid, table);
-    }
-  }
-  const wanted = new Set([...known.keys(), ...fds.keys()]);
-  for (const { stat } of scan.saltApi) wanted.add(stat.ppid);
-  const processes: ProcessFacts[] = [];
+  const known = new Map(scan.saltApi.map((one) => [one.pid, one]));
+  const { fds, denied } = await readFdTables(scan, known, { sockets, files, proc, breather });
+  const parents = scan.saltApi.map(({ ppid }) => ppid);
+  const wanted = new Set([...known.keys(), ...fds.keys(), ...parents, ...scan.dead]);
+  const from = procFiles(proc);
+  const about = { proc: from, ours: rootView(from, 'self', files), files };
+  const described: ProcessFacts[] = [];
   for (const pid of wanted) {
     if (breather.due) await breather.breathe();
-    const facts = await readProcess(pid, {
-      proc,
-      files,
-      ours: rootView(proc, 'self', files),
-      known: known.get(pid),
-      fds: fds.get(pid),
-    });
-    if (facts !== null) processes.push(facts);
+    const scanned = known.get(pid);
+    const reading = await readProcess(pid, { proc, scanned, fds: fds.get(pid) ?? null });
+    const facts = processFacts(reading, about);
+    // The pid may have been given out again meanwhile.
+    const same = scanned === undefined || scanned.startTicks === facts?.startTicks;
+    if (facts !== null && same) described.push(facts);
   }
-  for (const { stat } of scan.zombies) processes.push(deadProcess(stat));
-  processes.sort((a, b) => a.pid - b.pid);
   const { total, deniedArgv, hidden } = scan;
-  return seen({ total, processes, deniedFds, deniedArgv, hidden });
+  const processes = processesThatMatter(described);
+  return seen({ total, processes, deniedFds: denied, deniedArgv, hidden });
+}
+
+/** The fd tables of salt-api and of the port's holders, and how many could not be read. */
+async function readFdTables(
+  scan: ProcessScan,
+  known: ReadonlyMap<number, ScannedSaltApi>,
+  about: {
+    readonly sockets: PortSockets;
+    readonly files: SaltFiles;
+    readonly proc: string;
+    readonly breather: Breather;
+  },
+): Promise<{ readonly fds: Map<number, FdTable | 'denied'>; readonly denied: number }> {
+  const { sockets, proc, breather } = about;
+  const fds = new Map<number, FdTable | 'denied'>();
+  let denied = 0;
+  for (const pid of sockets.listening.size > 0 ? scan.alive : known.keys()) {
+    const files = known.has(pid) ? about.files : null;
+    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, files, breather });
+    if (table === 'denied') denied += 1;
+    if (table === 'gone') continue;
+    if (files !== null || (table !== 'denied' && table.listens.length > 0)) fds.set(pid, table);
+  }
+  return { fds, denied };
+}
+
+async function readProcess(
+  pid: number,
+  about: {
+    readonly proc: string;
+    readonly scanned: ScannedSaltApi | undefined;
+    readonly fds: FdTable | 'denied' | null;
+  },
+): Promise<ProcessReading> {
+  const { proc, scanned, fds } = about;
+  if (scanned === undefined) {
+    const stat = parseProcessStat(tryReadKernelFile(`${proc}/${pid}/stat`) ?? '');
+    const argv = stat === null ? null : await readArgv(proc, stat).catch(() => null);
+    return { pid, argv, environment: null, fds, script: null };
+  }
+  const { argv, environment } = scanned;
+  const path = needsScriptText(argv);
+  const script = path === null ? null : await readBeginning(`${proc}/${pid}/root${path}`);
+  return { pid, argv, environment, fds, script };
 }
 
 /** The blind look for a host whose process table can't even be listed. */
-export function blindProcesses(error: unknown, proc = '/proc'): Look<ProcessTableFacts> {
+export function blindProcesses(error: unknown, proc = '/proc'): Look<never> {
   const cause = isDenied(error) ? 'permission' : 'missing';
   return blind(cause, `${proc}: ${codeOrText(error)}`);
 }
@@ -221,32 +261,14 @@ export async function holdersAmong(
   processes: ProcessScan['saltApi'],
   sockets: PortSockets,
   proc = '/proc',
-): Promise<ScannedProcess[]> {
+): Promise<ScannedSaltApi[]> {
   const breather = new Breather();
-  const holders: ScannedProcess[] = [];
+  const holders: ScannedSaltApi[] = [];
   for (const one of processes) {
-    const directory = `${proc}/${one.stat.pid}/fd`;
-    const table = await readFdTable(directory, { sockets, files: null, breather });
+    const table = await readFdTable(`${proc}/${one.pid}/fd`, { sockets, files: null, breather });
     if (typeof table === 'object' && table.listens.length > 0) holders.push(one);
   }
   return holders;
-}
-
-/** The services that the given processes are in; those in none are left out. */
-export function readMemberships(pids: readonly number[], proc = '/proc'): ServiceMember[] {
-  return pids.flatMap((pid) => {
-    const cgroup = parseControlGroup(tryReadKernelFile(`${proc}/${pid}/cgroup`) ?? '');
-    const service = cgroup === null ? null : serviceOfCgroup(cgroup);
-    return service === null ? [] : [{ pid, service }];
-  });
-}
-
-interface FdTable {
-  readonly listens: readonly number[];
-  readonly portConnections: number;
-  readonly otherPorts: readonly number[];
-  /** Files of Salt's that are open in it to be written. */
-  readonly saltFiles: readonly string[];
 }
 
 async function readFdTable(
@@ -258,38 +280,60 @@ async function readFdTable(
     readonly breather: Breather;
   },
 ): Promise<FdTable | 'denied' | 'gone'> {
-  const { files, breather } = look;
-  const { listening, connected, otherListeners } = look.sockets;
-  const listens = new Set<number>();
-  const otherPorts = new Set<number>();
-  const saltFiles = new Set<string>();
-  let portConnections = 0;
+  const tally = new FdTally(look.sockets, look.files);
   try {
     for (const name of readdirSync(directory)) {
-      if (breather.due) await breather.breathe();
-      const target = tryReadLink(`${directory}/${name}`);
-      if (target === null) continue;
-      const inode = parseSocketLink(target);
-      if (inode === null) {
-        if (files !== null && isSaltFile(target, files) && isWritten(`${directory}/${name}`)) {
-          saltFiles.add(target);
-        }
-      } else if (listening.has(inode)) listens.add(inode);
-      else if (files !== null) {
-        const port = otherListeners.get(inode);
-        if (connected.has(inode)) portConnections += 1;
-        else if (port !== undefined) otherPorts.add(port);
-      }
+      if (look.breather.due) await look.breather.breathe();
+      tally.take(`${directory}/${name}`);
     }
   } catch (error) {
     return isDenied(error) ? 'denied' : 'gone';
   }
-  return {
-    listens: [...listens],
-    portConnections,
-    otherPorts: [...otherPorts].sort((a, b) => a - b),
-    saltFiles: [...saltFiles],
-  };
+  return tally.table();
+}
+
+class FdTally {
+  readonly #sockets: PortSockets;
+  readonly #files: SaltFiles | null;
+  readonly #listens = new Set<number>();
+  readonly #otherPorts = new Set<number>();
+  readonly #saltFiles = new Set<string>();
+  #portConnections = 0;
+
+  constructor(sockets: PortSockets, files: SaltFiles | null) {
+    this.#sockets = sockets;
+    this.#files = files;
+  }
+
+  /** @param link `/proc/PID/fd/N` */
+  take(link: string): void {
+    const target = tryReadLink(link);
+    if (target === null) return;
+    const inode = parseSocketLink(target);
+    if (inode !== null) this.#takeSocket(inode);
+    else if (this.#files !== null && isSaltFile(target, this.#files) && isWritten(link)) {
+      this.#saltFiles.add(target);
+    }
+  }
+
+  #takeSocket(inode: number): void {
+    const { listening, connected, otherListeners } = this.#sockets;
+    if (listening.has(inode)) this.#listens.add(inode);
+    else if (this.#files !== null) {
+      const port = otherListeners.get(inode);
+      if (connected.has(inode)) this.#portConnections += 1;
+      else if (port !== undefined) this.#otherPorts.add(port);
+    }
+  }
+
+  table(): FdTable {
+    return {
+      listens: [...this.#listens],
+      portConnections: this.#portConnections,
+      otherPorts: [...this.#otherPorts].sort((a, b) => a - b),
+      saltFiles: [...this.#saltFiles],
+    };
+  }
 }
 
 /** The mode of an fd's link says how it was opened (fs/proc/fd.c, tid_fd_mode; proc(5)). */
@@ -298,125 +342,5 @@ function isWritten(link: string): boolean {
     return (lstatSync(link).mode & 0o200) !== 0;
   } catch {
     return false;
-  }
-}
-
-/**
- * Everything about one process.
- * @returns null where it has gone, or where its pid was given out again meanwhile
- */
-async function readProcess(
-  pid: number,
-  about: {
-    readonly proc: string;
-    readonly files: SaltFiles;
-    /** The files as we see them. */
-    readonly ours: RootView;
-    readonly known: ScannedProcess | undefined;
-    readonly fds: FdTable | undefined;
-  },
-): Promise<ProcessFacts | null> {
-  const directory = `${about.proc}/${pid}`;
-  const stat = parseProcessStat(tryReadKernelFile(`${directory}/stat`) ?? '');
-  if (stat === null) return null;
-  if (about.known !== undefined && about.known.stat.startTicks !== stat.startTicks) return null;
-  const argv = about.known?.argv ?? (await readArgv(about.proc, stat).catch(() => null)) ?? [];
-  const status = tryReadKernelFile(`${directory}/status`);
-  const cgroup = tryReadKernelFile(`${directory}/cgroup`);
-  const waitChannel = tryReadKernelFile(`${directory}/wchan`);
-  return {
-    ...statFacts(stat),
-    uid: parseEffectiveUid(status ?? '') ?? -1,
-    argv,
-    environment: about.known?.environment ?? null,
-    cgroup: cgroup === null ? null : parseControlGroup(cgroup),
-    networkNamespace: relation(`${about.proc}/self/ns/net`, `${directory}/ns/net`),
-    pidNamespace: relation(`${about.proc}/self/ns/pid`, `${directory}/ns/pid`),
-    rootDirectory:
-      about.known === undefined
-        ? 'unseen'
-        : rootRelation(about.ours, rootView(about.proc, String(pid), about.files)),
-    saltSigns: about.known === undefined ? null : await signsOf(pid, argv, about),
-    fds: fdsOf(about),
-    listens: about.fds?.listens ?? [],
-    portConnections: about.fds?.portConnections ?? 0,
-    otherPorts: about.fds?.otherPorts ?? [],
-    waitChannel: waitChannel === null || waitChannel === '0' ? null : waitChannel,
-  };
-}
-
-function fdsOf({ known, fds }: { known: unknown; fds: unknown }): ProcessFacts['fds'] {
-  if (fds !== undefined) return 'read';
-  return known === undefined ? 'skipped' : 'denied';
-}
-
-function deadProcess(stat: ProcessStat): ProcessFacts {
-  return {
-    ...statFacts(stat),
-    uid: -1,
-    argv: [],
-    environment: null,
-    cgroup: null,
-    networkNamespace: 'unseen',
-    pidNamespace: 'unseen',
-    rootDirectory: 'unseen',
-    saltSigns: null,
-    fds: 'skipped',
-    listens: [],
-    portConnections: 0,
-    otherPorts: [],
-    waitChannel: null,
-  };
-}
-
-function statFacts(stat: ProcessStat) {
-  const { pid, ppid, startTicks, state, processGroup, session, threads, cpuTicks, comm } = stat;
-  return { pid, ppid, startTicks, state, processGroup, session, threads, cpuTicks, comm };
-}
-
-function relation(ours: string, theirs: string): NamespaceRelation {
-  const [own, other] = [tryReadLink(ours), tryReadLink(theirs)];
-  if (own === null || other === null) return 'unseen';
-  return own === other ? 'ours' : 'other';
-}
-
-async function signsOf(
-  pid: number,
-  argv: readonly string[],
-  about: {
-    readonly proc: string;
-    readonly files: SaltFiles;
-    readonly fds: FdTable | undefined;
-  },
-): Promise<readonly SaltSign[]> {
-  const directory = `${about.proc}/${pid}`;
-  const script = needsScriptText(argv);
-  const texts = {
-    argv,
-    executable: tryReadLink(`${directory}/exe`),
-    script: script === null ? null : await readBeginning(`${directory}/root${script}`),
-    files: about.fds?.saltFiles ?? [],
-  };
-  return saltSigns(texts, about.files);
-}
-
-/** The files that tell one root directory from another, as a process sees them. */
-function rootView(proc: string, pid: string, { configDirectory }: SaltFiles): RootView {
-  const root = `${proc}/${pid}/root`;
-  return {
-    link: tryReadLink(root) ?? '',
-    root: fileId(`${root}/`),
-    configDirectory: fileId(`${root}${configDirectory}`),
-    mainFile: fileId(`${root}${configDirectory}/master`),
-  };
-}
-
-/** `device:inode`, empty where the file can't be seen. */
-function fileId(path: string): string {
-  try {
-    const { dev, ino } = statSync(path);
-    return `${dev}:${ino}`;
-  } catch {
-    return '';
   }
 }

@@ -4,21 +4,20 @@ import { isAbsolute } from 'node:path';
 import {
   blind,
   type Look,
-  type PidFileFacts,
   type ServiceFacts,
   type SystemdUnitFacts,
   seen,
 } from '../../evidence/evidence.ts';
-import { mayNameFiles } from '../../evidence/resolve.ts';
+import { type RawPidFile, readPidFiles } from '../../evidence/resolve.ts';
 import {
-  chooseUnit,
   dropInPaths,
   parseSystemctlShow,
-  readRelatedUnits,
+  readUnitSections,
   type ServiceMember,
   tellingSettings,
   UNIT_PROPERTIES,
-  unitsBeside,
+  type UnitSections,
+  unitsUnseen,
 } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
@@ -31,8 +30,8 @@ export interface ServiceRequest {
   /** In the order of precedence, absolute. */
   readonly pidFiles: readonly string[];
   readonly unit: string;
-  /** This instance's salt-api processes that are in a service; asked for where systemd runs. */
-  readonly members: () => Promise<readonly ServiceMember[]>;
+  /** This instance's salt-api processes that are in a service. */
+  readonly members: readonly ServiceMember[];
   /** Bound on systemctl, in ms. */
   readonly timeoutMs: number;
   /** A directory where systemd is the init (sd_booted(3)). */
@@ -48,7 +47,7 @@ export interface ServiceRequest {
 export async function readService(request: ServiceRequest): Promise<Look<ServiceFacts>> {
   const initScript = request.initScript ?? `/etc/init.d/${request.unit.replace(/\.service$/, '')}`;
   const [pidFiles, units, hasScript, openRc, ...installed] = await Promise.all([
-    readPidFiles(request.pidFiles),
+    Promise.all(request.pidFiles.map(readPidFile)),
     readUnits(request),
     exists(initScript),
     isOnPath('rc-service'),
@@ -56,7 +55,7 @@ export async function readService(request: ServiceRequest): Promise<Look<Service
     ...SALT_PLACES.map(exists),
   ]);
   return seen({
-    pidFiles,
+    pidFiles: readPidFiles(pidFiles.flat(), process.geteuid?.() ?? -1),
     ...units,
     initScript: hasScript,
     openRc,
@@ -64,35 +63,12 @@ export async function readService(request: ServiceRequest): Promise<Look<Service
   });
 }
 
-type UnitSections = Pick<ServiceFacts, 'systemd' | 'systemdRuns' | 'otherUnits' | 'relatedUnits'>;
-
 async function readUnits(request: ServiceRequest): Promise<UnitSections> {
-  const none = { systemdRuns: true, otherUnits: [], relatedUnits: [] };
+  const { unit, members, timeoutMs } = request;
   if (!(await isDirectory(request.systemdRuntimeDirectory ?? '/run/systemd/system'))) {
-    return { ...none, systemdRuns: false, systemd: seen(null) };
+    return unitsUnseen(false, seen(null));
   }
-  const { unit, timeoutMs } = request;
-  const asked = await readUnit(unit, timeoutMs);
-  if (!asked.seen) return { ...none, systemd: asked };
-  const members = await request.members();
-  const beside = await readAll(unitsBeside(unit, members), timeoutMs);
-  const chosen = chooseUnit(asked.value, beside, members);
-  const otherUnits = [...(asked.value === null ? [] : [asked.value]), ...beside].filter(
-    (facts) => facts !== chosen,
-  );
-  return {
-    systemd: seen(chosen),
-    systemdRuns: true,
-    otherUnits,
-    relatedUnits:
-      chosen === null ? [] : await readRelatedUnits(chosen, (units) => readAll(units, timeoutMs)),
-  };
-}
-
-/** Those that exist and could be asked for. */
-async function readAll(units: readonly string[], timeoutMs: number): Promise<SystemdUnitFacts[]> {
-  const looks = await Promise.all(units.map((unit) => readUnit(unit, timeoutMs)));
-  return looks.flatMap((look) => (look.seen && look.value !== null ? [look.value] : []));
+  return readUnitSections(unit, members, (name) => readUnit(name, timeoutMs));
 }
 
 async function readUnit(unit: string, timeoutMs: number): Promise<Look<SystemdUnitFacts | null>> {
@@ -128,12 +104,17 @@ async function readUnit(unit: string, timeoutMs: number): Promise<Look<SystemdUn
 
 /** The line that `parseSystemctlShow` knows; empty for a file that tells nothing. */
 async function describeDropIn(path: string): Promise<string> {
+  const sets = tellingSettings(await readStart(path, 65_536));
+  return sets.length === 0 ? '' : `drop-in ${sets.join(',')} ${path}`;
+}
+
+/** The first bytes of a file; empty where it can't be read. */
+async function readStart(path: string, bytes: number): Promise<string> {
   try {
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(65_536), 0, 65_536, 0);
-      const sets = tellingSettings(buffer.toString('utf8', 0, bytesRead));
-      return sets.length === 0 ? '' : `drop-in ${sets.join(',')} ${path}`;
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0);
+      return buffer.toString('utf8', 0, bytesRead);
     } finally {
       await handle.close();
     }
@@ -149,40 +130,17 @@ function patience(milliseconds: number, signal: AbortSignal): Promise<null> {
   });
 }
 
-/**
- * Those that exist, each file once however many names lead to it (/var/run is often /run); one that
- * belongs to somebody else is his word against ours.
- */
-async function readPidFiles(paths: readonly string[]): Promise<PidFileFacts[]> {
-  const found = new Map<string, PidFileFacts>();
-  for (const path of paths) {
-    if (!isAbsolute(path)) continue;
-    try {
-      const real = await realpath(path);
-      const status = await stat(real);
-      if (found.has(real) || !status.isFile()) continue;
-      if (!mayNameFiles(status.uid, process.geteuid?.() ?? -1)) continue;
-      found.set(real, { path, pid: await readPid(real), modifiedAt: status.mtimeMs });
-    } catch {
-      // Missing, or in a directory that is closed to us: no fact either way.
-    }
-  }
-  return [...found.values()];
-}
-
-/** Salt writes the decimal pid and no newline (salt-facts §2). */
-async function readPid(path: string): Promise<number | null> {
+/** None where it is missing, or in a directory that is closed to us: no fact either way. */
+async function readPidFile(path: string): Promise<RawPidFile[]> {
+  if (!isAbsolute(path)) return [];
   try {
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(64), 0, 64, 0);
-      const pid = /^\s*([1-9]\d{0,9})\s*$/.exec(buffer.toString('latin1', 0, bytesRead))?.[1];
-      return pid === undefined ? null : Number(pid);
-    } finally {
-      await handle.close();
-    }
+    const file = await realpath(path);
+    const found = await stat(file);
+    if (!found.isFile()) return [];
+    const text = await readStart(file, 64);
+    return [{ path, file, uid: found.uid, modifiedAt: found.mtimeMs, text }];
   } catch {
-    return null;
+    return [];
   }
 }
 

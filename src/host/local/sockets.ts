@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { blind, type Look, type SocketFacts, seen } from '../../evidence/evidence.ts';
+import { blind, type Look, type SocketFacts } from '../../evidence/evidence.ts';
 import { TcpTableReader } from '../../evidence/tcp-table.ts';
 import { Breather, errorCode, isDenied } from './proc-files.ts';
 
@@ -45,14 +45,11 @@ export async function readPortSockets(port: number, proc = '/proc'): Promise<Por
       return { facts: blind(cause, `${path}: ${errorCode(error)}`), ...none };
     }
   }
-  if (reader.malformedRows > 0) {
-    const why = `${reader.malformedRows} rows of ${proc}/net/tcp can't be read`;
-    return { facts: blind('malformed', why), ...none };
-  }
-  const facts = reader.facts();
-  const listening = new Set(facts.listeners.map((listener) => listener.inode));
+  const facts = reader.look();
+  if (!facts.seen) return { facts, ...none };
+  const listening = new Set(facts.value.listeners.map((listener) => listener.inode));
   const connected = new Set([...reader.inodes].filter((inode) => !listening.has(inode)));
-  return { facts: seen(facts), listening, connected, otherListeners: reader.otherListeners };
+  return { facts, listening, connected, otherListeners: reader.otherListeners };
 }
 
 /** Hands on whole lines; false where the header is not there. */
@@ -61,23 +58,15 @@ async function readTable(path: string, take: (text: string) => void): Promise<bo
   const breather = new Breather();
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   let carried = 0;
-  let checked = false;
   try {
-    for (;;) {
-      const read = readSync(descriptor, buffer, carried, buffer.length - carried, null);
-      const length = carried + read;
-      const end = read === 0 ? length : buffer.lastIndexOf(10, length - 1) + 1;
-      // The kernel returns a page at a time; the pieces are gathered before they are searched.
-      if (read > 0 && length < CHUNK_BYTES - 8192) {
-        carried = length;
-        continue;
-      }
-      if (end === 0 && read > 0) return false;
+    for (let first = true; ; first = false) {
+      const { length, ended } = fill(descriptor, buffer, carried);
+      const end = ended ? length : buffer.lastIndexOf(10, length - 1) + 1;
+      if (end === 0 && !ended) return false;
       const text = buffer.toString('latin1', 0, end);
-      if (!checked && !text.slice(0, 200).includes(HEADER)) return false;
-      checked = true;
+      if (first && !text.slice(0, 200).includes(HEADER)) return false;
       take(text);
-      if (read === 0) return true;
+      if (ended) return true;
       buffer.copyWithin(0, end, length);
       carried = length - end;
       if (breather.due) await breather.breathe();
@@ -85,4 +74,15 @@ async function readTable(path: string, take: (text: string) => void): Promise<bo
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** The kernel returns a page at a time; the pieces are gathered before they are searched. */
+function fill(descriptor: number, buffer: Buffer, carried: number) {
+  let length = carried;
+  while (length < CHUNK_BYTES - 8192) {
+    const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+    if (read === 0) return { length, ended: true };
+    length += read;
+  }
+  return { length, ended: false };
 }

@@ -12,7 +12,7 @@ import {
 import { blindJournal, journalComplaint, noLog, noLogFile } from '../../evidence/journal.ts';
 import { utf8OfLatin1 } from '../../evidence/proc-text.ts';
 import { stripControl } from '../../untrusted.ts';
-import { firstWord, type Part, timedOut } from './frame-part.ts';
+import { firstWord, type Part, timedOut } from './frames.ts';
 
 export interface LogContext {
   readonly source: Extract<LogSource, { kind: 'file' }>;

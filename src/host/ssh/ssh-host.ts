@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
-import type { LookRequest } from '../../evidence/evidence.ts';
-import { type AnswerFacts, blind, type Look } from '../../evidence/evidence.ts';
-import { askApi } from '../ask-api.ts';
-import type { Host, LookInProgress } from '../host.ts';
 import {
-  MAX_EVIDENCE_BYTES,
-  type ProbeChoices,
-  type ProbeSections,
-  parseFrames,
-  readFrames,
-} from './evidence-frames.ts';
-import { probeScript } from './probe-script.ts';
+  type AnswerFacts,
+  blind,
+  type Look,
+  type LookRequest,
+  SECTIONS,
+} from '../../evidence/evidence.ts';
+import { askApi } from '../ask-api.ts';
+import { eachOf, type Host, type LookInProgress } from '../host.ts';
+import { type Collected, type CollectorChoices, readCollected } from './collected-evidence.ts';
+import { collectorScript } from './collector-script.ts';
+import { MAX_EVIDENCE_BYTES, parseFrames } from './frames.ts';
 import type { ForwardedConnection, SshConnection } from './ssh-connection.ts';
 
 /** Times that the script is told better, where it guessed port, log or directory wrong. */
@@ -39,26 +39,17 @@ export class SshHost implements Host {
 
   look(request: LookRequest): LookInProgress {
     const sections = this.#sections(request);
-    const look = {
-      host: sections.then(({ host }) => host),
-      instance: sections.then(({ instance }) => instance),
-      config: sections.then(({ config }) => config),
-      port: sections.then(({ port }) => port),
-      sockets: sections.then(({ sockets }) => sockets),
-      processes: sections.then(({ processes }) => processes),
-      service: sections.then(({ service }) => service),
-      apiLog: sections.then(({ apiLog }) => apiLog),
-      answer: sections.then((found) => this.#answer(request.probeTimeoutMs, found)),
-    };
+    const askAgain = (timeoutMs: number | null) =>
+      sections.then((found) => this.#answer(timeoutMs, found));
+    const known = SECTIONS.filter((name) => name !== 'answer');
+    const look = { ...eachOf(known, sections), answer: askAgain(request.probeTimeoutMs) };
     // A host that can't be reached rejects every part: whoever awaits the first is told.
     for (const part of Object.values(look)) part.catch(() => undefined);
-    const askAgain = (timeoutMs: number) =>
-      sections.then((found) => this.#answer(timeoutMs, found));
     return { ...look, askAgain };
   }
 
-  async #sections(request: LookRequest): Promise<ProbeSections> {
-    let told: ProbeChoices | null = null;
+  async #sections(request: LookRequest): Promise<Collected> {
+    let told: CollectorChoices | null = null;
     for (let looks = 1; ; looks += 1) {
       const sections = await this.#lookOnce(request, told);
       if (sections.lookAgain === null || looks === MAX_LOOKS) return sections;
@@ -66,10 +57,10 @@ export class SshHost implements Host {
     }
   }
 
-  async #lookOnce(request: LookRequest, told: ProbeChoices | null): Promise<ProbeSections> {
+  async #lookOnce(request: LookRequest, told: CollectorChoices | null): Promise<Collected> {
     const nonce = randomBytes(16).toString('hex');
-    const script = probeScript({
-      ...probeParameters(request, this.#unit),
+    const script = collectorScript({
+      ...collectorParameters(request, this.#unit),
       nonce,
       ...(told === null
         ? {}
@@ -86,10 +77,10 @@ export class SshHost implements Host {
       beginMark: `@@${nonce} begin `,
       endMark: `@@${nonce} done`,
     });
-    return readFrames(parseFrames(stdout, nonce), request);
+    return readCollected(parseFrames(stdout, nonce), request);
   }
 
-  async #answer(timeoutMs: number | null, found: ProbeSections): Promise<Look<AnswerFacts>> {
+  async #answer(timeoutMs: number | null, found: Collected): Promise<Look<AnswerFacts>> {
     const tunnels: ForwardedConnection[] = [];
     const answer = await askApi(timeoutMs, found, (address) => {
       const tunnel = this.#connection.forward(address);
@@ -105,7 +96,7 @@ export class SshHost implements Host {
 }
 
 /** What a request says, as parameters of the script. */
-export function probeParameters(request: LookRequest, unit: string) {
+export function collectorParameters(request: LookRequest, unit: string) {
   return {
     nonce: 'by-hand',
     port: request.port === undefined ? '' : String(request.port),

@@ -21,9 +21,10 @@ import type { LookRequest } from '../../src/evidence/evidence.ts';
 import { parseEvidence } from '../../src/evidence/evidence-file.ts';
 import { readSaltApiArgv } from '../../src/evidence/salt-api-argv.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
-import { evidenceOfProbe, parseFrames, readFrames } from '../../src/host/ssh/evidence-frames.ts';
-import { probeScript } from '../../src/host/ssh/probe-script.ts';
-import { probeParameters } from '../../src/host/ssh/ssh-host.ts';
+import { evidenceOfCollector, readCollected } from '../../src/host/ssh/collected-evidence.ts';
+import { collectorScript } from '../../src/host/ssh/collector-script.ts';
+import { parseFrames } from '../../src/host/ssh/frames.ts';
+import { collectorParameters } from '../../src/host/ssh/ssh-host.ts';
 import { BUNDLE } from '../cli/run.ts';
 import { FakeSaltApis, pidOf, targetOf, until } from '../host/fake-salt-api.ts';
 
@@ -43,7 +44,7 @@ before(() => {
 after(() => rmSync(directory, { recursive: true, force: true }));
 
 function probe(request: LookRequest): Buffer {
-  const script = probeScript({ ...probeParameters(request, 'salt-api'), nonce: 'abc' });
+  const script = collectorScript({ ...collectorParameters(request, 'salt-api'), nonce: 'abc' });
   return execFileSync('sh', ['-s'], { input: script, maxBuffer: 64 * 1024 * 1024 });
 }
 
@@ -52,14 +53,14 @@ describe('the frames', () => {
 
   it('are found among banners, binary junk and forged frames', async () => {
     const junk = Buffer.concat([
-      Buffer.from('Welcome!\n@@other begin salt-triage-probe 1\n@@other done\n|host\n'),
+      Buffer.from('Welcome!\n@@other begin salt-triage-probe 2\n@@other done\n|host\n'),
       Buffer.from([0, 255, 10, 27, 91, 50, 74, 7]),
       Buffer.from('no line end'),
       output,
       Buffer.from('logout\n@@other done\n'),
     ]);
-    const plain = await readFrames(parseFrames(output, 'abc'), REQUEST);
-    assert.deepEqual(await readFrames(parseFrames(junk, 'abc'), REQUEST), plain);
+    const plain = await readCollected(parseFrames(output, 'abc'), REQUEST);
+    assert.deepEqual(await readCollected(parseFrames(junk, 'abc'), REQUEST), plain);
   });
 
   it('are refused wherever the output is cut', () => {
@@ -89,7 +90,7 @@ describe('the frames', () => {
     await fc.assert(
       fc.asyncProperty(mangled, async (text) => {
         try {
-          await readFrames(parseFrames(Buffer.from(text, 'utf8'), 'abc'), REQUEST);
+          await readCollected(parseFrames(Buffer.from(text, 'utf8'), 'abc'), REQUEST);
         } catch (error) {
           assert.ok(error instanceof TriageError, String(error));
         }
@@ -119,7 +120,7 @@ describe('the API log over ssh', () => {
     }).join('');
 
   async function bothWays(request: LookRequest) {
-    const { apiLog } = await readFrames(parseFrames(probe(request), 'abc'), request);
+    const { apiLog } = await readCollected(parseFrames(probe(request), 'abc'), request);
     const local = await new LocalHost().look(request).apiLog;
     assert.ok(apiLog.seen && local.seen);
     const comparable = ({ value }: typeof local) => {
@@ -185,7 +186,7 @@ describe('the API log over ssh', () => {
       [join(directory, 'nothing'), 'missing'],
     ] as const) {
       const request = { ...REQUEST, log };
-      const { apiLog } = await readFrames(parseFrames(probe(request), 'abc'), request);
+      const { apiLog } = await readCollected(parseFrames(probe(request), 'abc'), request);
       assert.deepEqual(apiLog, await new LocalHost().look(request).apiLog);
       assert.equal(apiLog.seen ? null : apiLog.cause, cause);
     }
@@ -200,7 +201,11 @@ describe('the evidence of a probe that was run by hand', () => {
     writeFileSync(told.log, '');
     const untold = { ...told, port: undefined, configDirectory: undefined, log: undefined };
     const policy = { closeWaitWarn: 5, closeWaitFail: 20 };
-    const { port, instance, apiLog, sockets } = await evidenceOfProbe(probe(told), untold, policy);
+    const { port, instance, apiLog, sockets } = await evidenceOfCollector(
+      probe(told),
+      untold,
+      policy,
+    );
     assert.equal(port.number, told.port);
     assert.equal(instance.configDirectory, config);
     assert.equal(apiLog.seen, true);
@@ -225,7 +230,7 @@ describe('the configuration over ssh', () => {
     const request = { ...REQUEST, port: undefined, configDirectory: config };
     const output = probe(request);
     assert.ok(!output.includes('hunter2'));
-    const sections = await readFrames(parseFrames(output, 'abc'), request);
+    const sections = await readCollected(parseFrames(output, 'abc'), request);
     const local = new LocalHost().look(request);
     assert.deepEqual(sections.config, await local.config);
     assert.deepEqual(sections.port, await local.port);
@@ -247,7 +252,7 @@ describe('the other ports of an instance over ssh', () => {
       `rest_cherrypy: {port: 65000, disable_ssl: true}\nrest_tornado: {port: ${heard}, disable_ssl: true}\nrest_wsgi: {port: 65001}\n`,
     );
     const request = { ...REQUEST, port: undefined, configDirectory: config };
-    const { sockets, port } = await readFrames(parseFrames(probe(request), 'abc'), request);
+    const { sockets, port } = await readCollected(parseFrames(probe(request), 'abc'), request);
     const local = await new LocalHost().look(request).sockets;
     assert.ok(sockets.seen && local.seen);
     assert.equal(port.number, 65_000);
@@ -268,7 +273,7 @@ describe('the units over ssh', () => {
     const part = unit.map((line) => `|${line}`);
     const there = lines
       .toSpliced(from + 1, to - from, ...part, '|= 0', `@@abc end unit ${part.length + 1}`)
-      .map((line) => line.replace(/^(\|file \/proc\/\d+\/cgroup:).*/, `$10::${cgroup}`));
+      .map((line) => line.replace(/^(\|text \/proc\/\d+\/cgroup:).*/, `$10::${cgroup}`));
     const service = there.findIndex((line) => line.startsWith('@@abc end service '));
     const count = Number(there[service]?.split(' ').at(-1));
     const runs = there.toSpliced(service, 1, `@@abc end service ${count + 1}`);
@@ -276,7 +281,7 @@ describe('the units over ssh', () => {
   }
 
   async function service(unit: readonly string[], cgroup = '/') {
-    const sections = await readFrames(parseFrames(output(unit, cgroup), 'abc'), REQUEST);
+    const sections = await readCollected(parseFrames(output(unit, cgroup), 'abc'), REQUEST);
     assert.ok(sections.service.seen);
     return sections.service.value;
   }
@@ -293,7 +298,7 @@ describe('the units over ssh', () => {
       'ExecStart={ path=/usr/bin/salt-api ; argv[]=/usr/bin/salt-api -d ; ignore_errors=no }',
       'TriggeredBy=own.socket',
     ];
-    const socket = ['related own.socket', 'LoadState=loaded', 'ActiveState=active'];
+    const socket = ['unit own.socket', 'LoadState=loaded', 'ActiveState=active'];
     const shown = [
       'unit salt-api',
       'LoadState=not-found',
@@ -384,7 +389,7 @@ it('the uid of `user:` in the config comes from that host', async () => {
     ["'; echo user-id 0; '", null],
   ] as const) {
     writeFileSync(join(root, 'master'), `user: ${JSON.stringify(name)}\n`);
-    const { config } = await readFrames(parseFrames(probe(request), 'abc'), request);
+    const { config } = await readCollected(parseFrames(probe(request), 'abc'), request);
     assert.deepEqual(config.seen && config.value.user, { name, uid });
   }
 });
@@ -397,11 +402,11 @@ it('SALT_CONFIG_DIR of a running salt-api names its instance, read once for both
   const named = `SALT_CONFIG_DIR=${directory}/elsewhere`;
   const pid = pidOf(fakes.spawn('env', [named, 'bash', '-c', renamed, script]));
   await until(() => targetOf(pid).argv[0] === '/usr/bin/python3', 'its argv');
-  const told = probeScript({ ...probeParameters(REQUEST, 'salt-api'), nonce: 'abc' });
+  const told = collectorScript({ ...collectorParameters(REQUEST, 'salt-api'), nonce: 'abc' });
   for (const [shell = '', ...args] of [['dash'], ['bash'], ['busybox', 'sh']]) {
     const output = execFileSync(shell, [...args, '-s'], { input: told, maxBuffer: 1 << 26 });
     const frames = parseFrames(output, 'abc');
-    const { processes } = await readFrames(frames, REQUEST);
+    const { processes } = await readCollected(frames, REQUEST);
     assert.ok(processes.seen);
     const facts = processes.value.processes.find((one) => one.pid === pid);
     assert.deepEqual(facts?.environment, { configDirectory: `${directory}/elsewhere` }, shell);

@@ -1,13 +1,14 @@
 /** The one shell script that looks at a host on which nothing of ours is installed. */
 import { EXCEPTION_LINE, SEARCHED_WORDINGS } from '../../evidence/api-log-wordings.ts';
 import { DEAD_STATES, PF_KTHREAD } from '../../evidence/proc-text.ts';
-import { ENTRY_MODULES, ENTRY_POINT_BYTES, LOG_DIRECTORY } from '../../evidence/process-facts.ts';
+import { ENTRY_POINT_BYTES, LOG_DIRECTORY } from '../../evidence/process-facts.ts';
 import { FIRST_PERSON_UID } from '../../evidence/resolve.ts';
 import { TELLING_SETTINGS, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
+import { VERSION } from './frames.ts';
 import { quoteRemoteWord } from './quote-remote-word.ts';
 
 /** What a look is about; an empty text is found out by the script itself. */
-export interface ProbeParameters {
+export interface CollectorParameters {
   /** 32 hex digits that mark the script's own lines; `by-hand` lets it draw them itself. */
   readonly nonce: string;
   readonly port: string;
@@ -23,7 +24,7 @@ export interface ProbeParameters {
 }
 
 /** The script with its parameters filled in, for `sh -s`. */
-export function probeScript(parameters: ProbeParameters): string {
+export function collectorScript(parameters: CollectorParameters): string {
   const { nonce, port, configDirectory, log, pidFiles, since, unit, limit } = parameters;
   const values = {
     NONCE: nonce,
@@ -193,7 +194,8 @@ environments() {
   for pid in $1; do
     [ -r "/proc/$pid/environ" ] || continue
     echo "@@$NONCE $pid"
-    tr '\000' '\n' < "/proc/$pid/environ"
+    # A line break within a value begins no variable.
+    tr '\n\000' ' \n' < "/proc/$pid/environ"
     echo
   done | awk -v mark="@@$NONCE" '
     function finish() { if (pid != "") print "environment " pid " " directory }
@@ -382,7 +384,7 @@ socket_table() {
       NR == 1 { if (!/local_address/) print "malformed " table; next }
       substr($2, length($2) - 4) != ":" port {
         other = substr($2, length($2) - 3)
-        if ($4 == "0A" && !(other in heard)) { heard[other]; print "heard " other }
+        if ($4 == "0A" && $10 != 0 && !(other in heard)) { heard[other]; print "heard " other }
         next
       }
       NF < 10 { print "malformed " table; next }
@@ -484,35 +486,31 @@ file_ids() {
   fi
 }
 
-# root_views PIDS: of each the ids of its root, of the configuration in it and of its main file, and
-# "link PID TARGET", where its root is.
+# root_views PIDS: of each the ids of its root, of the configuration in it and of its main file.
 root_views() {
   file_ids $(printf '%s\n' "$1" | salt_config=$config_directory awk '
     BEGIN { config = ENVIRON["salt_config"] }
     $0 != "" { view = "/proc/" $0 "/root"; print view "/"; print view config; print view config "/master" }')
-  ls -ldn $(printf '%s\n' "$1" | awk '$0 != "" { print "/proc/" $0 "/root" }') 2>/dev/null |
-    awk '$10 == "->" { split($9, path, "/"); sub(/^.* -> /, ""); print "link " path[3] " " $0 }'
 }
 
-# command_lines PIDS: "argv PID HEX" of those that can be read.
-command_lines() {
-  for pid in $1; do
-    [ -r "/proc/$pid/cmdline" ] || continue
+# hex WORD BYTES: of each "PID FILE" on standard input that can be read, "WORD PID HEX".
+hex() {
+  while IFS=' ' read -r pid file; do
+    [ -f "$file" ] && [ -r "$file" ] || continue
     echo "@@$NONCE $pid"
-    od -An -v -tx1 -N65536 "/proc/$pid/cmdline"
-  done | awk -v mark="@@$NONCE" '
-    $1 == mark { if (NR > 1) print ""; printf "argv %s ", $2; next }
+    od -An -v -tx1 -N"$2" "$file"
+  done | awk -v mark="@@$NONCE" -v word="$1" '
+    $1 == mark { if (NR > 1) print ""; printf "%s %s ", word, $2; next }
     { gsub(/ /, ""); printf "%s", $0 }
     END { if (NR > 0) print "" }'
 }
 
-# salt_import PID: "script PID LINE", the line with which the script that it runs imports Salt, empty
-# where it does not; nothing where the script can't be read.
-salt_import() {
-  script=$(tr '\000 ' '\n\n' < "/proc/$1/cmdline" | head -n 6 | grep '^/.*/salt-api$' | head -n 1)
-  [ -n "$script" ] && [ -f "/proc/$1/root$script" ] && [ -r "/proc/$1/root$script" ] || return 0
-  echo "script $1 $(head -c ${ENTRY_POINT_BYTES} "/proc/$1/root$script" | tr -d '\000' |
-    grep -E '^[^#]*(from|import)[[:space:]]+salt[.](${ENTRY_MODULES})' | head -n 1)"
+# scripts PIDS: of each "PID FILE", the script that its command line may name, as it sees it.
+scripts() {
+  for pid in $1; do
+    script=$(tr '\000 ' '\n\n' < "/proc/$pid/cmdline" | head -n 6 | grep '^/.*/salt-api$' | head -n 1)
+    [ -z "$script" ] || echo "$pid /proc/$pid/root$script"
+  done
 }
 
 # process_table: counts, then all about the few processes that matter.
@@ -544,17 +542,17 @@ process_table() {
     } | awk '/^[1-9][0-9]*$/ && !($0 in seen) { seen[$0]; if (++n <= 2000) print }'
   )
   [ -n "$all" ] || return 0
-  grep -sH '^' $(paths stat "$all") $(paths cgroup "$all") $(paths wchan "$all") | awk '{ print "file " $0 }'
-  grep -sH '^Uid:' $(paths status "$all") | awk '{ print "file " $0 }'
-  ls -ln /proc/self/ns/net /proc/self/ns/pid $(paths ns/net "$all") $(paths ns/pid "$all") 2>/dev/null |
-    awk '$10 == "->" { print "namespace " $9 " " $11 }'
-  [ -z "$candidates" ] || ls -ln $(paths exe "$candidates") 2>/dev/null |
-    awk '$10 == "->" { split($9, path, "/"); sub(/^.* -> /, ""); print "exe " path[3] " " $0 }'
+  grep -sH '^' $(paths stat "$all") $(paths cgroup "$all") $(paths wchan "$all") | awk '{ print "text " $0 }'
+  grep -sH '^Uid:' $(paths status "$all") | awk '{ print "text " $0 }'
+  # As the shell's own, in a /proc that it knows itself by.
+  ls -ldn /proc/self/ns/net /proc/self/ns/pid /proc/self/root $(paths ns/net "$all") $(paths ns/pid "$all") \
+    $(paths exe "$candidates") $(paths root "$candidates") 2>/dev/null |
+    awk '$10 == "->" { path = $9; sub(/^.* -> /, ""); print "link " path " " $0 }'
   root_views "self
 $candidates"
   printf '%s\n' "$environments"
-  for pid in $candidates; do salt_import "$pid" 2>/dev/null; done
-  command_lines "$all"
+  scripts "$candidates" 2>/dev/null | hex script ${ENTRY_POINT_BYTES}
+  for pid in $all; do echo "$pid /proc/$pid/cmdline"; done | hex argv 65536
 }
 
 # ---- service
@@ -577,10 +575,10 @@ service_facts() {
   [ ! -d /run/systemd/system ] || echo systemd
 }
 
-# show_unit KIND NAME: "KIND NAME", what systemctl says, "drop-in KEYS PATH", "exit STATUS".
+# show_unit NAME: "unit NAME", what systemctl says, "drop-in KEYS PATH", "exit STATUS".
 show_unit() {
-  echo "$1 $2"
-  shown=$(LC_ALL=C systemctl show "$2" -p "$PROPERTIES" 2>&1)
+  echo "unit $1"
+  shown=$(LC_ALL=C systemctl show "$1" -p "$PROPERTIES" 2>&1)
   status=$?
   printf '%s\n' "$shown"
   (
@@ -616,11 +614,11 @@ units_of() {
 # them takes along, which may take along more. Which of them is salt-api's is judged later.
 unit_facts() {
   [ -d /run/systemd/system ] || return 0
-  facts=$(show_unit unit "$UNIT")
+  facts=$(show_unit "$UNIT")
   for name in $(units_of "$candidates"); do
     case $name in "$UNIT" | "$UNIT.service") continue ;; esac
     facts="$facts
-$(show_unit unit "$name")"
+$(show_unit "$name")"
   done
   known="$UNIT $UNIT.service "
   asked=0
@@ -633,7 +631,7 @@ $(show_unit unit "$name")"
       asked=$((asked + 1))
       [ "$asked" -le 40 ] || break
       more="$more
-$(show_unit related "$name")"
+$(show_unit "$name")"
     done
     facts="$facts$more"
     next=$(stops_also "$more")
@@ -899,7 +897,7 @@ main() {
   renice -n 10 -p $$ > /dev/null 2>&1
   # After whatever a banner left unfinished.
   printf '\n'
-  say 'begin salt-triage-probe 1'
+  say 'begin salt-triage-probe ${VERSION}'
   if [ ! -r /proc/self/stat ]; then say noproc; exit 0; fi
   # The pid that /proc knows this shell by: another than its own in another PID namespace's /proc.
   IFS=' ' read -r known_as ignored < /proc/self/stat
