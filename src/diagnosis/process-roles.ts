@@ -515,6 +515,21 @@ export function servesPort(facts: ProcessFacts): boolean {
   return facts.listens.length > 0 || facts.portConnections > 0;
 }
 
+/** True for a child or a daemon that has the listening socket, as only one of those should. */
+export function isServer({ role, facts }: Pick<SaltApiProcess, 'role' | 'facts'>): boolean {
+  return facts.listens.length > 0 && (role === 'child' || role === 'manager');
+}
+
+/** True for whoever is no salt-api of this instance. */
+export function isStranger({ role }: { readonly role: string }): boolean {
+  return role === 'foreign' || role === 'elsewhere';
+}
+
+/** The manager or the orphan at the top of a process's line, itself where none is above it. */
+export function lineOf({ under, facts }: Pick<SaltApiProcess, 'under' | 'facts'>): number {
+  return under ?? facts.pid;
+}
+
 function jobSigns(facts: ProcessFacts): string[] {
   return facts.threads === 1 ? ['single thread: a job fork'] : [];
 }
