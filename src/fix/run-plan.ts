@@ -5,7 +5,7 @@
 
 import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import { type SaltApiProcess, servesPort } from '../diagnosis/process-roles.ts';
-import { settledAnswer } from '../diagnosis/second-ask.ts';
+import { settledDiagnosis } from '../diagnosis/second-ask.ts';
 import { startFailedSince } from '../diagnosis/start-failure.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { TriageError } from '../errors.ts';
@@ -688,9 +688,8 @@ class PlanRun {
       sinceMs: recent,
       probeTimeoutMs: probe === false ? null : request.probeTimeoutMs,
     });
-    const seen = await collectEvidence(look, policy);
-    const answer = probe === 'again' ? await settledAnswer(seen, look) : seen.answer;
-    const diagnosis = diagnoseEvidence({ ...seen, answer });
+    const first = diagnoseEvidence(await collectEvidence(look, policy));
+    const diagnosis = probe === 'again' ? await settledDiagnosis(first, look) : first;
     this.#latest = diagnosis;
     this.#latestAt = performance.now();
     return diagnosis;
