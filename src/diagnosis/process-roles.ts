@@ -516,7 +516,13 @@ export function servesPort(facts: ProcessFacts): boolean {
 }
 
 /** True for a child or a daemon that has the listening socket, as only one of those should. */
-export function isServer({ role, facts }: Pick<SaltApiProcess, 'role' | 'facts'>): boolean {
+export function isServer({
+  role,
+  facts,
+}: {
+  readonly role: string;
+  readonly facts: ProcessFacts;
+}): boolean {
   return facts.listens.length > 0 && (role === 'child' || role === 'manager');
 }
 
