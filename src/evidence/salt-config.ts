@@ -51,9 +51,7 @@ const DEFAULT_PORT = 443;
  * The netapi modules, the weightiest first: their settings for address and listen(2) backlog, and
  * the defaults that they have in their code.
  */
-const NETAPI_MODULES: Readonly<
-  Record<NetapiFacts['module'], Defaults & { readonly keys: readonly string[] }>
-> = {
+const NETAPI_MODULES: Readonly<Record<NetapiFacts['module'], NetapiModule>> = {
   // The code reads queue_size; the docs' socket_queue_size does nothing (salt-facts §3).
   rest_cherrypy: { keys: ['host', 'queue_size'], host: '0.0.0.0', backlog: 30 },
   rest_tornado: { keys: ['address', 'backlog'], host: '0.0.0.0', backlog: 128 },
@@ -61,7 +59,7 @@ const NETAPI_MODULES: Readonly<
   rest_wsgi: { keys: [], host: '127.0.0.1', backlog: 5 },
 };
 
-type Defaults = Pick<NetapiFacts, 'host' | 'backlog'>;
+type NetapiModule = Pick<NetapiFacts, 'host' | 'backlog'> & { readonly keys: readonly string[] };
 
 const KEPT_KEYS: ReadonlySet<string> = new Set([
   ...Object.keys(NETAPI_MODULES),
