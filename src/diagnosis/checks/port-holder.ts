@@ -56,16 +56,9 @@ export const portHolder: Check<'port-holder', Needs, PortHolderEvidence> = {
 
 function judge(known: Pick<Known, Needs>): Finding<PortHolderEvidence> {
   const { port, sockets, processes, roles, host } = known;
-  const portOrigin = describePortOrigin(port);
-  const deniedFds = processes.seen ? processes.value.deniedFds : 0;
-  if (!sockets.seen || (!processes.seen && sockets.value.listeners.length > 0)) {
-    const nobodySeen = { listeners: [], holders: [], daemonPid: null, deniedFds };
-    return {
-      status: 'unknown',
-      summary: whyUnseen(known),
-      details: [],
-      evidence: { state: 'unknown', port: port.number, portOrigin, ...nobodySeen },
-    };
+  if (!sockets.seen) return unseen(known, `can't read the socket tables: ${sockets.why}`);
+  if (!processes.seen && sockets.value.listeners.length > 0) {
+    return unseen(known, `${port.number} is held, by whom can't be seen: ${processes.why}`);
   }
   const table = processes.seen ? processes.value.processes : [];
   const holding = table.filter((facts) => facts.listens.length > 0);
@@ -83,15 +76,15 @@ function judge(known: Pick<Known, Needs>): Finding<PortHolderEvidence> {
   return {
     status: scene.state === 'daemon' ? served : STATUS[scene.state],
     summary: [summarize(scene, units), ...unserved.map(describeOtherPort)].join('; '),
-    details: [...details(known, listeners, holders, portOrigin), ...others.map(describeOtherPort)],
+    details: [...details(known, listeners, holders), ...others.map(describeOtherPort)],
     evidence: {
       otherPorts: others,
       port: port.number,
-      portOrigin,
+      portOrigin: describePortOrigin(port),
       listeners,
       holders: holders.map(({ facts, role, reasons }) => processEntry(facts, role, reasons)),
       daemonPid: scene.daemon,
-      deniedFds,
+      deniedFds: processes.seen ? processes.value.deniedFds : 0,
       state: scene.state,
     },
   };
@@ -116,9 +109,20 @@ export function describePortOrigin(port: Evidence['port']): string {
   return `default: ${stripControl(origin.why)}`;
 }
 
-function whyUnseen({ port, sockets, processes }: Pick<Known, Needs>): string {
-  if (!sockets.seen) return `can't read the socket tables: ${sockets.why}`;
-  return `${port.number} is held, by whom can't be seen: ${processes.seen ? '' : processes.why}`;
+function unseen(
+  { port, processes }: Pick<Known, Needs>,
+  summary: string,
+): Finding<PortHolderEvidence> {
+  const evidence = {
+    state: 'unknown',
+    port: port.number,
+    portOrigin: describePortOrigin(port),
+    listeners: [],
+    holders: [],
+    daemonPid: null,
+    deniedFds: processes.seen ? processes.value.deniedFds : 0,
+  } as const;
+  return { status: 'unknown', summary, details: [], evidence };
 }
 
 type Holder = Pick<SaltApiProcess, 'facts' | 'reasons' | 'under' | 'proven'> & {
@@ -349,13 +353,12 @@ function programName(facts: ProcessFacts): string {
 }
 
 function details(
-  { config, processes, instance }: Pick<Known, Needs>,
+  { config, processes, instance, port }: Pick<Known, Needs>,
   listeners: PortHolderEvidence['listeners'],
   holders: readonly Holder[],
-  origin: string,
 ): string[] {
   const lines = [
-    `port ${origin}; salt config ${stripControl(instance.configDirectory)} (${instance.origin})`,
+    `port ${describePortOrigin(port)}; salt config ${stripControl(instance.configDirectory)} (${instance.origin})`,
   ];
   if (config.seen) {
     lines.push(...config.value.problems.map((problem) => `config: ${stripControl(problem)}`));
