@@ -6,7 +6,7 @@ import { CHECKS, type Step } from './checks/checks.ts';
 import type { Known, Section } from './checks/finding.ts';
 import { concludeDiagnosis, type Diagnosis, stepOf } from './diagnosis.ts';
 import { classifyProcesses, ROLE_NEEDS, type RoleEvidence } from './process-roles.ts';
-import { settledAnswer } from './second-ask.ts';
+import { settledDiagnosis } from './second-ask.ts';
 
 /** Who wants to know as things become known; every output format is one of these. */
 export interface DiagnosisObserver {
@@ -33,13 +33,11 @@ export async function diagnoseHost(
   policy: Policy,
   observer: DiagnosisObserver = {},
 ): Promise<Diagnosis> {
-  const { askAgain, ...look } = host.look(request);
-  const evidence = collectEvidence({ ...look, askAgain }, policy).then(async (whole) => {
-    return { ...whole, answer: await settledAnswer(whole, { askAgain }) };
-  });
-  const roles = pick(look, ROLE_NEEDS).then((known) => classifyProcesses(known as RoleEvidence));
-  const answer = evidence.then((whole) => whole.answer);
-  const sections = { ...look, answer, policy: Promise.resolve(policy), roles };
+  const look = host.look(request);
+  const { askAgain, ...parts } = look;
+  const evidence = collectEvidence(look, policy);
+  const roles = pick(parts, ROLE_NEEDS).then((known) => classifyProcesses(known as RoleEvidence));
+  const sections = { ...parts, policy: Promise.resolve(policy), roles };
   // A look that fails as a whole rejects every part; the first one awaited reports it.
   for (const part of [...Object.values(sections), evidence]) part.catch(() => undefined);
   observer.begin?.({ host: await sections.host, port: await sections.port });
@@ -50,11 +48,18 @@ export async function diagnoseHost(
     // Each check is handed the sections that it names; the tuple's types can't be paired up here.
     const step = stepOf(check, known as Known);
     steps.push(step);
-    observer.step?.(step);
+    if (!isAnswer(step)) observer.step?.(step);
   }
-  const diagnosis = concludeDiagnosis({ ...(await evidence), roles: await roles }, steps);
+  const first = concludeDiagnosis({ ...(await evidence), roles: await roles }, steps);
+  const diagnosis = await settledDiagnosis(first, { askAgain });
+  for (const step of diagnosis.steps.filter(isAnswer)) observer.step?.(step);
   observer.end?.(diagnosis);
   return diagnosis;
+}
+
+/** Told last, since it may take a second ask. */
+function isAnswer({ id }: Step): boolean {
+  return id === 'api-answers';
 }
 
 type Sections = { readonly [S in Section]: Promise<Known[S]> };

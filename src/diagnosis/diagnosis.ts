@@ -1,5 +1,6 @@
 /** A whole diagnosis: evidence, who is who in it, what each step found, and the verdict. */
 import type { Evidence } from '../evidence/evidence.ts';
+import { apiAnswers } from './checks/api-answers.ts';
 import { CHECKS, type Findings, type Step } from './checks/checks.ts';
 import type { Known } from './checks/finding.ts';
 import { classifyProcesses, type ProcessRoles } from './process-roles.ts';
@@ -34,4 +35,14 @@ export function concludeDiagnosis(known: Known, steps: readonly Step[]): Diagnos
   const findings = Object.fromEntries(steps.map((step) => [step.id, step])) as unknown as Findings;
   const verdict = judgeVerdict({ evidence, findings, roles });
   return { evidence, roles, findings, steps, verdict };
+}
+
+/** The same after another answer: judged anew is what goes by that, and nothing else. */
+export function withAnswer(before: Diagnosis, answer: Evidence['answer']): Diagnosis {
+  const known = { ...before.evidence, roles: before.roles, answer };
+  const again = stepOf(apiAnswers, known);
+  return concludeDiagnosis(
+    known,
+    before.steps.map((step) => (step.id === again.id ? again : step)),
+  );
 }

@@ -92,12 +92,15 @@ export interface StalePidFile {
   readonly words: string;
 }
 
+/** A daemon, and whether a pid file or systemd names it. */
+type NamedCandidate = Candidate & { readonly named: boolean };
+
 /** What orphans are told by, beside themselves. */
 export interface OrphanContext {
   readonly evidence: RoleEvidence;
   readonly unit: SystemdUnitFacts | null;
   /** The live daemon; null where there is none. */
-  readonly daemon: (Candidate & { readonly named: boolean }) | null;
+  readonly daemon: NamedCandidate | null;
   /** Pid files that name what is not there. */
   readonly stale: readonly StalePidFile[];
   hasChildren(facts: ProcessFacts): boolean;
@@ -111,67 +114,66 @@ export interface OrphanContext {
  * @returns empty where none of the telling ones is there
  */
 export function orphanProofs({ facts, argv }: Candidate, context: OrphanContext): string[] {
-  const { daemon, evidence } = context;
+  const { daemon, stale, evidence } = context;
+  const { listens, portConnections } = facts;
   const settled = evidence.host.now - startedAt(facts, evidence.host) >= START_MS;
-  const telling: string[] = [];
-  const supporting: string[] = [];
-  const onceSettled = settled ? telling : supporting;
-  if (facts.listens.length > 0) {
-    telling.push('holds the listening socket, which a manager never does');
-  }
-  if (facts.portConnections > 0) {
-    telling.push(`owns ${facts.portConnections} accepted connections on the port`);
-  }
-  if (isNetapiChildTitle(argv.title)) telling.push(`title says child: ${stripControl(argv.title)}`);
-  if (daemon === null) {
-    // One that names this very pid may be its own: a clock that was set would make it stale.
-    const others = context.stale.filter(({ pid }) => pid !== facts.pid);
-    onceSettled.push(...others.map(({ words }) => words));
-  }
-  if (daemon !== null) {
-    const sameSession = facts.session === daemon.facts.session;
-    if (facts.startTicks < daemon.facts.startTicks) {
-      const gap = startedAt(daemon.facts, evidence.host) - startedAt(facts, evidence.host);
-      telling.push(`started ${describeDuration(gap)} before the daemon ${daemon.facts.pid}`);
-    } else if (sameSession) {
-      telling.push(`in the session of the daemon ${daemon.facts.pid}, but not its child`);
-    }
-    if (!sameSession) {
-      supporting.push(`session ${facts.session}, the daemon's is ${daemon.facts.session}`);
-    }
-    const untitled = lacksManagerTitle(argv.title, daemon) && !context.hasChildren(facts);
-    if (untitled) {
-      onceSettled.push(`no title of a manager, as the daemon ${daemon.facts.pid} has`);
-    }
-  }
-  const [inUnit, tells] = unitSign(facts, context);
-  if (inUnit !== null) (tells ? telling : supporting).push(inUnit);
   const threads = count(facts.threads, 'thread');
-  if (hasPool(facts)) onceSettled.push(`${threads}, as a server has and a manager has not`);
-  else if (looksLikeForkedJob(facts)) {
-    supporting.push(`${threads}: a forked job rather than a server`);
-  }
-  return telling.length > 0 ? [...telling, ...supporting] : [];
+  const signs: readonly Sign[] = [
+    [listens.length > 0, 'tells', 'holds the listening socket, which a manager never does'],
+    [portConnections > 0, 'tells', `owns ${portConnections} accepted connections on the port`],
+    [isNetapiChildTitle(argv.title), 'tells', `title says child: ${stripControl(argv.title)}`],
+    ...(daemon === null ? staleSigns(facts, stale) : signsBeside(daemon, { facts, argv }, context)),
+    ...unitSigns(facts, context),
+    [hasPool(facts), 'settled', `${threads}, as a server has and a manager has not`],
+    [looksLikeForkedJob(facts), 'supports', `${threads}: a forked job rather than a server`],
+  ];
+  const there = signs.filter(([isThere]) => isThere);
+  const tells = ([, weight]: Sign) => weight === 'tells' || (weight === 'settled' && settled);
+  const telling = there.filter(tells);
+  if (telling.length === 0) return [];
+  return [...telling, ...there.filter((sign) => !tells(sign))].map(([, , words]) => words);
+}
+
+/** A sign tells by itself, or once a start is over, or only supports those that do. */
+type Sign = readonly [isThere: boolean, weight: 'tells' | 'settled' | 'supports', words: string];
+
+/** One that names this very pid may be its own: a clock that was set would make it stale. */
+function staleSigns({ pid }: ProcessFacts, stale: readonly StalePidFile[]): Sign[] {
+  return stale.map((file) => [file.pid !== pid, 'settled', file.words]);
+}
+
+function signsBeside(
+  daemon: NamedCandidate,
+  { facts, argv }: Candidate,
+  { evidence, hasChildren }: OrphanContext,
+): Sign[] {
+  const { pid, session, startTicks } = daemon.facts;
+  const alike = facts.session === session;
+  const older = facts.startTicks < startTicks;
+  const gap = startedAt(daemon.facts, evidence.host) - startedAt(facts, evidence.host);
+  const untitled = lacksManagerTitle(argv.title, daemon) && !hasChildren(facts);
+  return [
+    [older, 'tells', `started ${describeDuration(gap)} before the daemon ${pid}`],
+    [!older && alike, 'tells', `in the session of the daemon ${pid}, but not its child`],
+    [!alike, 'supports', `session ${facts.session}, the daemon's is ${session}`],
+    [untitled, 'settled', `no title of a manager, as the daemon ${pid} has`],
+  ];
 }
 
 /**
  * True beside a daemon that somebody names and whose title says manager: of the same Salt a second
  * manager would say so too, and a first child of 2016.3 to 3004 does not (salt-facts §1.3, §9).
  */
-function lacksManagerTitle(title: string, daemon: Candidate & { readonly named: boolean }) {
+function lacksManagerTitle(title: string, daemon: NamedCandidate) {
   return daemon.named && title === '' && /(?:ProcessManager|MainProcess)$/.test(daemon.argv.title);
 }
 
-function unitSign(
-  facts: ProcessFacts,
-  { unit, daemon }: OrphanContext,
-): readonly [sign: string | null, tells: boolean] {
-  if (unit === null || unit.controlGroup === '' || facts.cgroup === null) return [null, false];
-  const { controlGroup } = unit;
-  const inside = facts.cgroup === controlGroup || facts.cgroup.startsWith(`${controlGroup}/`);
-  if (!inside) return [`outside the cgroup of ${unit.unit}`, false];
-  const headless = unit.mainPid !== facts.pid && daemon === null;
-  return headless
-    ? [`in the cgroup of ${unit.unit}, whose main process is not there`, true]
-    : [null, false];
+function unitSigns({ pid, cgroup }: ProcessFacts, { unit, daemon }: OrphanContext): Sign[] {
+  if (unit === null || unit.controlGroup === '' || cgroup === null) return [];
+  const inside = `${cgroup}/`.startsWith(`${unit.controlGroup}/`);
+  const headless = inside && unit.mainPid !== pid && daemon === null;
+  return [
+    [!inside, 'supports', `outside the cgroup of ${unit.unit}`],
+    [headless, 'tells', `in the cgroup of ${unit.unit}, whose main process is not there`],
+  ];
 }

@@ -3,7 +3,7 @@ import type { Evidence } from '../evidence/evidence.ts';
 import { configuredNetapis } from '../evidence/instance-ports.ts';
 import { startedAt } from '../words.ts';
 import { START_MS } from './orphan-signs.ts';
-import type { ProcessRoles } from './process-roles.ts';
+import { lineOf, type ProcessRoles } from './process-roles.ts';
 
 /**
  * `served`: by the daemon. `stray`: by a salt-api that is not the daemon's. `foreign`: by a program
@@ -44,9 +44,7 @@ function stateOf(
   const holders = all.filter(({ facts }) => facts.otherPorts.includes(port));
   const pids = holders.map(({ facts }) => facts.pid);
   const ours = holders.filter(({ role }) => role !== 'elsewhere');
-  const served = ours.some(({ facts, role, under }) => {
-    return role !== 'orphan' && (under ?? facts.pid) === daemon?.facts.pid;
-  });
+  const served = ours.some((one) => one.role !== 'orphan' && lineOf(one) === daemon?.facts.pid);
   if (served) return { state: 'served', pids };
   if (ours.length > 0) return { state: 'stray', pids };
   if (holders.length > 0) return { state: 'foreign', pids };

@@ -20,6 +20,7 @@ import {
   type SaltApiArgv,
   withEnvironment,
 } from '../evidence/salt-api-argv.ts';
+import { unitOf } from '../evidence/systemd-unit.ts';
 import { stripControl } from '../untrusted.ts';
 import { startedAt } from '../words.ts';
 import {
@@ -133,17 +134,15 @@ function serviceUsers(
   table: readonly ProcessFacts[],
   { host, service, config }: RoleEvidence,
 ): ReadonlySet<number> {
-  const configured = config.seen ? (config.value.user?.uid ?? null) : null;
-  const uids = configured === null ? [] : [configured];
-  if (!service.seen) return new Set(uids);
-  const { systemd, pidFiles } = service.value;
-  const pids = new Set([systemd.seen ? (systemd.value?.mainPid ?? 0) : 0]);
   const byPid = new Map(table.map((facts) => [facts.pid, facts]));
-  for (const file of pidFiles) {
+  const main = byPid.get(unitOf(service)?.mainPid ?? 0);
+  const named = (service.seen ? service.value.pidFiles : []).flatMap((file) => {
     const facts = byPid.get(file.pid ?? 0);
-    if (facts !== undefined && !predates(file, facts, host)) pids.add(facts.pid);
-  }
-  return new Set([...uids, ...[...pids].flatMap((pid) => byPid.get(pid)?.uid ?? [])]);
+    return facts === undefined || predates(file, facts, host) ? [] : [facts];
+  });
+  const configured = config.seen ? config.value.user?.uid : null;
+  const uids = [configured, main?.uid, ...named.map(({ uid }) => uid)];
+  return new Set(uids.flatMap((uid) => uid ?? []));
 }
 
 /**
@@ -206,18 +205,19 @@ function readProcessArgv(facts: ProcessFacts): SaltApiArgv | null {
 /** Parent and child among salt-api processes, and what a whole line has. */
 class Lineage {
   readonly #ours: readonly Candidate[];
-  readonly #byPid: ReadonlyMap<number, ProcessFacts>;
-  readonly #table: ReadonlyMap<number, ProcessFacts>;
   readonly #parents: ReadonlySet<number>;
   readonly #tops = new Map<ProcessFacts, ProcessFacts>();
   readonly #holders = new Map<number, ProcessFacts[]>();
   readonly #lines = new Map<ProcessFacts, Line>();
+  readonly byPid: ReadonlyMap<number, ProcessFacts>;
+  /** Any process of the evidence, salt-api or not. */
+  readonly table: ReadonlyMap<number, ProcessFacts>;
 
   /** @param ours oldest first */
   constructor(ours: readonly Candidate[], table: readonly ProcessFacts[]) {
     this.#ours = ours;
-    this.#byPid = new Map(ours.map(({ facts }) => [facts.pid, facts]));
-    this.#table = new Map(table.map((facts) => [facts.pid, facts]));
+    this.byPid = new Map(ours.map(({ facts }) => [facts.pid, facts]));
+    this.table = new Map(table.map((facts) => [facts.pid, facts]));
     const dead = table.filter(isDead).map(({ ppid }) => ppid);
     const living = ours.map(({ facts }) => this.parent(facts)?.pid ?? -1);
     this.#parents = new Set([...dead, ...living]);
@@ -225,27 +225,24 @@ class Lineage {
   }
 
   #gather(facts: ProcessFacts): void {
-    const top = this.top(facts);
-    const line = this.#lines.get(top) ?? { serves: false, saysSalt: false, otherPorts: new Set() };
+    const line = this.of(facts);
     line.serves ||= servesPort(facts);
     // Evidence of before these signs were looked for has the benefit of the doubt.
     line.saysSalt ||= facts.saltSigns === null || facts.saltSigns.length > 0;
     for (const port of facts.otherPorts) line.otherPorts.add(port);
-    this.#lines.set(top, line);
     for (const inode of facts.listens) {
-      const holders = this.#holders.get(inode);
-      if (holders === undefined) this.#holders.set(inode, [facts]);
-      else holders.push(facts);
+      const holders = this.#holders.get(inode) ?? [];
+      holders.push(facts);
+      this.#holders.set(inode, holders);
     }
   }
 
-  get(pid: number): ProcessFacts | undefined {
-    return this.#byPid.get(pid);
-  }
-
-  /** Any process of the evidence, salt-api or not. */
-  processOf(pid: number): ProcessFacts | undefined {
-    return this.#table.get(pid);
+  /** What the line of a process has, from its root down. */
+  of(facts: ProcessFacts): Line {
+    const top = this.top(facts);
+    const line = this.#lines.get(top) ?? { serves: false, saysSalt: false, otherPorts: new Set() };
+    this.#lines.set(top, line);
+    return line;
   }
 
   /** Those without a salt-api parent, oldest first. */
@@ -255,7 +252,7 @@ class Lineage {
 
   /** A parent can't be younger than its child: such a pid was given out again. */
   parent(facts: ProcessFacts): ProcessFacts | null {
-    const parent = this.#byPid.get(facts.ppid);
+    const parent = this.byPid.get(facts.ppid);
     if (parent === undefined || parent === facts || parent.startTicks > facts.startTicks) {
       return null;
     }
@@ -285,29 +282,20 @@ class Lineage {
     return this.#holders.get(inode) ?? [];
   }
 
-  /** Whether anything of the line under a root has to do with the examined port. */
-  serves(top: ProcessFacts): boolean {
-    return this.#lines.get(top)?.serves === true;
-  }
-
-  /** Whether something beside a command line says of the line under a root that it is Salt's. */
-  saysSalt(top: ProcessFacts): boolean {
-    return this.#lines.get(top)?.saysSalt === true;
-  }
-
   /**
    * The ports that a line listens on instead of the examined one: a daemon that serves another port
    * is not what holds this one down, and must not be mended for it.
    */
   portsInstead(facts: ProcessFacts): readonly number[] {
-    const line = this.#lines.get(this.top(facts));
-    if (line === undefined || line.serves) return [];
-    return [...line.otherPorts].sort((a, b) => a - b);
+    const { serves, otherPorts } = this.of(facts);
+    return serves ? [] : [...otherPorts].sort((a, b) => a - b);
   }
 }
 
 interface Line {
+  /** Something of it has to do with the examined port. */
   serves: boolean;
+  /** Something beside a command line says that it is Salt's. */
   saysSalt: boolean;
   readonly otherPorts: Set<number>;
 }
@@ -323,22 +311,19 @@ interface NamedDaemons {
 function namedDaemons({ host, service }: RoleEvidence, line: Lineage): NamedDaemons {
   const pids = new Map<number, string>();
   const stale: StalePidFile[] = [];
-  if (!service.seen) return { pids, stale, unit: null };
-  const { systemd, pidFiles } = service.value;
-  const unit = systemd.seen ? systemd.value : null;
-  for (const file of pidFiles) {
-    if (file.pid === null) continue;
-    const facts = line.get(file.pid);
+  const unit = unitOf(service);
+  for (const file of service.seen ? service.value.pidFiles : []) {
+    const { path, pid } = file;
+    if (pid === null) continue;
+    const facts = line.byPid.get(pid);
     if (facts === undefined) {
-      stale.push({ pid: file.pid, words: `${file.path} names ${file.pid}, which is no salt-api` });
+      stale.push({ pid, words: `${path} names ${pid}, which is no salt-api` });
     } else if (predates(file, facts, host)) {
-      stale.push({
-        pid: file.pid,
-        words: `${file.path} is older than process ${file.pid}: the pid was given out again`,
-      });
-    } else if (line.parent(facts) === null) pids.set(file.pid, `named by ${file.path}`);
+      const words = `${path} is older than process ${pid}: the pid was given out again`;
+      stale.push({ pid, words });
+    } else if (line.parent(facts) === null) pids.set(pid, `named by ${path}`);
   }
-  if (unit !== null && unit.mainPid > 0 && line.get(unit.mainPid) !== undefined) {
+  if (unit !== null && unit.mainPid > 0 && line.byPid.has(unit.mainPid)) {
     pids.set(unit.mainPid, `main process of ${unit.unit}`);
   }
   return { pids, stale, unit };
@@ -356,7 +341,7 @@ function chooseDaemon(
 ): Candidate | null {
   return (
     managers.findLast(({ facts }) => named.pids.has(facts.pid)) ??
-    managers.findLast(({ facts }) => line.serves(facts)) ??
+    managers.findLast(({ facts }) => line.of(facts).serves) ??
     managers.at(-1) ??
     null
   );
@@ -389,7 +374,7 @@ class Cast {
     const line = this.#line;
     const { facts } = one;
     const isRoot = line.parent(facts) === null;
-    const parentage = parentageOf(facts, line.processOf(facts.ppid), this.#units);
+    const parentage = parentageOf(facts, line.table.get(facts.ppid), this.#units);
     const servesInstead = line.portsInstead(facts);
     const top = line.top(facts);
     const proven = this.#isProven(top) && whyUntold(top, this.#evidence) === null;
@@ -399,7 +384,7 @@ class Cast {
   }
 
   #isProven(top: ProcessFacts): boolean {
-    return this.#named.pids.has(top.pid) || this.#line.saysSalt(top);
+    return this.#named.pids.has(top.pid) || this.#line.of(top).saysSalt;
   }
 
   /**
@@ -427,7 +412,11 @@ class Cast {
   /** A salt-api process without a salt-api parent. */
   #rootPart(one: Candidate, parentage: Parentage): PartOf {
     const { facts } = one;
-    if (this.#managers.has(facts)) return part('manager', one, this.#managerReasons(facts), null);
+    if (this.#managers.has(facts)) {
+      const named = this.#named.pids.get(facts.pid) ?? [];
+      const children = this.#line.hasChildren(facts) ? 'has salt-api children' : [];
+      return part('manager', one, [named, children].flat(), null);
+    }
     if (!this.#isProven(facts)) return part('unclear', one, [parentage.sign, UNPROVEN], null);
     const beside = this.#forkedBeside(one);
     if (beside !== null) return beside;
@@ -486,14 +475,6 @@ class Cast {
       hasChildren: (facts: ProcessFacts) => this.#line.hasChildren(facts),
     };
   }
-
-  #managerReasons(facts: ProcessFacts): string[] {
-    const name = this.#named.pids.get(facts.pid);
-    return [
-      ...(name === undefined ? [] : [name]),
-      ...(this.#line.hasChildren(facts) ? ['has salt-api children'] : []),
-    ];
-  }
 }
 
 interface Beside {
@@ -513,6 +494,21 @@ function whyUntold(facts: ProcessFacts, { host }: RoleEvidence): string | null {
 /** True for a process that holds anything of the examined port: a listener, or a connection. */
 export function servesPort(facts: ProcessFacts): boolean {
   return facts.listens.length > 0 || facts.portConnections > 0;
+}
+
+/** True for a child or a daemon that has the listening socket, as only one of those should. */
+export function isServer(one: { readonly role: string; readonly facts: ProcessFacts }): boolean {
+  return one.facts.listens.length > 0 && (one.role === 'child' || one.role === 'manager');
+}
+
+/** True for whoever is no salt-api of this instance. */
+export function isStranger({ role }: { readonly role: string }): boolean {
+  return role === 'foreign' || role === 'elsewhere';
+}
+
+/** The manager or the orphan at the top of a process's line, itself where none is above it. */
+export function lineOf({ under, facts }: Pick<SaltApiProcess, 'under' | 'facts'>): number {
+  return under ?? facts.pid;
 }
 
 function jobSigns(facts: ProcessFacts): string[] {

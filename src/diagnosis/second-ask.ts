@@ -1,7 +1,7 @@
 /** A silence that nothing else confirms is asked about once more, for longer. */
-import { type AnswerFacts, type Evidence, type Look, seen } from '../evidence/evidence.ts';
+import { seen } from '../evidence/evidence.ts';
 import type { LookInProgress } from '../host/host.ts';
-import { diagnoseEvidence } from './diagnosis.ts';
+import { type Diagnosis, withAnswer } from './diagnosis.ts';
 
 /**
  * How long the second `GET /` may take, ms: longer than cheroot's own time-out of 10 s, in which half
@@ -10,20 +10,18 @@ import { diagnoseEvidence } from './diagnosis.ts';
 const LONGER_MS = 11_000;
 
 /**
- * The answer to go by: the first, or where the verdict on it would hang on one short silence, the
- * second. A server that is known to hang by anything else is not asked again.
- *
- * @param evidence a whole look
+ * The diagnosis to go by: the first, or where its verdict hangs on one short silence, that with a
+ * second answer. A server that is known to hang by anything else is not asked again.
  */
-export async function settledAnswer(
-  evidence: Evidence,
+export async function settledDiagnosis(
+  first: Diagnosis,
   { askAgain }: Pick<LookInProgress, 'askAgain'>,
-): Promise<Look<AnswerFacts>> {
-  const first = evidence.answer;
-  if (askAgain === null || !first.seen || first.value.kind !== 'no-reply') return first;
-  if (diagnoseEvidence(evidence).verdict.asksAgain === undefined) return first;
+): Promise<Diagnosis> {
+  const { answer } = first.evidence;
+  if (askAgain === null || first.verdict.asksAgain === undefined) return first;
+  if (!answer.seen || answer.value.kind !== 'no-reply') return first;
   const second = await askAgain(LONGER_MS);
   // A server that has ended meanwhile is another look's to judge, with all that goes with it.
   if (!second.seen || ['refused', 'broken'].includes(second.value.kind)) return first;
-  return seen({ ...second.value, silentBefore: first.value.afterMs });
+  return withAnswer(first, seen({ ...second.value, silentBefore: answer.value.afterMs }));
 }

@@ -34,267 +34,227 @@ const MAX_TIME = 253_402_300_799_999;
 /** Three hundred years of uptime at 100 ticks a second; at 1 a second still a valid `Date`. */
 const MAX_TICKS = 1e12;
 
+const text = v.string();
+const flag = v.boolean();
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const signed = v.pipe(v.number(), v.safeInteger());
-const time = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIME));
-const span = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIME));
+/** Of a moment or of a span. */
+const milliseconds = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIME));
 const ticks = v.pipe(whole, v.maxValue(MAX_TICKS));
 const portNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
-const maybeText = v.nullable(v.string());
-const silentBefore = v.exactOptional(span);
+const maybeText = v.nullable(text);
+const maybeTime = v.nullable(milliseconds);
+const maybePort = v.nullable(portNumber);
+const silentBefore = v.exactOptional(milliseconds);
 
 function list<T extends v.GenericSchema>(item: T, most = MAX_LIST) {
   return v.pipe(v.array(item), v.maxLength(most));
 }
 
+const texts = list(text, MAX_SHORT);
+const ports = list(portNumber, MAX_SHORT);
+
 const blindLook = v.strictObject({
   seen: v.literal(false),
   cause: v.picklist(['permission', 'missing', 'timeout', 'malformed', 'unsupported', 'not-asked']),
-  why: v.string(),
+  why: text,
 });
 
 function look<T extends v.GenericSchema>(value: T) {
   return v.variant('seen', [v.strictObject({ seen: v.literal(true), value }), blindLook]);
 }
 
-const tcpState = v.picklist(TCP_STATES);
-
 const peers = list(
   v.strictObject({
-    address: v.string(),
-    state: tcpState,
-    accepted: whole,
-    unaccepted: whole,
-    unreadBytes: whole,
+    address: text,
+    state: v.picklist(TCP_STATES),
+    ...v.entriesFromList(['accepted', 'unaccepted', 'unreadBytes'], whole),
   }),
 );
 
-const namespace = v.picklist(['ours', 'other', 'unseen']);
+const listener = v.strictObject({
+  family: v.picklist(['ipv4', 'ipv6']),
+  address: text,
+  ...v.entriesFromList(['inode', 'uid', 'acceptQueue'], whole),
+});
+
+const processFacts = v.strictObject({
+  ...v.entriesFromList(['pid', 'ppid', 'threads', 'portConnections'], whole),
+  ...v.entriesFromList(['startTicks', 'cpuTicks'], ticks),
+  ...v.entriesFromList(['processGroup', 'session', 'uid'], signed),
+  ...v.entriesFromList(['cgroup', 'waitChannel'], maybeText),
+  ...v.entriesFromList(
+    ['networkNamespace', 'pidNamespace', 'rootDirectory'],
+    v.picklist(['ours', 'other', 'unseen']),
+  ),
+  state: v.pipe(text, v.length(1)),
+  argv: list(text),
+  comm: text,
+  environment: v.nullable(v.strictObject({ configDirectory: maybeText })),
+  saltSigns: v.optional(v.nullable(list(v.picklist(SALT_SIGNS), 16)), null),
+  fds: v.picklist(['read', 'denied', 'skipped']),
+  listens: list(whole, 10_000),
+  otherPorts: ports,
+});
 
 const systemdUnit = v.strictObject({
-  unit: v.string(),
-  loadState: v.string(),
-  activeState: v.string(),
-  subState: v.string(),
-  mainPid: whole,
-  controlGroup: v.string(),
-  killMode: v.string(),
-  restarts: whole,
-  partOf: list(v.string(), MAX_SHORT),
-  stopsAlso: list(v.string(), MAX_SHORT),
-  result: v.string(),
+  ...v.entriesFromList(['unit', 'loadState', 'activeState', 'subState'], text),
+  ...v.entriesFromList(['controlGroup', 'killMode', 'result'], text),
+  ...v.entriesFromList(['mainPid', 'restarts'], whole),
+  ...v.entriesFromList(['partOf', 'stopsAlso'], texts),
   // Files from before these were looked at have none of them.
   exitStatus: v.optional(whole, 0),
-  statusText: v.optional(v.string(), ''),
-  sockets: v.optional(list(v.string()), []),
-  dropIns: v.optional(list(v.strictObject({ path: v.string(), sets: list(v.string()) })), []),
-  startsSaltApi: v.optional(v.boolean(), false),
-  ports: v.optional(list(portNumber, 1_000), []),
+  statusText: v.optional(text, ''),
+  sockets: v.optional(list(text), []),
+  dropIns: v.optional(list(v.strictObject({ path: text, sets: list(text) })), []),
+  startsSaltApi: v.optional(flag, false),
+  ports: v.optional(ports, []),
 });
+
+const relatedUnit = v.strictObject({ unit: text, activeState: text, ports });
 
 const netapi = v.strictObject({
   module: v.picklist(['rest_cherrypy', 'rest_tornado', 'rest_wsgi']),
   port: portNumber,
-  file: v.string(),
-  host: v.string(),
-  tls: v.boolean(),
+  file: text,
+  host: text,
+  tls: flag,
   backlog: whole,
 });
 
 /** What failed binds add up to, of the whole log and of one port. */
 const bindFailures = {
   events: whole,
-  firstAt: v.nullable(time),
-  lastAt: v.nullable(time),
-  times: list(time, MAX_EVENT_TIMES),
+  firstAt: maybeTime,
+  lastAt: maybeTime,
+  times: list(milliseconds, MAX_EVENT_TIMES),
   pids: list(whole, MAX_SHORT),
-  wordings: v.strictObject({
-    'port-not-free': v.exactOptional(whole),
-    'no-socket-created': v.exactOptional(whole),
-    'tornado-unable': v.exactOptional(whole),
-    'address-in-use': v.exactOptional(whole),
-  }),
-  samples: list(v.string(), MAX_SHORT),
+  wordings: v.strictObject(
+    v.entriesFromList(
+      ['port-not-free', 'no-socket-created', 'tornado-unable', 'address-in-use'],
+      v.exactOptional(whole),
+    ),
+  ),
+  samples: texts,
 };
+
+const startFailure = v.strictObject({
+  kind: v.picklist(START_FAILURE_KINDS),
+  port: maybePort,
+  module: maybeText,
+  count: whole,
+  lastAt: maybeTime,
+  sample: text,
+});
+
+const logSource = v.variant('kind', [
+  v.strictObject({
+    kind: v.literal('file'),
+    path: text,
+    origin: v.picklist(['option', 'argv', 'config', 'default']),
+  }),
+  v.strictObject({ kind: v.literal('journal'), unit: text }),
+]);
+
+// In the order of the keys in what is printed.
+const afterMs = milliseconds;
+const answer = v.variant('kind', [
+  v.strictObject({
+    kind: v.literal('answered'),
+    status: whole,
+    afterMs,
+    tls: flag,
+    silentBefore,
+  }),
+  v.strictObject({ kind: v.literal('no-reply'), afterMs, tls: flag, silentBefore }),
+  v.strictObject({ kind: v.literal('no-connection'), afterMs, silentBefore }),
+  v.strictObject({ kind: v.literal('refused'), silentBefore }),
+  v.strictObject({ kind: v.literal('broken'), afterMs, error: text, silentBefore }),
+]);
 
 const evidenceSchema = v.strictObject({
   schemaVersion: v.literal(1),
   host: v.strictObject({
-    name: v.string(),
-    now: time,
+    ...v.entriesFromList(['name', 'bootId'], text),
+    ...v.entriesFromList(['now', 'bootedAt'], milliseconds),
     utcOffsetMinutes: v.pipe(signed, v.minValue(-1440), v.maxValue(1440)),
-    bootId: v.string(),
-    bootedAt: time,
     ticksPerSecond: v.pipe(whole, v.minValue(1)),
     uid: whole,
   }),
   instance: v.strictObject({
-    configDirectory: v.string(),
-    defaultConfigured: v.boolean(),
+    configDirectory: text,
+    defaultConfigured: flag,
     origin: v.picklist(['option', 'environment', 'argv', 'default']),
   }),
   port: v.strictObject({
     number: portNumber,
     origin: v.variant('kind', [
       v.strictObject({ kind: v.literal('option') }),
-      v.strictObject({ kind: v.literal('config'), file: v.string(), key: v.string() }),
-      v.strictObject({ kind: v.literal('default'), why: v.string() }),
+      v.strictObject({ kind: v.literal('config'), file: text, key: text }),
+      v.strictObject({ kind: v.literal('default'), why: text }),
     ]),
   }),
   policy: v.strictObject({ closeWaitWarn: whole, closeWaitFail: whole }),
   config: look(
     v.strictObject({
-      directory: v.string(),
-      files: list(v.string(), MAX_SHORT),
-      problems: list(v.string(), MAX_SHORT),
+      directory: text,
+      ...v.entriesFromList(['files', 'problems'], texts),
       netapi: v.nullable(netapi),
       otherNetapis: v.exactOptional(list(netapi, 10)),
-      apiLogFile: maybeText,
-      logFile: maybeText,
-      pidFile: maybeText,
-      user: v.exactOptional(v.strictObject({ name: v.string(), uid: v.nullable(signed) })),
+      ...v.entriesFromList(['apiLogFile', 'logFile', 'pidFile'], maybeText),
+      user: v.exactOptional(v.strictObject({ name: text, uid: v.nullable(signed) })),
     }),
   ),
   sockets: look(
     v.strictObject({
-      listeners: list(
-        v.strictObject({
-          family: v.picklist(['ipv4', 'ipv6']),
-          address: v.string(),
-          inode: whole,
-          uid: whole,
-          acceptQueue: whole,
-        }),
-        10_000,
-      ),
+      listeners: list(listener, 10_000),
       peers,
       overflow: peers,
-      ipv6: v.boolean(),
+      ipv6: flag,
       alsoListening: v.exactOptional(list(portNumber, 10)),
     }),
   ),
   processes: look(
     v.strictObject({
-      total: whole,
-      processes: list(
-        v.strictObject({
-          pid: whole,
-          ppid: whole,
-          startTicks: ticks,
-          state: v.pipe(v.string(), v.length(1)),
-          processGroup: signed,
-          session: signed,
-          threads: whole,
-          cpuTicks: ticks,
-          uid: signed,
-          argv: list(v.string()),
-          comm: v.string(),
-          environment: v.nullable(v.strictObject({ configDirectory: maybeText })),
-          cgroup: maybeText,
-          networkNamespace: namespace,
-          pidNamespace: namespace,
-          rootDirectory: namespace,
-          saltSigns: v.optional(v.nullable(list(v.picklist(SALT_SIGNS), 16)), null),
-          fds: v.picklist(['read', 'denied', 'skipped']),
-          listens: list(whole, 10_000),
-          portConnections: whole,
-          otherPorts: list(portNumber, 1_000),
-          waitChannel: maybeText,
-        }),
-        10_000,
-      ),
-      deniedFds: whole,
-      deniedArgv: whole,
-      hidden: v.boolean(),
+      ...v.entriesFromList(['total', 'deniedFds', 'deniedArgv'], whole),
+      processes: list(processFacts, 10_000),
+      hidden: flag,
     }),
   ),
   service: look(
     v.strictObject({
       pidFiles: list(
-        v.strictObject({ path: v.string(), pid: v.nullable(whole), modifiedAt: time }),
+        v.strictObject({ path: text, pid: v.nullable(whole), modifiedAt: milliseconds }),
         MAX_PID_FILES,
       ),
       systemd: look(v.nullable(systemdUnit)),
       // Files from before these were looked at have none of them.
-      systemdRuns: v.optional(v.boolean(), false),
+      systemdRuns: v.optional(flag, false),
       otherUnits: v.optional(list(systemdUnit, 100), []),
-      relatedUnits: v.optional(
-        list(
-          v.strictObject({
-            unit: v.string(),
-            activeState: v.string(),
-            ports: list(portNumber, 1_000),
-          }),
-          1_000,
-        ),
-        [],
-      ),
-      initScript: v.boolean(),
-      openRc: v.boolean(),
-      installed: v.optional(v.boolean()),
+      relatedUnits: v.optional(list(relatedUnit, MAX_SHORT), []),
+      initScript: flag,
+      openRc: flag,
+      installed: v.optional(flag),
     }),
   ),
   apiLog: look(
     v.strictObject({
-      source: v.variant('kind', [
-        v.strictObject({
-          kind: v.literal('file'),
-          path: v.string(),
-          origin: v.picklist(['option', 'argv', 'config', 'default']),
-        }),
-        v.strictObject({ kind: v.literal('journal'), unit: v.string() }),
-      ]),
-      files: list(v.strictObject({ path: v.string(), bytesRead: whole }), MAX_SHORT),
-      windowFrom: v.nullable(time),
+      source: logSource,
+      files: list(v.strictObject({ path: text, bytesRead: whole }), MAX_SHORT),
+      windowFrom: maybeTime,
       ...bindFailures,
       ports: list(whole, MAX_SHORT),
       byPort: v.exactOptional(
-        list(v.strictObject({ port: v.nullable(portNumber), ...bindFailures }), MAX_LOG_PORTS),
+        list(v.strictObject({ port: maybePort, ...bindFailures }), MAX_LOG_PORTS),
       ),
-      startFailures: v.exactOptional(
-        list(
-          v.strictObject({
-            kind: v.picklist(START_FAILURE_KINDS),
-            port: v.nullable(portNumber),
-            module: maybeText,
-            count: whole,
-            lastAt: v.nullable(time),
-            sample: v.string(),
-          }),
-          MAX_START_FAILURES,
-        ),
-      ),
+      startFailures: v.exactOptional(list(startFailure, MAX_START_FAILURES)),
       childDeaths: whole,
-      lastChildDeathAt: v.exactOptional(v.nullable(time)),
-      dated: v.boolean(),
-      notes: list(v.string(), MAX_SHORT),
+      lastChildDeathAt: v.exactOptional(maybeTime),
+      dated: flag,
+      notes: texts,
     }),
   ),
-  answer: look(
-    v.variant('kind', [
-      v.strictObject({
-        kind: v.literal('answered'),
-        status: whole,
-        afterMs: span,
-        tls: v.boolean(),
-        silentBefore,
-      }),
-      v.strictObject({
-        kind: v.literal('no-reply'),
-        afterMs: span,
-        tls: v.boolean(),
-        silentBefore,
-      }),
-      v.strictObject({ kind: v.literal('no-connection'), afterMs: span, silentBefore }),
-      v.strictObject({ kind: v.literal('refused'), silentBefore }),
-      v.strictObject({
-        kind: v.literal('broken'),
-        afterMs: span,
-        error: v.string(),
-        silentBefore,
-      }),
-    ]),
-  ),
+  answer: look(answer),
 }) satisfies v.GenericSchema<unknown, Evidence>;
 
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
@@ -351,8 +311,7 @@ function withinBounds(evidence: Evidence): FileEvidence {
 export function parseEvidence(text: string): Evidence {
   const tooMuch = whyTooMuch(text);
   if (tooMuch !== null) throw damaged(tooMuch);
-  const { evidence } = readEnvelope(text);
-  const result = v.safeParse(evidenceSchema, evidence, { abortEarly: true });
+  const result = v.safeParse(evidenceSchema, readEnvelope(text), { abortEarly: true });
   if (!result.success) throw damaged(describeIssue(result.issues[0]));
   return withoutControls(result.output);
 }
@@ -385,27 +344,33 @@ function whyTooMuch(text: string): string | null {
   let depth = 0;
   let values = 0;
   for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) at = endOfString(text, at);
-    else if (code === COMMA) values += 1;
-    else if (code === OPEN_BRACKET || code === OPEN_BRACE) {
-      depth += 1;
-      values += 1;
-    } else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) depth -= 1;
+    switch (text.charAt(at)) {
+      case '"':
+        at = endOfString(text, at);
+        break;
+      case '[':
+      case '{':
+        depth += 1;
+        values += 1;
+        break;
+      case ',':
+        values += 1;
+        break;
+      case ']':
+      case '}':
+        depth -= 1;
+    }
     if (depth > MAX_DEPTH) return `it nests more than ${MAX_DEPTH} deep`;
     if (values > MAX_VALUES) return `it holds more than ${MAX_VALUES} values`;
   }
   return null;
 }
 
-const [QUOTE, COMMA, BACKSLASH] = [0x22, 0x2c, 0x5c];
-const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d];
-
 /** Where a string of JSON that begins at `at` ends, or the text does. */
 function endOfString(text: string, at: number): number {
   let index = at + 1;
-  while (index < text.length && text.charCodeAt(index) !== QUOTE) {
-    index += text.charCodeAt(index) === BACKSLASH ? 2 : 1;
+  while (index < text.length && text.charAt(index) !== '"') {
+    index += text.charAt(index) === '\\' ? 2 : 1;
   }
   return index;
 }
@@ -419,11 +384,8 @@ function withoutSecrets(evidence: Evidence): Evidence {
   return { ...evidence, processes: seen({ ...evidence.processes.value, processes }) };
 }
 
-interface Envelope {
-  readonly evidence: unknown;
-}
-
-function readEnvelope(text: string): Envelope {
+/** What an evidence file says that it holds, not yet checked. */
+function readEnvelope(text: string): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -447,7 +409,7 @@ function readEnvelope(text: string): Envelope {
       ExitCode.usage,
     );
   }
-  return { evidence };
+  return evidence;
 }
 
 function notEvidence(why: string, cause?: unknown): TriageError {

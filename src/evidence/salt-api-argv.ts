@@ -60,31 +60,23 @@ export function readSaltApiArgv(argv: readonly string[]): SaltApiArgv | null {
   const rewritten = /\s/.test(argv[0] ?? '');
   const program = splitAtProgram(tokenize(argv));
   if (program === null) return null;
-  const { entryPoint, words } = program;
-  const values = new Map<string, string>();
-  const title: string[] = [];
-  let unknownBefore = false;
-  for (let index = 0; index < words.length; index += 1) {
-    const word = words[index] ?? '';
-    const options = readOption(word);
-    for (const { name, inline } of options) {
-      const kind = LONG_OPTIONS[name];
-      if (kind === 'informational') return null;
-      if (kind !== 'value') continue;
-      const value = inline ?? words[index + 1];
-      if (inline === null) index += 1;
-      if (value !== undefined) values.set(name, value);
-    }
-    if (TITLE.test(word)) title.push(word);
-    else if (!word.startsWith('-') && !rewritten && !unknownBefore) return null;
-    unknownBefore = word.startsWith('-') && options.length === 0;
-  }
+  const words = readWords(program.words);
+  const informational = words.some(({ names }) =>
+    names.some((name) => LONG_OPTIONS[name] === 'informational'),
+  );
+  // What follows an option that is not known may be its value.
+  const stray = words.some(({ word }, at) => {
+    return !word.startsWith('-') && !TITLE.test(word) && !isUnknownOption(words[at - 1]);
+  });
+  if (informational || (stray && !rewritten)) return null;
+  const given = (name: string) =>
+    words.findLast(({ names, value }) => names.at(-1) === name && value !== null)?.value ?? null;
   return {
-    entryPoint,
-    title: title.join(' '),
-    configDirectory: values.get('--config-dir') ?? null,
-    logFile: values.get('--log-file') ?? null,
-    pidFile: values.get('--pid-file') ?? null,
+    entryPoint: program.entryPoint,
+    title: words.flatMap(({ word }) => (TITLE.test(word) ? [word] : [])).join(' '),
+    configDirectory: given('--config-dir'),
+    logFile: given('--log-file'),
+    pidFile: given('--pid-file'),
   };
 }
 
@@ -158,35 +150,54 @@ function splitAtProgram(
   return { entryPoint: script, words: tokens.slice(index + 1) };
 }
 
+interface Word {
+  readonly word: string;
+  /** The options in it by their whole names; only the last can have a value. */
+  readonly names: readonly string[];
+  readonly value: string | null;
+}
+
+function isUnknownOption(one: Word | undefined): boolean {
+  return one?.word.startsWith('-') === true && one.names.length === 0;
+}
+
+/** The words with the options in them; a word that is the value of an option is that option's. */
+function readWords(tokens: readonly string[]): Word[] {
+  const words: Word[] = [];
+  for (let at = 0; at < tokens.length; at += 1) {
+    const word = tokens[at] ?? '';
+    const { names, inline } = readOption(word);
+    const takesValue = LONG_OPTIONS[names.at(-1) ?? ''] === 'value';
+    if (takesValue && inline === null) at += 1;
+    const value = takesValue ? (inline ?? tokens[at] ?? null) : null;
+    words.push({ word, names, value });
+  }
+  return words;
+}
+
 /**
  * The options of one word as Python's optparse takes them: a long name may be cut short as long as
  * it is one option's alone, and short ones may be bundled, `-dc DIR`.
  */
-function readOption(word: string): { name: string; inline: string | null }[] {
-  if (word.startsWith('--')) {
-    const equals = word.indexOf('=');
-    const given = equals === -1 ? word : word.slice(0, equals);
-    const name = completeName(given);
-    return name === null ? [] : [{ name, inline: equals === -1 ? null : word.slice(equals + 1) }];
+function readOption(word: string): { names: readonly string[]; inline: string | null } {
+  const [, long, inline = null] = /^(--[^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+  if (long !== undefined) return { names: completeName(long), inline };
+  const names: string[] = [];
+  if (!word.startsWith('-')) return { names, inline: null };
+  for (const letter of word.slice(1)) {
+    const name = SHORT_OPTIONS[letter];
+    if (name === undefined) break;
+    names.push(name);
+    if (LONG_OPTIONS[name] === 'value')
+      return { names, inline: word.slice(1 + names.length) || null };
   }
-  const options: { name: string; inline: string | null }[] = [];
-  if (!word.startsWith('-')) return options;
-  for (let at = 1; at < word.length; at += 1) {
-    const name = SHORT_OPTIONS[word.charAt(at)];
-    if (name === undefined) return options;
-    if (LONG_OPTIONS[name] === 'value') {
-      options.push({ name, inline: at + 1 < word.length ? word.slice(at + 1) : null });
-      return options;
-    }
-    options.push({ name, inline: null });
-  }
-  return options;
+  return { names, inline: null };
 }
 
-function completeName(given: string): string | null {
-  if (LONG_OPTIONS[given] !== undefined) return given;
-  const [only, another] = Object.keys(LONG_OPTIONS).filter((name) => name.startsWith(given));
-  return only !== undefined && another === undefined ? only : null;
+function completeName(given: string): string[] {
+  if (LONG_OPTIONS[given] !== undefined) return [given];
+  const names = Object.keys(LONG_OPTIONS).filter((name) => name.startsWith(given));
+  return names.length === 1 ? names : [];
 }
 
 function baseName(path: string): string {

@@ -47,10 +47,22 @@ const MAX_ALL_TEXT = 1024 * 1024;
 
 const DEFAULT_PORT = 443;
 
-const NETAPI_MODULES = ['rest_cherrypy', 'rest_tornado', 'rest_wsgi'] as const;
+/**
+ * The netapi modules, the weightiest first: their settings for address and listen(2) backlog, and
+ * the defaults that they have in their code.
+ */
+const NETAPI_MODULES: Readonly<Record<NetapiFacts['module'], NetapiModule>> = {
+  // The code reads queue_size; the docs' socket_queue_size does nothing (salt-facts §3).
+  rest_cherrypy: { keys: ['host', 'queue_size'], host: '0.0.0.0', backlog: 30 },
+  rest_tornado: { keys: ['address', 'backlog'], host: '0.0.0.0', backlog: 128 },
+  // wsgiref: make_server('localhost', …), socketserver.request_queue_size.
+  rest_wsgi: { keys: [], host: '127.0.0.1', backlog: 5 },
+};
+
+type NetapiModule = Pick<NetapiFacts, 'host' | 'backlog'> & { readonly keys: readonly string[] };
 
 const KEPT_KEYS: ReadonlySet<string> = new Set([
-  ...NETAPI_MODULES,
+  ...Object.keys(NETAPI_MODULES),
   'include',
   'default_include',
   'root_dir',
@@ -72,7 +84,6 @@ type Settings = Map<string, Settings | Setting>;
 /** What has been read so far, in the order Salt reads it. */
 interface Reading {
   readonly source: SaltConfigSource;
-  readonly directory: string;
   readonly home: string;
   readonly files: string[];
   readonly problems: string[];
@@ -96,27 +107,27 @@ export async function saltConfigFromSource(
   location: SaltConfigLocation,
   source: SaltConfigSource,
 ): Promise<Look<SaltConfigFacts>> {
-  const directory = location.directory;
-  const mainFile = location.mainFile ?? posix.join(directory, 'master');
-  const home = location.home ?? '/root';
+  const { directory, home = '/root', mainFile = posix.join(directory, 'master') } = location;
   const nothing = { files: [], problems: [], errors: [], taken: 0, parsed: 0 };
-  const reading: Reading = { source, directory, home, ...nothing };
+  const reading: Reading = { source, home, ...nothing };
 
   const main = await settingsOf(reading, await source.read(mainFile));
-  const settings: Settings = new Map(main);
-  const defaultGlobs = main?.has('default_include')
-    ? includeGlobs(main.get('default_include'))
+  const defaultGlobs = main.has('default_include')
+    ? includeGlobs(main, 'default_include')
     : ['master.d/*.conf'];
-  for (const globs of [defaultGlobs, includeGlobs(main?.get('include'))]) {
+  let settings = main;
+  for (const globs of [defaultGlobs, includeGlobs(main, 'include')]) {
     const included = await readIncluded(reading, globs, directory, [mainFile]);
-    for (const [key, value] of included) settings.set(key, value);
+    settings = new Map([...settings, ...included]);
   }
 
   if (reading.files.length === 0) {
     if (reading.problems.length === 0) {
       return blind('missing', stripControl(`no Salt master config at ${mainFile}`));
     }
-    const denied = reading.errors.length > 0 && reading.errors.every(isPermissionError);
+    const denied =
+      reading.errors.length > 0 &&
+      reading.errors.every((error) => ['EACCES', 'EPERM'].includes(error));
     return blind(denied ? 'permission' : 'malformed', reading.problems.join('; '));
   }
 
@@ -253,30 +264,28 @@ async function readIncluded(
     const expanded = glob.startsWith('~/') ? posix.join(reading.home, glob.slice(2)) : glob;
     const most = MAX_FILES + 1 - reading.taken;
     const absolute = posix.resolve('/', directory, expanded);
-    const files = await reading.source.readMatching(absolute, most);
-    for (const file of files) {
-      if (trail.includes(file.path)) {
-        reading.problems.push(`${file.path} includes itself`);
-        continue;
-      }
-      if (reading.taken >= MAX_FILES) {
+    for (const file of await reading.source.readMatching(absolute, most)) {
+      if (trail.includes(file.path)) reading.problems.push(`${file.path} includes itself`);
+      else if (reading.taken >= MAX_FILES) {
         reading.problems.push(`more than ${MAX_FILES} files; ${file.path} was not read`);
         return merged;
-      }
-      reading.taken += 1;
-      const settings = await settingsOf(reading, file);
-      if (settings === null) continue;
-      const nested = await readIncluded(
-        reading,
-        includeGlobs(settings.get('include')),
-        posix.dirname(file.path),
-        [...trail, file.path],
-      );
-      for (const [key, value] of nested) settings.set(key, value);
-      mergeInto(merged, settings);
+      } else mergeInto(merged, await settingsWithIncluded(reading, file, trail));
     }
   }
   return merged;
+}
+
+async function settingsWithIncluded(
+  reading: Reading,
+  file: SaltConfigFile,
+  trail: readonly string[],
+): Promise<Settings> {
+  reading.taken += 1;
+  const settings = await settingsOf(reading, file);
+  const globs = includeGlobs(settings, 'include');
+  const directory = posix.dirname(file.path);
+  const nested = await readIncluded(reading, globs, directory, [...trail, file.path]);
+  return new Map([...settings, ...nested]);
 }
 
 /** salt/utils/dictupdate.py `update`: mappings merge, everything else is replaced. */
@@ -288,20 +297,20 @@ function mergeInto(target: Settings, added: Settings): void {
   }
 }
 
-function includeGlobs(entry: Settings | Setting | undefined): string[] {
-  if (entry === undefined || entry instanceof Map) return [];
-  const listed: readonly unknown[] = Array.isArray(entry.value) ? entry.value : [entry.value];
-  return listed
+function includeGlobs(settings: Settings, key: string): string[] {
+  return [scalarOf(settings, key)]
+    .flat()
     .filter((glob): glob is string => typeof glob === 'string' && glob !== '')
     .slice(0, MAX_GLOBS);
 }
 
-async function settingsOf(reading: Reading, file: SaltConfigFile): Promise<Settings | null> {
+/** What one file sets; nothing where it is not there, or could not be read or parsed. */
+async function settingsOf(reading: Reading, file: SaltConfigFile): Promise<Settings> {
   if ('error' in file) {
-    if (file.error === 'ENOENT') return null;
+    if (file.error === 'ENOENT') return new Map();
     reading.errors.push(file.error);
     reading.problems.push(`cannot read ${file.path}: ${reasonOf(file.error)}`);
-    return null;
+    return new Map();
   }
   const parsed = await parseYaml(file.text, Math.min(MAX_TEXT, MAX_ALL_TEXT - reading.parsed));
   reading.parsed += parsed.length;
@@ -309,7 +318,7 @@ async function settingsOf(reading: Reading, file: SaltConfigFile): Promise<Setti
     reading.errors.push('malformed');
     const where = parsed.line === null ? file.path : `${file.path} line ${parsed.line}`;
     reading.problems.push(`${where}: ${parsed.error}`);
-    return null;
+    return new Map();
   }
   reading.files.push(file.path);
   return toSettings(parsed.value, file.path, KEPT_KEYS);
@@ -408,82 +417,75 @@ function withoutComments(text: string): string {
 
 /** Every module that has a port, in the order of `NETAPI_MODULES`. */
 function netapisOf(settings: Settings, problems: string[]): NetapiFacts[] {
-  const netapis: NetapiFacts[] = [];
-  for (const module of NETAPI_MODULES) {
-    const block = settings.get(module);
-    if (block === undefined) continue;
-    if (!(block instanceof Map)) {
-      if (isTruthy(block.value)) {
-        const hint = Array.isArray(block.value) ? ', not a list ("- port:")' : '';
-        problems.push(`${module} in ${block.file} must be a mapping${hint}`);
-      }
-      continue;
+  const modules = Object.keys(NETAPI_MODULES) as NetapiFacts['module'][];
+  return modules.flatMap((module) => {
+    const entry = settings.get(module);
+    if (entry instanceof Map) return netapiOf(module, entry, problems) ?? [];
+    if (entry !== undefined && isTruthy(entry.value)) {
+      const hint = Array.isArray(entry.value) ? ', not a list ("- port:")' : '';
+      problems.push(`${module} in ${entry.file} must be a mapping${hint}`);
     }
-    const port = block.get('port');
-    if (port === undefined) {
-      const file = fileOf(block);
-      if (file !== null) {
-        problems.push(`${module} in ${file} names no port, so salt-api does not load it`);
-      }
-      continue;
-    }
-    const file = port instanceof Map ? fileOf(port) : port.file;
-    const number = port instanceof Map ? null : portNumber(port.value);
-    if (number === null || file === null) {
-      const value = port instanceof Map ? 'a mapping' : JSON.stringify(port.value);
-      problems.push(`${module} port in ${file ?? 'the config'} is no port (1 to 65535): ${value}`);
-      continue;
-    }
-    const tls = module !== 'rest_wsgi' && !isTruthy(scalarOf(block, 'disable_ssl'));
-    if (tls && !block.has('ssl_crt')) {
-      problems.push(
-        `${module} in ${file} has neither ssl_crt nor disable_ssl, so salt-api does not start it`,
-      );
-    }
-    netapis.push({ module, port: number, file, tls, ...bindingOf(module, block) });
-  }
-  return netapis;
+    return [];
+  });
 }
 
-/** Address and listen(2) backlog, with the defaults that the netapi modules have in their code. */
-function bindingOf(
-  module: (typeof NETAPI_MODULES)[number],
+function netapiOf(
+  module: NetapiFacts['module'],
   block: Settings,
-): { host: string; backlog: number } {
-  // wsgiref: make_server('localhost', …), socketserver.request_queue_size.
-  if (module === 'rest_wsgi') return { host: '127.0.0.1', backlog: 5 };
-  const [hostKey, backlogKey, defaultBacklog] =
-    module === 'rest_cherrypy'
-      ? // The code reads queue_size; the docs' socket_queue_size does nothing (salt-facts §3).
-        (['host', 'queue_size', 30] as const)
-      : (['address', 'backlog', 128] as const);
-  const host = scalarOf(block, hostKey);
-  const backlog = scalarOf(block, backlogKey);
+  problems: string[],
+): NetapiFacts | null {
+  const named = portOf(module, block, problems);
+  if (named === null) return null;
+  const tls = module !== 'rest_wsgi' && !isTruthy(scalarOf(block, 'disable_ssl'));
+  if (tls && !block.has('ssl_crt')) {
+    problems.push(
+      `${module} in ${named.file} has neither ssl_crt nor disable_ssl, so salt-api does not start it`,
+    );
+  }
+  const { keys, ...defaults } = NETAPI_MODULES[module];
+  const [host, backlog] = keys.map((key) => scalarOf(block, key));
   return {
-    host: typeof host === 'string' && host !== '' ? host : '0.0.0.0',
-    backlog:
-      typeof backlog === 'number' && Number.isInteger(backlog) && backlog > 0
-        ? backlog
-        : defaultBacklog,
+    module,
+    ...named,
+    tls,
+    host: typeof host === 'string' && host !== '' ? host : defaults.host,
+    backlog: isWhole(backlog) && backlog > 0 ? backlog : defaults.backlog,
   };
+}
+
+/** The port of a module and the file that names it, or null where it has none that is one. */
+function portOf(
+  module: string,
+  block: Settings,
+  problems: string[],
+): Pick<NetapiFacts, 'port' | 'file'> | null {
+  const entry = block.get('port');
+  const file = fileOf(entry ?? block);
+  const value = scalarOf(block, 'port');
+  const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
+  if (file !== null && isWhole(port) && port >= 1 && port <= 65_535) return { port, file };
+  if (entry !== undefined) {
+    const given = entry instanceof Map ? 'a mapping' : JSON.stringify(value);
+    problems.push(`${module} port in ${file ?? 'the config'} is no port (1 to 65535): ${given}`);
+  } else if (file !== null) {
+    problems.push(`${module} in ${file} names no port, so salt-api does not load it`);
+  }
+  return null;
 }
 
 function rootDirectoryOf(settings: Settings, problems: string[]): string {
   const entry = settings.get('root_dir');
   if (entry === undefined || entry instanceof Map || entry.value === null) return '/';
-  if (typeof entry.value === 'string' && entry.value.startsWith('/')) {
-    return posix.join(entry.value, '/');
-  }
-  problems.push(`root_dir in ${entry.file} is no absolute path; taken as /`);
+  const { value, file } = entry;
+  if (typeof value === 'string' && value.startsWith('/')) return posix.join(value, '/');
+  problems.push(`root_dir in ${file} is no absolute path; taken as /`);
   return '/';
 }
 
-/** salt/config `prepend_root_dir`; `unset` is Salt's default, which root_dir moves as well. */
 /** The uid is for whoever reads the host: a config has names alone. */
 function userOf(settings: Settings): Pick<SaltConfigFacts, 'user'> {
-  const entry = settings.get('user');
-  if (entry === undefined || entry instanceof Map || typeof entry.value !== 'string') return {};
-  return { user: { name: entry.value, uid: null } };
+  const name = scalarOf(settings, 'user');
+  return typeof name === 'string' ? { user: { name, uid: null } } : {};
 }
 
 /** The same facts with the uid of the user that they name. @param uidOf null for an unknown name */
@@ -496,6 +498,7 @@ export function withUserId(
   return seen({ ...look.value, user: { name, uid: uidOf(name) } });
 }
 
+/** salt/config `prepend_root_dir`; `unset` is Salt's default, which root_dir moves as well. */
 function pathOf(
   settings: Settings,
   key: string,
@@ -503,22 +506,23 @@ function pathOf(
   unset: string | null,
   problems: string[],
 ): string | null {
-  const entry = settings.get(key);
-  if (entry === undefined || (!(entry instanceof Map) && entry.value === null)) {
+  const entry = settings.get(key) ?? { value: null, file: '' };
+  const { value, file } = entry instanceof Map ? { value: entry, file: '' } : entry;
+  if (value === null) {
     return unset === null || rootDirectory === '/' ? null : posix.join(rootDirectory, unset);
   }
-  if (entry instanceof Map || typeof entry.value !== 'string' || entry.value === '') {
+  if (typeof value !== 'string' || value === '') {
     problems.push(`${key} is no path`);
     return null;
   }
   // Even file:// names a syslog socket, not a log file (salt/_logging/impl.py).
-  if (/^(file|udp|tcp):\/\//.test(entry.value)) {
-    problems.push(`${key} in ${entry.file} goes to syslog (${entry.value}), not to a file`);
+  if (/^(file|udp|tcp):\/\//.test(value)) {
+    problems.push(`${key} in ${file} goes to syslog (${value}), not to a file`);
     return null;
   }
-  return entry.value.startsWith(rootDirectory)
-    ? posix.normalize(entry.value)
-    : posix.join(rootDirectory, entry.value);
+  return value.startsWith(rootDirectory)
+    ? posix.normalize(value)
+    : posix.join(rootDirectory, value);
 }
 
 function scalarOf(block: Settings, key: string): unknown {
@@ -526,18 +530,18 @@ function scalarOf(block: Settings, key: string): unknown {
   return entry instanceof Map ? undefined : entry?.value;
 }
 
-function fileOf(block: Settings): string | null {
-  for (const entry of block.values()) {
-    const file = entry instanceof Map ? fileOf(entry) : entry.file;
+/** The file that the first of it was read from; null where a mapping is empty. */
+function fileOf(entry: Settings | Setting): string | null {
+  if (!(entry instanceof Map)) return entry.file;
+  for (const inner of entry.values()) {
+    const file = fileOf(inner);
     if (file !== null) return file;
   }
   return null;
 }
 
-function portNumber(value: unknown): number | null {
-  const number = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isInteger(number)) return null;
-  return number >= 1 && number <= 65_535 ? number : null;
+function isWhole(value: unknown): value is number {
+  return Number.isInteger(value);
 }
 
 /** Python's idea of it, which Salt goes by: the string 'False' is true. */
@@ -551,12 +555,7 @@ function isMapping(value: unknown): value is object {
   );
 }
 
-function isPermissionError(error: string): boolean {
-  return error === 'EACCES' || error === 'EPERM';
-}
-
 function reasonOf(error: string): string {
   if (error === 'EACCES') return 'permission denied (EACCES)';
-  if (error === 'EISDIR') return 'is a directory';
-  return error;
+  return error === 'EISDIR' ? 'is a directory' : error;
 }

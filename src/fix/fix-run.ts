@@ -1,6 +1,6 @@
 /** One run of a plan: what has come of it so far, and what its steps have in common. */
 import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
-import { settledAnswer } from '../diagnosis/second-ask.ts';
+import { settledDiagnosis } from '../diagnosis/second-ask.ts';
 import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
 import type { CommandOutcome, Host, HostActions } from '../host/host.ts';
@@ -213,9 +213,8 @@ export class FixRun {
       sinceMs: Math.min(request.sinceMs ?? RECENT_LOG_MS, RECENT_LOG_MS),
       probeTimeoutMs: probe === false ? null : request.probeTimeoutMs,
     });
-    const seen = await collectEvidence(look, policy);
-    const answer = probe === 'again' ? await settledAnswer(seen, look) : seen.answer;
-    const diagnosis = diagnoseEvidence({ ...seen, answer });
+    const first = diagnoseEvidence(await collectEvidence(look, policy));
+    const diagnosis = probe === 'again' ? await settledDiagnosis(first, look) : first;
     this.latest = diagnosis;
     this.#latestAt = performance.now();
     return diagnosis;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import { settledAnswer } from '../../src/diagnosis/second-ask.ts';
+import { settledDiagnosis } from '../../src/diagnosis/second-ask.ts';
 import { VERDICT_CODES, type VerdictCode, verdictExitCode } from '../../src/diagnosis/verdict.ts';
 import {
   type AnswerFacts,
@@ -229,14 +229,16 @@ describe('one silence of 5 s', () => {
 describe('the second ask', () => {
   async function ask(situation: Situation, second: AnswerFacts | null) {
     const asked: number[] = [];
-    const answer = await settledAnswer(evidenceOf(situation), {
+    const first = diagnoseEvidence(evidenceOf(situation));
+    const diagnosis = await settledDiagnosis(first, {
       askAgain: async (timeoutMs) => {
         asked.push(timeoutMs);
         return second === null ? blind('unsupported', 'no way through') : seen(second);
       },
     });
+    const { answer } = diagnosis.evidence;
     assert.ok(answer.seen);
-    return { asked, answer: answer.value };
+    return { asked, answer: answer.value, first, diagnosis };
   }
   const silentOnly = { processes: serving, pidFile: 100, evidence: answers(SILENT) };
 
@@ -244,6 +246,18 @@ describe('the second ask', () => {
     const { asked, answer } = await ask(silentOnly, { ...SILENT, afterMs: 11_000 });
     assert.deepEqual(asked, [11_000]);
     assert.deepEqual(answer, { ...SILENT, afterMs: 11_000, silentBefore: 5_000 });
+  });
+
+  it('has its answer and the verdict judged anew, and nothing else', async () => {
+    for (const second of [SILENT, { kind: 'answered', status: 200, afterMs: 900, tls: true }]) {
+      const answer = { ...second, afterMs: 11_000 } as AnswerFacts;
+      const { first, diagnosis } = await ask(silentOnly, answer);
+      assert.deepEqual(diagnosis, diagnoseEvidence(diagnosis.evidence));
+      assert.notEqual(diagnosis.verdict.code, first.verdict.code);
+      const kept = diagnosis.steps.filter((step) => first.steps.includes(step));
+      assert.deepEqual(kept, first.steps.slice(0, -1));
+      assert.equal(diagnosis.roles, first.roles);
+    }
   });
 
   it('is not made where something else says that the server hangs: a jam is told as fast as ever', async () => {

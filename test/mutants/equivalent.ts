@@ -22,12 +22,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'behind the last token stands an empty one, which is no flag',
   },
   {
-    path: 'src/evidence/salt-api-argv.ts',
-    was: 'at < word.length; at += 1',
-    is: 'at <= word.length; at += 1',
-    why: 'behind the last letter stands an empty one, which is no option',
-  },
-  {
     path: 'src/diagnosis/checks/orphans.ts',
     was: "if (first === undefined) return 'none';",
     is: "if (first === undefined) return 'none~';",
@@ -53,8 +47,8 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     path: 'src/diagnosis/checks/port-holder.ts',
-    was: "role: 'foreign', under: null, proven: false",
-    is: "role: 'foreign', under: null, proven: true",
+    was: "role: 'foreign', reasons, under: null, proven: false",
+    is: "role: 'foreign', reasons, under: null, proven: true",
     why: 'proof is asked of holders of which none is foreign',
   },
   {

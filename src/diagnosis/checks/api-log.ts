@@ -17,7 +17,7 @@ import {
   isoMoment,
   startedAt,
 } from '../../words.ts';
-import type { ProcessRoles } from '../process-roles.ts';
+import { isServer, lineOf, type ProcessRoles } from '../process-roles.ts';
 import { describeStartFailure, standingStartFailure } from '../start-failure.ts';
 import type { Check, Finding, Known, StepStatus } from './finding.ts';
 
@@ -78,94 +78,112 @@ export const apiLog: Check<'api-log', Needs, ApiLogEvidence> = {
   judge,
 };
 
-function judge(evidence: Pick<Known, Needs>): Finding<ApiLogEvidence> {
-  const { apiLog: look, host, port, roles } = evidence;
+function judge(known: Pick<Known, Needs>): Finding<ApiLogEvidence> {
+  const { apiLog: look, host, port } = known;
   if (!look.seen) {
-    return {
-      status: 'unknown',
-      summary: `can't be read: ${stripControl(look.why)}`,
-      details: [],
-      evidence: {
-        path: null,
-        events: null,
-        eventsSinceDaemon: null,
-        firstAt: null,
-        lastAt: null,
-        loopIntervalSeconds: null,
-        looping: false,
-        pids: [],
-        wordings: {},
-        childDeaths: 0,
-        samples: [],
-        notes: [],
-        otherPorts: [],
-        startFailures: [],
-        startFailure: null,
-      },
-    };
+    const summary = `can't be read: ${stripControl(look.why)}`;
+    return { status: 'unknown', summary, details: [], evidence: UNREAD };
   }
   const log = look.value;
-  const binds = bindsOfPort(log, evidence);
-  const since = currentStart(roles, host);
-  const eventsSinceDaemon =
-    since === null ? null : binds.mine.times.filter((at) => at >= since).length;
-  const interval = medianInterval(binds.mine.times);
-  const { lastAt } = binds.mine;
-  const silence = lastAt === null ? null : host.now - lastAt;
-  const turner = turnerOf(evidence);
-  const patience =
-    turner === 'systemd'
-      ? Math.max(LOOP_SILENCE_WITHOUT_DAEMON_MS, interval ?? 0)
-      : Math.max(LOOP_SILENCE_MS, (interval ?? 0) * 3);
-  const looping =
-    turner !== 'nobody' &&
-    binds.mine.events >= 2 &&
-    silence !== null &&
-    silence < patience &&
-    (eventsSinceDaemon === null || eventsSinceDaemon > 0);
-  const startFailure = standingStartFailure(log, evidence, since);
-  const reading = { eventsSinceDaemon, interval, looping, silence, startFailure };
-  const samples = binds.mine.samples.map((line) => redactSecrets(stripControl(line)));
+  const { source, notes, childDeaths, startFailures = [] } = log;
+  const reading = readingOf(known, log);
+  const { mine, others, eventsSinceDaemon, interval, looping, startFailure } = reading;
+  const samples = mine.samples.map(safeLine);
   return {
-    status: worse(
-      statusOf(binds.mine, log.dated, eventsSinceDaemon),
-      startFailure === null ? 'pass' : startFailure.lastAt === null ? 'warn' : 'fail',
-    ),
-    summary: summarize(evidence, log, binds, reading),
+    status: statusOf(log, reading),
+    summary: summarize(known, log, reading),
     details: [
       ...samples,
-      ...(log.startFailures ?? []).map((failure) => describeStartFailure(failure, host)),
+      ...startFailures.map((failure) => describeStartFailure(failure, host)),
       ...(log.pids.length > 0 ? [`named by the log: ${log.pids.slice(-8).join(', ')}`] : []),
-      ...(log.childDeaths > 0
-        ? [`${count(log.childDeaths, 'child death')} logged by the manager`]
-        : []),
+      ...(childDeaths > 0 ? [`${count(childDeaths, 'child death')} logged by the manager`] : []),
       ...log.files.map(
         ({ path, bytesRead }) => `read ${count(bytesRead, 'byte')} of ${stripControl(path)}`,
       ),
-      ...log.notes.map(stripControl),
-      `log ${describeSource(log.source)}`,
+      ...notes.map(stripControl),
+      `log ${describeSource(source)}`,
       ...otherPorts(log, port.number),
     ],
     evidence: {
-      path: log.source.kind === 'file' ? log.source.path : `journal:${log.source.unit}`,
-      events: binds.mine.events,
+      path: source.kind === 'file' ? source.path : `journal:${source.unit}`,
+      events: mine.events,
       eventsSinceDaemon,
-      firstAt: moment(binds.mine.firstAt, host),
-      lastAt: moment(lastAt, host),
+      firstAt: moment(mine.firstAt, host),
+      lastAt: moment(mine.lastAt, host),
       loopIntervalSeconds: interval === null ? null : Math.round(interval / 100) / 10,
       looping,
-      pids: binds.mine.pids,
-      wordings: binds.mine.wordings,
-      childDeaths: log.childDeaths,
+      pids: mine.pids,
+      wordings: mine.wordings,
+      childDeaths,
       samples,
-      notes: log.notes.map(stripControl),
-      otherPorts: binds.others.map(({ port: other, events, lastAt: newest }) => {
-        return { port: other, events, lastAt: moment(newest, host) };
+      notes: notes.map(stripControl),
+      otherPorts: others.map((one) => {
+        return { port: one.port, events: one.events, lastAt: moment(one.lastAt, host) };
       }),
-      startFailures: (log.startFailures ?? []).map((failure) => shown(failure, host)),
+      startFailures: startFailures.map((failure) => shown(failure, host)),
       startFailure: startFailure === null ? null : shown(startFailure, host),
     },
   };
+}
+
+const UNREAD: ApiLogEvidence = {
+  path: null,
+  events: null,
+  eventsSinceDaemon: null,
+  firstAt: null,
+  lastAt: null,
+  loopIntervalSeconds: null,
+  looping: false,
+  pids: [],
+  wordings: {},
+  childDeaths: 0,
+  samples: [],
+  notes: [],
+  otherPorts: [],
+  startFailures: [],
+  startFailure: null,
+};
+
+/** What the log comes to for the examined port and the salt-api that is there now. */
+interface Reading extends PortBinds {
+  readonly eventsSinceDaemon: number | null;
+  /** The usual gap between two failed starts, ms. */
+  readonly interval: number | null;
+  readonly looping: boolean;
+  /** Since the last failed start, ms. */
+  readonly silence: number | null;
+  readonly startFailure: StartFailureFacts | null;
+}
+
+function readingOf(known: Pick<Known, Needs>, log: ApiLogFacts): Reading {
+  const { host, roles } = known;
+  const binds = bindsOfPort(log, known);
+  const { times, lastAt, events } = binds.mine;
+  const since = currentStart(roles, host);
+  const eventsSinceDaemon = since === null ? null : times.filter((at) => at >= since).length;
+  const interval = medianInterval(times);
+  const silence = lastAt === null ? null : host.now - lastAt;
+  const patience = loopPatience(known, interval ?? 0);
+  const recent = silence !== null && patience !== null && silence < patience;
+  const looping = recent && events >= 2 && eventsSinceDaemon !== 0;
+  const startFailure = standingStartFailure(log, known, since);
+  return { ...binds, eventsSinceDaemon, interval, looping, silence, startFailure };
+}
+
+/**
+ * How long a loop may be silent and still turn, ms: as who turns it takes. That is a daemon that lives
+ * and is not stopped, or systemd while it restarts the unit (`activating`, with `auto-restart` between
+ * two starts); once it has given up, nobody does: null.
+ */
+function loopPatience(
+  { processes, roles: { daemon }, service }: Pick<Known, Needs>,
+  interval: number,
+): number | null {
+  const byDaemon = Math.max(LOOP_SILENCE_MS, interval * 3);
+  if (!processes.seen) return byDaemon;
+  if (daemon !== null) return daemon.facts.state === 'T' ? null : byDaemon;
+  const restarts = unitOf(service)?.activeState === 'activating';
+  return restarts ? Math.max(LOOP_SILENCE_WITHOUT_DAEMON_MS, interval) : null;
 }
 
 function moment(at: number | null, host: HostFacts): string | null {
@@ -173,9 +191,13 @@ function moment(at: number | null, host: HostFacts): string | null {
 }
 
 function shown(failure: StartFailureFacts, host: HostFacts): StartFailureEvidence {
-  const sample = redactSecrets(stripControl(failure.sample));
+  const sample = safeLine(failure.sample);
   const module = failure.module === null ? null : stripControl(failure.module);
   return { ...failure, module, sample, lastAt: moment(failure.lastAt, host) };
+}
+
+function safeLine(line: string): string {
+  return redactSecrets(stripControl(line));
 }
 
 interface PortBinds {
@@ -229,37 +251,13 @@ function added(a: BindFailureTally, b: BindFailureTally): BindFailureTally {
   };
 }
 
-function worse(a: StepStatus, b: StepStatus): StepStatus {
-  const order: readonly StepStatus[] = ['pass', 'warn', 'fail'];
-  return order.indexOf(a) >= order.indexOf(b) ? a : b;
-}
-
-/**
- * Who turns a loop: a daemon that lives and is not stopped, or systemd while it restarts the unit
- * (`activating`, with `auto-restart` between two starts); once it has given up, nobody does.
- */
-function turnerOf({
-  processes,
-  roles,
-  service,
-}: Pick<Known, Needs>): 'daemon' | 'systemd' | 'unseen' | 'nobody' {
-  if (!processes.seen) return 'unseen';
-  if (roles.daemon !== null) return roles.daemon.facts.state === 'T' ? 'nobody' : 'daemon';
-  return unitOf(service)?.activeState === 'activating' ? 'systemd' : 'nobody';
-}
-
 /**
  * From when on a failed start still matters: the start of the server that holds the port now,
  * since what failed before it is history; without one, the start of the daemon.
  */
 function currentStart({ daemon, all }: ProcessRoles, host: HostFacts): number | null {
   if (daemon === null) return null;
-  const servers = all.filter(
-    ({ facts, role, under }) =>
-      facts.listens.length > 0 &&
-      (role === 'child' || role === 'manager') &&
-      (under ?? facts.pid) === daemon.facts.pid,
-  );
+  const servers = all.filter((one) => isServer(one) && lineOf(one) === daemon.facts.pid);
   const orphaned = all.some(({ role, facts }) => role === 'orphan' && facts.listens.length > 0);
   const newest = orphaned ? undefined : servers.at(-1);
   if (newest === undefined) return startedAt(daemon.facts, host);
@@ -267,68 +265,45 @@ function currentStart({ daemon, all }: ProcessRoles, host: HostFacts): number | 
 }
 
 function statusOf(
-  { events }: BindFailureTally,
-  dated: boolean,
-  eventsSinceDaemon: number | null,
+  { dated }: ApiLogFacts,
+  { mine, eventsSinceDaemon, startFailure }: Reading,
 ): StepStatus {
-  if (events === 0) return 'pass';
-  if (!dated) return 'warn';
-  return eventsSinceDaemon === 0 ? 'pass' : 'fail';
+  const failed = mine.events > 0 && dated && eventsSinceDaemon !== 0;
+  if (failed || (startFailure?.lastAt ?? null) !== null) return 'fail';
+  return (mine.events > 0 && !dated) || startFailure !== null ? 'warn' : 'pass';
 }
 
-interface Reading {
-  readonly eventsSinceDaemon: number | null;
-  readonly interval: number | null;
-  readonly looping: boolean;
-  readonly silence: number | null;
-  readonly startFailure: StartFailureFacts | null;
-}
-
-function summarize(
-  { host, port }: Pick<Known, Needs>,
-  log: ApiLogFacts,
-  { mine, others }: PortBinds,
-  reading: Reading,
-): string {
-  const { startFailure } = reading;
-  const failed = startFailure === null ? '' : describeStartFailure(startFailure, host);
+function summarize({ host, port }: Pick<Known, Needs>, log: ApiLogFacts, reading: Reading): string {
+  const { mine, others, startFailure } = reading;
+  const failed = startFailure === null ? null : describeStartFailure(startFailure, host);
   const elsewhere = others.map(({ port: other, events }) => {
     const name = other === null ? 'that name no port' : `of port ${other}`;
     return `${count(events, 'failed bind')} ${name}`;
   });
   const beside = elsewhere.length === 0 ? '' : `; ${elsewhere.join(', ')}`;
   if (mine.events > 0) {
-    const binds = describeBinds({ host, port }, log, mine, reading);
-    return binds + beside + (failed === '' ? '' : `; ${failed}`);
+    const binds = describeBinds({ host, port }, log, reading);
+    return `${binds}${beside}${failed === null ? '' : `; ${failed}`}`;
   }
-  const span =
-    log.windowFrom === null
-      ? 'in the whole log'
-      : `in the last ${describeWindow(host.now - log.windowFrom)}`;
+  const { windowFrom } = log;
+  const span = windowFrom === null ? 'whole log' : `last ${describeWindow(host.now - windowFrom)}`;
   const of = others.length === 0 ? '' : ` of ${port.number}`;
-  return `no failed bind${of} ${span}${beside}${failed === '' ? '' : `, but ${failed}`}`;
+  return `no failed bind${of} in the ${span}${beside}${failed === null ? '' : `, but ${failed}`}`;
 }
 
 function describeBinds(
   { host, port }: Pick<Known, 'host' | 'port'>,
   log: ApiLogFacts,
-  mine: BindFailureTally,
-  { eventsSinceDaemon, interval, looping, silence }: Reading,
+  { mine, eventsSinceDaemon, interval, looping, silence }: Reading,
 ): string {
   const number = mine === log ? (log.ports[0] ?? port.number) : port.number;
-  const name =
-    mine.wordings['port-not-free'] === undefined
-      ? `"${wordingInWords(mine)}"`
-      : `"Port ${number} not free"`;
   const times = mine.events === 1 ? 'once' : `${grouped(mine.events)} times`;
-  const parts = [`${name} ${times}`];
+  const parts = [`"${wordingInWords(mine, number)}" ${times}`];
   if (mine.firstAt !== null) parts[0] += ` since ${describeRecent(mine.firstAt, host)}`;
   if (silence !== null && mine.lastAt !== null) {
-    parts.push(
-      silence < 86_400_000
-        ? `last ${describeDuration(silence)} ago`
-        : `last ${describeRecent(mine.lastAt, host)}`,
-    );
+    const today = silence < 86_400_000;
+    const last = today ? `${describeDuration(silence)} ago` : describeRecent(mine.lastAt, host);
+    parts.push(`last ${last}`);
   }
   if (eventsSinceDaemon === 0) parts.push('none since the server started');
   let text = parts.join(', ');
@@ -349,7 +324,8 @@ function describeWindow(ms: number): string {
   return Number.isInteger(hours) && hours < 72 ? `${hours} h` : describeDuration(ms);
 }
 
-function wordingInWords({ wordings }: BindFailureTally): string {
+function wordingInWords({ wordings }: BindFailureTally, port: number): string {
+  if (wordings['port-not-free'] !== undefined) return `Port ${port} not free`;
   if (wordings['no-socket-created'] !== undefined) return 'No socket could be created';
   if (wordings['tornado-unable'] !== undefined) return 'unable to bind to port';
   return 'Address already in use';

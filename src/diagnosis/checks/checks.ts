@@ -9,10 +9,14 @@ export const CHECKS = [portHolder, orphans, closeWait, apiLog, apiAnswers] as co
 
 type AnyCheck = (typeof CHECKS)[number];
 
-type StepId = AnyCheck['id'];
+export type StepId = AnyCheck['id'];
 
 /** What each step found, by its id. */
-export type Findings = { readonly [C in AnyCheck as C['id']]: ReturnType<C['judge']> };
+export type Findings = { readonly [C in AnyCheck as C['id']]: Titled & ReturnType<C['judge']> };
 
 /** A finding with the id and title of its step, as output shows it. */
-export type Step = { readonly id: StepId; readonly title: string } & ReturnType<AnyCheck['judge']>;
+export type Step = { readonly id: StepId } & Titled & ReturnType<AnyCheck['judge']>;
+
+interface Titled {
+  readonly title: string;
+}

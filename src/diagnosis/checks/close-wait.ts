@@ -1,7 +1,7 @@
-import type { Evidence, PeerSockets, TcpState } from '../../evidence/evidence.ts';
+import type { Evidence, SocketFacts, TcpState } from '../../evidence/evidence.ts';
 import { isLoopback } from '../../evidence/tcp-table.ts';
 import { count, grouped } from '../../words.ts';
-import type { Check, Finding, StepStatus } from './finding.ts';
+import type { Check, Finding } from './finding.ts';
 
 export interface CloseWaitEvidence {
   /** CLOSE_WAIT sockets with this local port, whoever owns them; null where unseen. */
@@ -41,90 +41,74 @@ function judge({
 }: Pick<Evidence, Needs>): Finding<CloseWaitEvidence> {
   const thresholds = { warn: policy.closeWaitWarn, fail: policy.closeWaitFail };
   const backlog = config.seen ? (config.value.netapi?.backlog ?? null) : null;
+  const look = sockets.seen ? sockets.value : { peers: [], overflow: [], listeners: [] };
+  const counted = countSockets(look);
+  const evidence = { ...counted, backlog, thresholds };
   if (!sockets.seen) {
-    return {
-      status: 'unknown',
-      summary: `can't be counted: ${sockets.why}`,
-      details: [],
-      evidence: {
-        count: null,
-        unaccepted: 0,
-        loopback: 0,
-        unreadBytes: 0,
-        byPeer: [],
-        states: {},
-        acceptQueue: 0,
-        backlog,
-        thresholds,
-      },
-    };
+    const summary = `can't be counted: ${sockets.why}`;
+    return { status: 'unknown', summary, details: [], evidence: { ...evidence, count: null } };
   }
-  const { peers, overflow, listeners, ipv6 } = sockets.value;
-  const all = [...peers, ...overflow];
-  const waiting = all.filter(({ state }) => state === 'CLOSE_WAIT');
-  const total = sum(waiting, (row) => row.accepted + row.unaccepted);
-  const unaccepted = sum(waiting, (row) => row.unaccepted);
-  const byPeer = waiting
-    .filter(({ address }) => address !== '')
-    .map((row) => ({ address: row.address, count: row.accepted + row.unaccepted }))
-    .sort((a, b) => b.count - a.count || (a.address < b.address ? -1 : 1));
-  const loopback = sum(
-    byPeer.filter(({ address }) => isLoopback(address)),
-    (row) => row.count,
-  );
-  const states: Partial<Record<TcpState, number>> = {};
-  for (const row of all) {
-    states[row.state] = (states[row.state] ?? 0) + row.accepted + row.unaccepted;
-  }
-  const acceptQueue = Math.max(0, ...listeners.map((listener) => listener.acceptQueue));
-  const unreadBytes = sum(waiting, (row) => row.unreadBytes);
+  const { count: total, unaccepted } = counted;
   // Clients that came and went before anyone accepted them: nobody is accepting.
   const failed = total >= thresholds.fail || unaccepted >= thresholds.warn;
-  const status: StepStatus = failed ? 'fail' : total >= thresholds.warn ? 'warn' : 'pass';
-  const peerLines = byPeer
-    .slice(0, 10)
-    .map((row) => `${row.address}: ${count(row.count, 'socket')}, ${share(row.count, total)}`);
   return {
-    status,
-    summary: summarize(total, unaccepted, loopback, port.number, byPeer),
-    details: [
-      ...peerLines,
-      ...(byPeer.length > 10 ? [`and ${count(byPeer.length - 10, 'more client')}`] : []),
-      `unread ${count(unreadBytes, 'byte')}; accept queue ${acceptQueue}${backlog === null ? '' : ` of ${backlog}`}`,
-      `other states: ${otherStates(states)}`,
-      `warns from ${thresholds.warn}, fails from ${thresholds.fail} or ${thresholds.warn} not accepted; healthy is 0`,
-      ipv6
-        ? 'counted in /proc/net/tcp and /proc/net/tcp6'
-        : 'counted in /proc/net/tcp; IPv6 is off',
-    ],
-    evidence: {
-      count: total,
-      unaccepted,
-      loopback,
-      unreadBytes,
-      byPeer,
-      states,
-      acceptQueue,
-      backlog,
-      thresholds,
-    },
+    status: failed ? 'fail' : total >= thresholds.warn ? 'warn' : 'pass',
+    summary: summarize(counted, port.number),
+    details: details(evidence, sockets.value.ipv6),
+    evidence,
   };
 }
 
-function summarize(
-  total: number,
-  unaccepted: number,
-  loopback: number,
-  port: number,
-  byPeer: CloseWaitEvidence['byPeer'],
-): string {
+type Counted = Omit<CloseWaitEvidence, 'backlog' | 'thresholds'> & { readonly count: number };
+
+function countSockets({
+  peers,
+  overflow,
+  listeners,
+}: Pick<SocketFacts, 'peers' | 'overflow' | 'listeners'>): Counted {
+  const all = [...peers, ...overflow].map((row) => {
+    return { ...row, count: row.accepted + row.unaccepted };
+  });
+  const waiting = all.filter(({ state }) => state === 'CLOSE_WAIT');
+  const states: Partial<Record<TcpState, number>> = {};
+  for (const { state, count } of all) states[state] = (states[state] ?? 0) + count;
+  const byPeer = waiting
+    .filter(({ address }) => address !== '')
+    .map((row) => ({ address: row.address, count: row.count }))
+    .sort((a, b) => b.count - a.count || (a.address < b.address ? -1 : 1));
+  return {
+    count: sum(waiting.map((row) => row.count)),
+    unaccepted: sum(waiting.map((row) => row.unaccepted)),
+    loopback: sum(byPeer.filter(({ address }) => isLoopback(address)).map((row) => row.count)),
+    unreadBytes: sum(waiting.map((row) => row.unreadBytes)),
+    byPeer,
+    states,
+    acceptQueue: Math.max(0, ...listeners.map((listener) => listener.acceptQueue)),
+  };
+}
+
+function summarize({ count: total, unaccepted, loopback, byPeer }: Counted, port: number): string {
   const parts = [`${grouped(total)} on port ${port}`];
   if (unaccepted > 0) parts[0] += ` (${grouped(unaccepted)} not yet accepted)`;
-  const remote = byPeer.filter(({ address }) => !isLoopback(address));
-  const [top] = remote;
+  const top = byPeer.find(({ address }) => !isLoopback(address));
   if (top !== undefined) parts.push(`${top.address} owns ${share(top.count, total)}`);
   if (loopback > 0) parts.push(`${share(loopback, total)} from this host`);
   return parts.join('; ');
+}
+
+function details(found: CloseWaitEvidence & Counted, ipv6: boolean): string[] {
+  const { count: total, byPeer, unreadBytes, acceptQueue, backlog, states, thresholds } = found;
+  const { warn, fail } = thresholds;
+  return [
+    ...byPeer
+      .slice(0, 10)
+      .map((row) => `${row.address}: ${count(row.count, 'socket')}, ${share(row.count, total)}`),
+    ...(byPeer.length > 10 ? [`and ${count(byPeer.length - 10, 'more client')}`] : []),
+    `unread ${count(unreadBytes, 'byte')}; accept queue ${acceptQueue}${backlog === null ? '' : ` of ${backlog}`}`,
+    `other states: ${otherStates(states)}`,
+    `warns from ${warn}, fails from ${fail} or ${warn} not accepted; healthy is 0`,
+    ipv6 ? 'counted in /proc/net/tcp and /proc/net/tcp6' : 'counted in /proc/net/tcp; IPv6 is off',
+  ];
 }
 
 function otherStates(states: CloseWaitEvidence['states']): string {
@@ -137,8 +121,6 @@ function share(part: number, whole: number): string {
   return `${Math.round((part * 100) / Math.max(1, whole))}%`;
 }
 
-function sum(rows: readonly PeerSockets[], of: (row: PeerSockets) => number): number;
-function sum<T>(rows: readonly T[], of: (row: T) => number): number;
-function sum<T>(rows: readonly T[], of: (row: T) => number): number {
-  return rows.reduce((total, row) => total + of(row), 0);
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -1,4 +1,4 @@
-import type { Evidence, HostFacts } from '../../evidence/evidence.ts';
+import type { Evidence, HostFacts, ProcessTableFacts } from '../../evidence/evidence.ts';
 import { stripControl } from '../../untrusted.ts';
 import {
   averageCpuPercent,
@@ -10,7 +10,7 @@ import {
 } from '../../words.ts';
 import { isOwnDrill } from '../own-drill.ts';
 import { isDead, type SaltApiProcess } from '../process-roles.ts';
-import type { Check, Finding, Known } from './finding.ts';
+import type { Check, Finding, Known, StepStatus } from './finding.ts';
 import { type ProcessEntry, processEntry } from './process-entry.ts';
 
 export interface OrphansEvidence {
@@ -47,72 +47,92 @@ function judge(known: Pick<Known, Needs>): Finding<OrphansEvidence> {
   }
   const { all, daemon } = roles;
   const found = all.filter(({ role }) => role === 'orphan');
-  const ours = all.filter((one) => one.role !== 'elsewhere' && !isNamesake(one));
-  const namesakes = all.filter(isNamesake);
-  const rest = [...ours, ...namesakes, ...all.filter(({ role }) => role === 'elsewhere')];
+  const ours = all.filter(isOurs);
+  const rest = [...ours, ...all.filter(isNamesake), ...all.filter(isElsewhere)];
   const others = rest.filter(({ role }) => role !== 'orphan').slice(0, MOST_OTHERS);
-  const unclear = ours.filter(({ role }) => role === 'unclear');
-  const managers = new Set(ours.map(({ facts }) => facts.pid));
+  const pids = new Set(ours.map(({ facts }) => facts.pid));
   const zombies = processes.value.processes.filter(
-    (facts) => isDead(facts) && managers.has(facts.ppid),
+    (facts) => isDead(facts) && pids.has(facts.ppid),
   ).length;
-  const { deniedFds, deniedArgv, hidden } = processes.value;
-  const details = [
-    ...found.map((member) => explain(member, host)),
-    ...others.map((member) => explain(member, host)),
-    ...(zombies > 0 ? [`${count(zombies, 'zombie child', 'zombie children')} not yet reaped`] : []),
-    ...(service.seen ? serviceLines(service.value) : [`service: ${service.why}`]),
-  ];
-  const entries = {
-    processes: found.map(entry),
-    others: others.map(entry),
-    daemonPid: daemon?.facts.pid ?? null,
-    zombies,
+  const [status, summary] = conclude(known, processes.value);
+  return {
+    status,
+    summary,
+    details: [
+      ...[...found, ...others].map((member) => explain(member, host)),
+      ...(zombies > 0
+        ? [`${count(zombies, 'zombie child', 'zombie children')} not yet reaped`]
+        : []),
+      ...(service.seen ? serviceLines(service.value) : [`service: ${service.why}`]),
+    ],
+    evidence: {
+      processes: found.map(entry),
+      others: others.map(entry),
+      daemonPid: daemon?.facts.pid ?? null,
+      zombies,
+    },
   };
-  if (found.length > 0) {
-    return { status: 'fail', summary: summarize(found, host), details, evidence: entries };
-  }
-  const ownDrill = isOwnDrill(known);
-  if ((hidden || deniedArgv > 0) && !ownDrill) {
-    const why = hidden
-      ? '/proc is mounted with hidepid'
-      : `${count(deniedArgv, 'command line')} could not be read`;
-    const summary = `can't tell: ${why}${host.uid === 0 ? '' : '; run as root'}`;
-    return { status: 'unknown', summary, details, evidence: entries };
+}
+
+function conclude(
+  known: Pick<Known, Needs>,
+  { hidden, deniedArgv, deniedFds, total }: ProcessTableFacts,
+): [StepStatus, string] {
+  const { host, service, roles } = known;
+  const ours = roles.all.filter(isOurs);
+  const withRole = (wanted: string) => ours.filter(({ role }) => role === wanted);
+  const [orphaned, unclear] = [withRole('orphan'), withRole('unclear')];
+  if (orphaned.length > 0) return ['fail', summarize(orphaned, host)];
+  if ((hidden || deniedArgv > 0) && !isOwnDrill(known)) {
+    const denied = `${count(deniedArgv, 'command line')} could not be read`;
+    const why = hidden ? '/proc is mounted with hidepid' : denied;
+    return ['unknown', `can't tell: ${why}${host.uid === 0 ? '' : '; run as root'}`];
   }
   if (unclear.length > 0) {
-    const pids = pidList(unclear.map(({ facts }) => facts.pid));
-    const has = unclear.length === 1 ? 'has' : 'have';
-    const summary = `salt-api ${pids} ${has} no salt-api parent, but nothing proves an orphan`;
-    return { status: 'warn', summary, details, evidence: entries };
+    const has = `salt-api ${pidsOf(unclear)} ${haveOrHas(unclear)}`;
+    return ['warn', `${has} no salt-api parent, but nothing proves an orphan`];
   }
   const blind = ours.filter(({ facts }) => facts.fds === 'denied');
   if (blind.length > 0) {
-    const summary = `none proven, but the fds of ${count(blind.length, 'salt-api process', 'salt-api processes')} can't be read: run as root`;
-    return { status: 'unknown', summary, details, evidence: entries };
+    return ['unknown', `none proven, but the fds of ${number(blind)} can't be read: run as root`];
   }
   if (!service.seen) {
-    const summary = `none proven, but pid files and unit are unseen: ${stripControl(service.why)}`;
-    return { status: 'unknown', summary, details, evidence: entries };
+    const why = stripControl(service.why);
+    return ['unknown', `none proven, but pid files and unit are unseen: ${why}`];
   }
-  const total = deniedFds > 0 ? '' : `, ${processes.value.total} seen`;
-  const among =
-    ours.length === 0
-      ? `none; no salt-api process runs${total}`
-      : `none among ${count(ours.length, 'salt-api process', 'salt-api processes')}`;
-  const summary = [among, ...namesakeWords(namesakes)].join('; ');
-  return { status: 'pass', summary, details, evidence: entries };
+  const seen = deniedFds > 0 ? '' : `, ${total} seen`;
+  const nobody = `none; no salt-api process runs${seen}`;
+  const none = ours.length === 0 ? nobody : `none among ${number(ours)}`;
+  return ['pass', `${none}${namesakes(roles.all.filter(isNamesake))}`];
+}
+
+function namesakes(members: readonly SaltApiProcess[]): string {
+  return members.length === 0 ? '' : `; ${pidsOf(members)} only ${haveOrHas(members)} the name`;
+}
+
+function haveOrHas(members: readonly SaltApiProcess[]): string {
+  return members.length === 1 ? 'has' : 'have';
+}
+
+function number(members: readonly SaltApiProcess[]): string {
+  return count(members.length, 'salt-api process', 'salt-api processes');
+}
+
+function pidsOf(members: readonly SaltApiProcess[]): string {
+  return pidList(members.map(({ facts }) => facts.pid));
+}
+
+function isElsewhere({ role }: SaltApiProcess): boolean {
+  return role === 'elsewhere';
+}
+
+function isOurs(one: SaltApiProcess): boolean {
+  return !isElsewhere(one) && !isNamesake(one);
 }
 
 /** Under a parent that lives, and with nothing of Salt's: somebody's program of that name. */
 function isNamesake({ role, reparented, proven }: SaltApiProcess): boolean {
   return role === 'unclear' && !proven && !reparented;
-}
-
-function namesakeWords(namesakes: readonly SaltApiProcess[]): string[] {
-  if (namesakes.length === 0) return [];
-  const pids = pidList(namesakes.map(({ facts }) => facts.pid));
-  return [`${pids} only ${namesakes.length === 1 ? 'has' : 'have'} the name`];
 }
 
 function entry({ facts, role, reasons }: SaltApiProcess): ProcessEntry {
@@ -123,20 +143,16 @@ function summarize(found: readonly SaltApiProcess[], host: HostFacts): string {
   const [first] = found;
   if (first === undefined) return 'none';
   const { facts } = first;
+  const percent = averageCpuPercent(facts, host) ?? 0;
   const parts = [
     `parent dead, started ${describeRecent(startedAt(facts, host), host)}`,
     `${describeCpuTime(facts.cpuTicks, host)} CPU`,
-  ];
-  const percent = averageCpuPercent(facts, host);
-  if (percent !== null && percent >= 1) parts.push(`${percent}% of a core`);
-  if (facts.state === 'D' || facts.state === 'T') parts.push(stateWord(facts.state));
-  if (found.length === 1) return `1 orphan: ${facts.pid}, ${parts.join(', ')}`;
-  const pids = pidList(found.map((member) => member.facts.pid));
-  return `${count(found.length, 'orphan')}: ${pids}; ${facts.pid} is the oldest, ${parts.join(', ')}`;
-}
-
-function stateWord(state: string): string {
-  return state === 'T' ? 'stopped (SIGSTOP)' : 'in uninterruptible sleep';
+    ...(percent >= 1 ? [`${percent}% of a core`] : []),
+    ...(facts.state === 'T' ? ['stopped (SIGSTOP)'] : []),
+    ...(facts.state === 'D' ? ['in uninterruptible sleep'] : []),
+  ].join(', ');
+  if (found.length === 1) return `1 orphan: ${facts.pid}, ${parts}`;
+  return `${count(found.length, 'orphan')}: ${pidsOf(found)}; ${facts.pid} is the oldest, ${parts}`;
 }
 
 function explain({ facts, role, reasons }: SaltApiProcess, host: HostFacts): string {

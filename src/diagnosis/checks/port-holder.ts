@@ -1,9 +1,10 @@
 import type { Evidence, Listener, ProcessFacts } from '../../evidence/evidence.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import { unitOf } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
 import { count, pidList } from '../../words.ts';
 import { describeOtherPort, type OtherPort, otherPortsOf, unservedPorts } from '../other-ports.ts';
-import type { ProcessRoles, SaltApiProcess } from '../process-roles.ts';
+import { isServer, isStranger, lineOf, type SaltApiProcess } from '../process-roles.ts';
 import type { Check, Finding, Known } from './finding.ts';
 import { type ProcessEntry, processEntry } from './process-entry.ts';
 
@@ -53,61 +54,38 @@ export const portHolder: Check<'port-holder', Needs, PortHolderEvidence> = {
   judge,
 };
 
-function judge(evidence: Pick<Known, Needs>): Finding<PortHolderEvidence> {
-  const { port, sockets, processes, roles } = evidence;
-  const base = {
-    port: port.number,
-    portOrigin: describePortOrigin(port),
-    listeners: [],
-    holders: [],
-    daemonPid: null,
-    deniedFds: processes.seen ? processes.value.deniedFds : 0,
-  };
-  if (!sockets.seen) {
-    return blindFinding(base, `can't read the socket tables: ${sockets.why}`);
-  }
-  const { listeners } = sockets.value;
-  if (!processes.seen && listeners.length > 0) {
-    return blindFinding(base, `${port.number} is held, by whom can't be seen: ${processes.why}`);
+function judge(known: Pick<Known, Needs>): Finding<PortHolderEvidence> {
+  const { port, sockets, processes, roles, host } = known;
+  if (!sockets.seen) return unseen(known, `can't read the socket tables: ${sockets.why}`);
+  if (!processes.seen && sockets.value.listeners.length > 0) {
+    return unseen(known, `${port.number} is held, by whom can't be seen: ${processes.why}`);
   }
   const table = processes.seen ? processes.value.processes : [];
-  const holders = table.filter((facts) => facts.listens.length > 0);
-  const pids = pidsByInode(holders);
-  const byListener = listeners.map((listener) => {
+  const holding = table.filter((facts) => facts.listens.length > 0);
+  const pids = pidsByInode(holding);
+  const listeners = sockets.value.listeners.map((listener) => {
     return { ...listener, pids: [...(pids.get(listener.inode) ?? [])] };
   });
-  const units = socketUnits(evidence);
+  const units = socketUnits(known);
   const members = new Map(roles.all.map((member) => [member.facts.pid, member]));
-  const roled = holders.map((facts) => roleOfHolder(facts, members.get(facts.pid), units));
-  const servers = roled.filter(({ forService }) => !forService);
-  // systemd has the socket so that the service can be started: without that nobody serves.
-  const asleep = servers.length === 0 && roled.length > 0;
-  const hindering = listeners.filter(({ address }) => hinders(address, boundAddress(evidence)));
-  const state = asleep ? 'free' : stateOf(hindering, servers, roles);
-  const shared = strangersBeside(byListener, servers);
-  const beside =
-    servers.length < roled.length ? `; systemd holds it too, for ${units.join(', ')}` : '';
-  const others = otherPortsOf(evidence, roles);
-  const unserved = unservedPorts(others, roles, evidence.host);
-  const holding = asleep
-    ? summarizeAsleep(evidence, units)
-    : summarize(state, evidence, { holders: servers, shared }, roles) + beside;
-  const summary = [holding, ...unserved.map(describeOtherPort)].join('; ');
-  const served = unserved.length === 0 ? (shared.length > 0 ? 'warn' : 'pass') : 'fail';
+  const holders = holding.map((facts) => holderOf(facts, members.get(facts.pid), units));
+  const scene = sceneOf(known, listeners, holders);
+  const others = otherPortsOf(known, roles);
+  const unserved = unservedPorts(others, roles, host);
+  const served = unserved.length > 0 ? 'fail' : scene.shared.length > 0 ? 'warn' : 'pass';
   return {
-    status: state === 'daemon' ? served : STATUS[state],
-    summary,
-    details: [
-      ...details(evidence, byListener, roled, base.portOrigin),
-      ...others.map(describeOtherPort),
-    ],
+    status: scene.state === 'daemon' ? served : STATUS[scene.state],
+    summary: [summarize(scene, units), ...unserved.map(describeOtherPort)].join('; '),
+    details: [...details(known, listeners, holders), ...others.map(describeOtherPort)],
     evidence: {
       otherPorts: others,
-      ...base,
-      state,
-      listeners: byListener,
-      holders: roled.map(({ facts, role, reasons }) => processEntry(facts, role, reasons)),
-      daemonPid: roles.daemon?.facts.pid ?? null,
+      port: port.number,
+      portOrigin: describePortOrigin(port),
+      listeners,
+      holders: holders.map(({ facts, role, reasons }) => processEntry(facts, role, reasons)),
+      daemonPid: scene.daemon,
+      deniedFds: processes.seen ? processes.value.deniedFds : 0,
+      state: scene.state,
     },
   };
 }
@@ -131,29 +109,32 @@ export function describePortOrigin(port: Evidence['port']): string {
   return `default: ${stripControl(origin.why)}`;
 }
 
-function blindFinding(
-  base: Omit<PortHolderEvidence, 'state'>,
+function unseen(
+  { port, processes }: Pick<Known, Needs>,
   summary: string,
 ): Finding<PortHolderEvidence> {
-  const evidence = { state: 'unknown' as const, ...base };
+  const evidence = {
+    state: 'unknown',
+    port: port.number,
+    portOrigin: describePortOrigin(port),
+    listeners: [],
+    holders: [],
+    daemonPid: null,
+    deniedFds: processes.seen ? processes.value.deniedFds : 0,
+  } as const;
   return { status: 'unknown', summary, details: [], evidence };
 }
 
-interface Holder {
-  readonly facts: ProcessFacts;
+type Holder = Pick<SaltApiProcess, 'facts' | 'reasons' | 'under' | 'proven'> & {
   readonly role: SaltApiProcess['role'] | 'foreign';
-  readonly reasons: readonly string[];
-  readonly under: number | null;
-  /** As of a {@link SaltApiProcess}. */
-  readonly proven: boolean;
   /** It is systemd, which has the socket for the service to be started with (systemd.socket(5)). */
   readonly forService: boolean;
-}
+};
 
 /** The socket units of the service that listen on the port. */
 function socketUnits({ service, port }: Pick<Known, Needs>): string[] {
-  if (!service.seen || !service.value.systemd.seen) return [];
-  const sockets = service.value.systemd.value?.sockets ?? [];
+  const sockets = unitOf(service)?.sockets ?? [];
+  if (!service.seen) return [];
   return service.value.relatedUnits
     .filter(({ unit, ports }) => sockets.includes(unit) && ports.includes(port.number))
     .filter(({ activeState }) => activeState === 'active')
@@ -164,32 +145,22 @@ function socketUnits({ service, port }: Pick<Known, Needs>): string[] {
 function pidsByInode(holders: readonly ProcessFacts[]): Map<number, Set<number>> {
   const pids = new Map<number, Set<number>>();
   for (const { pid, listens } of holders) {
-    for (const inode of listens) {
-      const known = pids.get(inode);
-      if (known === undefined) pids.set(inode, new Set([pid]));
-      else known.add(pid);
-    }
+    for (const inode of listens) pids.set(inode, (pids.get(inode) ?? new Set()).add(pid));
   }
   return pids;
 }
 
-function roleOfHolder(
+function holderOf(
   facts: ProcessFacts,
   member: SaltApiProcess | undefined,
   units: readonly string[],
 ): Holder {
-  if (member !== undefined) {
-    const { role, reasons, under, proven } = member;
-    return { facts, role, reasons, under, proven, forService: false };
-  }
-  const stranger = { facts, role: 'foreign', under: null, proven: false } as const;
-  if (facts.pid === 1 && units.length > 0) {
-    const reasons = [`systemd itself, for ${units.join(', ')}`];
-    return { ...stranger, reasons, forService: true };
-  }
-  const reason =
-    readSaltApiArgv(facts.argv) === null ? 'its argv is not salt-api' : 'not to be judged';
-  return { ...stranger, reasons: [reason], forService: false };
+  if (member !== undefined) return { ...member, facts, forService: false };
+  const forService = facts.pid === 1 && units.length > 0;
+  const named = readSaltApiArgv(facts.argv) !== null;
+  const stranger = named ? 'not to be judged' : 'its argv is not salt-api';
+  const reasons = [forService ? `systemd itself, for ${units.join(', ')}` : stranger];
+  return { facts, role: 'foreign', reasons, under: null, proven: false, forService };
 }
 
 /** The address that the config has the service bind; null where it is silent about this port. */
@@ -214,7 +185,7 @@ function strangersBeside(
   listeners: PortHolderEvidence['listeners'],
   holders: readonly Holder[],
 ): Holder[] {
-  const strangers = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
+  const strangers = holders.filter(isStranger);
   const strange = new Set(strangers.map(({ facts }) => facts.pid));
   const isOurs = ({ pids }: { readonly pids: readonly number[] }) =>
     pids.some((pid) => !strange.has(pid));
@@ -227,38 +198,77 @@ function strangersBeside(
   return strangers.filter(({ facts }) => shared.has(facts.pid));
 }
 
+/** Who has the port, for those who put it into words. */
+interface Scene {
+  readonly known: Pick<Known, Needs>;
+  readonly state: HolderState;
+  readonly daemon: number | null;
+  /** Without systemd where it has the socket so that the service can be started. */
+  readonly holders: readonly Holder[];
+  /** Of these, programs beside salt-api at an address of it. */
+  readonly shared: readonly Holder[];
+  /** systemd has the socket, alone or besides. */
+  readonly forService: boolean;
+}
+
+function sceneOf(
+  known: Pick<Known, Needs>,
+  listeners: PortHolderEvidence['listeners'],
+  all: readonly Holder[],
+): Scene {
+  const holders = all.filter(({ forService }) => !forService);
+  const forService = holders.length < all.length;
+  const hindering = listeners.filter(({ address }) => hinders(address, boundAddress(known)));
+  const shared = strangersBeside(listeners, holders);
+  const daemon = known.roles.daemon?.facts.pid ?? null;
+  // A socket that only systemd has serves nobody.
+  const state = forService && holders.length === 0 ? 'free' : stateOf(known, hindering, holders);
+  return { known, state, daemon, holders, shared, forService };
+}
+
 /** @param listeners those in the way of the service */
 function stateOf(
+  { roles }: Pick<Known, 'roles'>,
   listeners: readonly Listener[],
   holders: readonly Holder[],
-  roles: ProcessRoles,
 ): HolderState {
-  const held = holders.some(({ role }) => role !== 'foreign' && role !== 'elsewhere');
-  if (listeners.length === 0 && !held) return 'free';
+  if (listeners.length === 0 && holders.every(isStranger)) return 'free';
   const orphans = new Set(
-    roles.all.filter((member) => member.role === 'orphan').map((member) => member.facts.pid),
+    roles.all.filter(({ role }) => role === 'orphan').map(({ facts }) => facts.pid),
   );
-  const ofOrphan = ({ facts, under }: Holder) =>
-    orphans.has(facts.pid) || (under !== null && orphans.has(under));
-  if (holders.some(ofOrphan)) return 'orphan';
-  const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
-  const daemonPid = roles.daemon?.facts.pid ?? null;
-  const right = ({ facts, under }: Holder) => (under ?? facts.pid) === daemonPid;
-  if (servers.some(right)) return 'daemon';
+  if (holders.some((one) => orphans.has(one.facts.pid) || orphans.has(lineOf(one))))
+    return 'orphan';
+  const isRight = (one: Holder) => lineOf(one) === roles.daemon?.facts.pid;
+  const servers = holders.filter(isServer);
+  if (servers.some(isRight)) return 'daemon';
   if (servers.length > 0) return 'other-daemon';
-  if (holders.some(({ role }) => role === 'foreign' || role === 'elsewhere')) return 'foreign';
-  const forks = holders.filter(({ role }) => role === 'fork');
-  if (forks.some(right)) return 'daemon';
+  if (holders.some(isStranger)) return 'foreign';
+  if (holders.some((one) => one.role === 'fork' && isRight(one))) return 'daemon';
   return holders.length > 0 ? 'unproven' : 'unseen';
 }
 
-function summarizeAsleep(
-  { port, processes, roles }: Pick<Known, 'port' | 'processes' | 'roles'>,
-  units: readonly string[],
-): string {
-  const daemon = roles.daemon?.facts.pid ?? null;
-  const salt = daemon === null ? noDaemon(processes) : `not the daemon ${daemon}`;
-  return `only systemd itself listens on ${port.number}, for ${units.join(', ')}, and ${salt}`;
+/** @param units socket units that systemd has the port for */
+function summarize(scene: Scene, units: readonly string[]): string {
+  const { known, state, daemon, holders, shared, forService } = scene;
+  const { number } = known.port;
+  const listed = units.join(', ');
+  if (forService && holders.length === 0) {
+    const salt = daemon === null ? noDaemon(known.processes) : `not the daemon ${daemon}`;
+    return `only systemd itself listens on ${number}, for ${listed}, and ${salt}`;
+  }
+  const held = state === 'free' ? nobody(scene) : `${number} is held by ${HOLDER[state](scene)}`;
+  const told = shared.length > 0 && (state === 'daemon' || state === 'orphan');
+  const beside = told ? `; shared with ${who(shared)}, no salt-api of ours` : '';
+  return `${held}${beside}${forService ? `; systemd holds it too, for ${listed}` : ''}`;
+}
+
+function nobody({ known, daemon, holders }: Scene): string {
+  const elsewhere = holders.length > 0;
+  const at = elsewhere ? ` at ${boundAddress(known)}` : '';
+  const runs =
+    daemon === null ? `, and ${noDaemon(known.processes)}` : `, though the daemon ${daemon} runs`;
+  const beside = elsewhere ? `; another address of it by ${who(holders)}` : '';
+  return `nobody listens on ${known.port.number}${at}${runs}${beside}`;
 }
 
 /** That none runs is only said where every command line was seen. */
@@ -267,88 +277,66 @@ function noDaemon(processes: Known['processes']): string {
   return all ? 'no salt-api daemon runs' : 'no salt-api daemon is seen';
 }
 
-function summarize(
-  state: HolderState,
-  evidence: Pick<Known, Needs>,
-  { holders, shared }: { readonly holders: readonly Holder[]; readonly shared: readonly Holder[] },
-  roles: ProcessRoles,
-): string {
-  const { processes, sockets, host } = evidence;
-  const { number } = evidence.port;
-  const daemon = roles.daemon?.facts.pid ?? null;
-  const alsoShared = shared.length === 0 ? '' : `; shared with ${who(shared)}, no salt-api of ours`;
-  switch (state) {
-    case 'free': {
-      const at = holders.length === 0 ? '' : ` at ${boundAddress(evidence)}`;
-      const beside = holders.length === 0 ? '' : `; another address of it by ${who(holders)}`;
-      return daemon === null
-        ? `nobody listens on ${number}${at}, and ${noDaemon(processes)}${beside}`
-        : `nobody listens on ${number}${at}, though the daemon ${daemon} runs${beside}`;
-    }
-    case 'daemon':
-      return `${number} is held by ${servedBy(holders, shared, daemon)}${alsoShared}`;
-    case 'other-daemon': {
-      const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
-      const manager = servers[0]?.under ?? servers[0]?.facts.pid;
-      return `${number} is held by ${who(servers)} of another daemon, ${manager}, not of ${daemon}`;
-    }
-    case 'orphan': {
-      const orphans = holders.filter(({ role }) => role === 'orphan');
-      const named = orphans.length > 0 ? orphans : holders;
-      const kind = orphans.length > 0 ? 'an orphaned salt-api child' : 'a fork of an orphan';
-      const not = daemon === null ? `; ${noDaemon(processes)}` : ` (not by the daemon ${daemon})`;
-      return `${number} is held by ${who(named)}, ${kind}${not}${alsoShared}`;
-    }
-    case 'foreign': {
-      const [first] = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
-      if (first === undefined) return `${number} is held by another program`;
-      const { pid } = first.facts;
-      return first.role === 'elsewhere'
-        ? `${number} is held by salt-api ${pid}, which ${first.reasons[0] ?? 'is another'}`
-        : `${number} is held by ${pid} (${programName(first.facts)}), which is not this salt-api`;
-    }
-    case 'unproven': {
-      const nameAlone = holders.every(({ proven }) => !proven);
-      return nameAlone
-        ? `${number} is held by ${who(holders)}: salt-api by name, but nothing else says that it is`
-        : `${number} is held by salt-api ${who(holders)}, whose part nothing proves`;
-    }
-    case 'unseen':
-    case 'unknown': {
-      if (processes.seen && (processes.value.deniedFds > 0 || processes.value.hidden)) {
-        const owner = sockets.seen ? sockets.value.listeners[0]?.uid : undefined;
-        const of = owner === undefined ? '' : ` of uid ${owner}`;
-        return `${number} is held by a process${of} that uid ${host.uid} may not see: run as root`;
-      }
-      return `${number} is held by a process we can't see: the kernel, or another PID namespace`;
-    }
+/** By whom a port is held, in words. */
+const HOLDER: Record<Exclude<HolderState, 'free'>, (scene: Scene) => string> = {
+  daemon: servedBy,
+  'other-daemon': ({ holders, daemon }) => {
+    const servers = holders.filter(isServer);
+    const [manager] = servers.map(lineOf);
+    return `${who(servers)} of another daemon, ${manager}, not of ${daemon}`;
+  },
+  orphan: ({ known, holders, daemon }) => {
+    const orphans = holders.filter(({ role }) => role === 'orphan');
+    const not =
+      daemon === null ? `; ${noDaemon(known.processes)}` : ` (not by the daemon ${daemon})`;
+    return orphans.length > 0
+      ? `${who(orphans)}, an orphaned salt-api child${not}`
+      : `${who(holders)}, a fork of an orphan${not}`;
+  },
+  foreign: ({ holders }) => {
+    const first = holders.find(isStranger);
+    if (first === undefined) return 'another program';
+    const { pid } = first.facts;
+    return first.role === 'elsewhere'
+      ? `salt-api ${pid}, which ${first.reasons[0] ?? 'is another'}`
+      : `${pid} (${programName(first.facts)}), which is not this salt-api`;
+  },
+  unproven: ({ holders }) =>
+    holders.some(({ proven }) => proven)
+      ? `salt-api ${who(holders)}, whose part nothing proves`
+      : `${who(holders)}: salt-api by name, but nothing else says that it is`,
+  unseen: somebodyUnseen,
+  unknown: somebodyUnseen,
+};
+
+function somebodyUnseen({ known: { processes, sockets, host } }: Scene): string {
+  if (!processes.seen || (processes.value.deniedFds === 0 && !processes.value.hidden)) {
+    return "a process we can't see: the kernel, or another PID namespace";
   }
+  const owner = sockets.seen ? sockets.value.listeners[0]?.uid : undefined;
+  const of = owner === undefined ? '' : ` of uid ${owner}`;
+  return `a process${of} that uid ${host.uid} may not see: run as root`;
 }
 
 /** Who of the daemon's line has the port, and who else has its socket or another address of it. */
-function servedBy(
-  holders: readonly Holder[],
-  shared: readonly Holder[],
-  daemon: number | null,
-): string {
-  const servers = holders.filter(({ role }) => role === 'child' || role === 'manager');
+function servedBy({ holders, shared, daemon }: Scene): string {
+  const servers = holders.filter(isServer);
   const forks = holders.filter(({ role }) => role === 'fork' || role === 'job');
   if (servers.length === 0) return `${who(forks)}, forked by the daemon ${daemon}`;
-  const strangers = holders.filter(({ role }) => role === 'foreign' || role === 'elsewhere');
+  const strangers = holders.filter(isStranger);
   const ours = new Set([...servers, ...forks].flatMap(({ facts }) => facts.listens));
   const inherited = strangers.filter(({ facts }) => facts.listens.some((inode) => ours.has(inode)));
   const apart = strangers.filter((one) => !inherited.includes(one) && !shared.includes(one));
-  const beside = [
+  const children = servers.filter(({ role }) => role === 'child');
+  const have = inherited.length === 1 ? 'has' : 'have';
+  return [
+    children.length > 0
+      ? `${who(children)}, child of the daemon ${daemon}`
+      : `the daemon ${daemon} itself`,
     forks.length > 0 ? `, and ${count(forks.length, 'fork')} of it` : '',
-    inherited.length > 0
-      ? `; ${who(inherited)} ${inherited.length === 1 ? 'has' : 'have'} its socket too, inherited`
-      : '',
+    inherited.length > 0 ? `; ${who(inherited)} ${have} its socket too, inherited` : '',
     apart.length > 0 ? `; another address of it by ${who(apart)}` : '',
   ].join('');
-  const children = servers.filter(({ role }) => role === 'child');
-  return children.length > 0
-    ? `${who(children)}, child of the daemon ${daemon}${beside}`
-    : `the daemon ${daemon} itself${beside}`;
 }
 
 function who(holders: readonly Holder[]): string {
@@ -365,13 +353,12 @@ function programName(facts: ProcessFacts): string {
 }
 
 function details(
-  { config, processes, instance }: Pick<Known, Needs>,
+  { config, processes, instance, port }: Pick<Known, Needs>,
   listeners: PortHolderEvidence['listeners'],
   holders: readonly Holder[],
-  origin: string,
 ): string[] {
   const lines = [
-    `port ${origin}; salt config ${stripControl(instance.configDirectory)} (${instance.origin})`,
+    `port ${describePortOrigin(port)}; salt config ${stripControl(instance.configDirectory)} (${instance.origin})`,
   ];
   if (config.seen) {
     lines.push(...config.value.problems.map((problem) => `config: ${stripControl(problem)}`));

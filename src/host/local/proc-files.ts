@@ -1,13 +1,17 @@
 import { closeSync, constants, openSync, readlinkSync, readSync, statSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   ENTRY_POINT_BYTES as BEGINNING_BYTES,
   type ProcFiles,
 } from '../../evidence/process-facts.ts';
 
 const buffer = Buffer.allocUnsafe(256 * 1024);
-/** How long a read that may block is waited for, ms. */
-const BLOCKED_READ_MS = 500;
+/** How long a read that may block is waited for: so many turns of the event loop, each of so many ms. */
+const PATIENCE = { turns: 10, turnMs: 50 };
+/** Reads left hanging, each with a thread of libuv's four: the API log needs the others. */
+const MAX_HUNG_READS = 2;
+const hungReads = new Set<string>();
 
 /**
  * Reads a small file of `/proc` at once. Synchronous on purpose: for thousands of tiny kernel
@@ -44,25 +48,41 @@ export function tryReadKernelFile(path: string): string | null {
 /**
  * Reads a file whose read may block, such as the cmdline of a process in D state: that needs the
  * process's memory-map lock (fs/proc/base.c, get_mm_cmdline). A read that is late goes on hanging
- * in its thread.
+ * in its thread, and until it ends there is no other of the same file.
  *
  * @returns the text as Latin-1, null where it could not be read within half a second
  * @throws the error of open(2) or read(2)
  */
-export function readBounded(path: string): Promise<string | null> {
-  return inTime(readFile(path, 'latin1'));
+export async function readBounded(path: string): Promise<string | null> {
+  if (hungReads.has(path) || hungReads.size >= MAX_HUNG_READS) return null;
+  const reading = readFile(path, 'latin1');
+  const text = await inTime(reading);
+  if (text === null) {
+    hungReads.add(path);
+    const over = () => hungReads.delete(path);
+    reading.then(over, over);
+  }
+  return text;
 }
 
-async function inTime(reading: Promise<string | null>): Promise<string | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, BLOCKED_READ_MS, null);
-  });
-  try {
-    return await Promise.race([reading, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/**
+ * Null once patience has run out. It is counted in turns of the event loop: on a host that is so busy
+ * that we don't get to run ourselves, what was read meanwhile is not late.
+ */
+async function inTime<T>(reading: Promise<T>): Promise<T | null> {
+  let settled = false;
+  const over = () => {
+    settled = true;
+  };
+  reading.then(over, over);
+  const patience = async () => {
+    for (let turn = 0; turn < PATIENCE.turns && !settled; turn += 1) {
+      // What is waited for keeps us here by itself.
+      await delay(PATIENCE.turnMs, null, { ref: false });
+    }
+    return null;
+  };
+  return Promise.race([reading, patience()]);
 }
 
 /** As {@link readBounded}, null also where it can't be read. */

@@ -43,11 +43,6 @@ import {
 } from './proc-files.ts';
 import type { PortSockets } from './sockets.ts';
 
-/** Reads left hanging, each with a thread of libuv's four: the API log needs the others. */
-const MAX_HUNG_READS = 2;
-/** Processes with a read left hanging, by pid and start tick: it hangs for as long as we run. */
-const hungReads = new Set<string>();
-
 /** A salt-api by argv, with what says where its files are. */
 type ScannedSaltApi = Pick<
   ProcessFacts,
@@ -159,12 +154,8 @@ async function scanSaltApi(
  * @throws the error of open(2) or read(2)
  */
 async function readMemory(path: string, stat: ProcessStat): Promise<string | null> {
-  const { pid, startTicks, state, threads } = stat;
-  if (state !== 'D' && threads === 1) return utf8OfLatin1(readKernelFile(path));
-  const process = `${pid} ${startTicks}`;
-  if (hungReads.has(process) || hungReads.size >= MAX_HUNG_READS) return null;
-  const text = await readBounded(path);
-  if (text === null) hungReads.add(process);
+  const single = stat.state !== 'D' && stat.threads === 1;
+  const text = single ? readKernelFile(path) : await readBounded(path);
   return text === null ? null : utf8OfLatin1(text);
 }
 

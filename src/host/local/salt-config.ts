@@ -1,4 +1,4 @@
-import { constants, type Dirent } from 'node:fs';
+import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { Look, SaltConfigFacts } from '../../evidence/evidence.ts';
@@ -29,12 +29,10 @@ export async function readSaltConfig(options: {
   readonly environment?: NodeJS.ProcessEnv;
   readonly home?: string;
 }): Promise<Look<SaltConfigFacts>> {
-  const location = await locate(options.directory, options.environment ?? process.env);
-  const look = await saltConfigFromSource(
-    options.home === undefined ? location : { ...location, home: options.home },
-    localFiles,
-  );
-  return withUserId(look, uidOf);
+  const { directory, environment = process.env, home } = options;
+  const location = await locate(directory, environment);
+  const from = home === undefined ? location : { ...location, home };
+  return withUserId(await saltConfigFromSource(from, localFiles), uidOf);
 }
 
 /** The uid of a user of passwd(5); one that only a directory service knows is unknown here. */
@@ -95,26 +93,26 @@ async function expand(glob: string): Promise<{ paths: string[]; hidden: SaltConf
   const hidden: SaltConfigFile[] = [];
   let paths = ['/'];
   for (const segment of glob.split('/').filter((part) => part !== '')) {
-    const next: string[] = [];
+    const next: string[][] = [];
     for (const parent of paths) {
-      if (!isGlob(segment)) {
-        next.push(posix.join(parent, segment));
-        continue;
-      }
-      let entries: Dirent[] = [];
-      try {
-        entries = await readdir(parent, { withFileTypes: true });
-      } catch (error) {
-        const code = codeOrText(error);
-        if (code !== 'ENOENT' && code !== 'ENOTDIR') hidden.push({ path: parent, error: code });
-      }
-      for (const { name } of entries) {
-        if (matchesGlobSegment(segment, name)) next.push(posix.join(parent, name));
-      }
+      const names = isGlob(segment) ? await namesIn(parent, hidden) : [segment];
+      const matching = names.filter((name) => matchesGlobSegment(segment, name));
+      next.push(matching.map((name) => posix.join(parent, name)));
     }
-    paths = next;
+    paths = next.flat();
   }
   return { paths, hidden };
+}
+
+/** @param hidden takes the directory where it does not show what is in it */
+async function namesIn(directory: string, hidden: SaltConfigFile[]): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    const code = codeOrText(error);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') hidden.push({ path: directory, error: code });
+    return [];
+  }
 }
 
 async function isFile(path: string): Promise<boolean> {
