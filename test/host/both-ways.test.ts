@@ -112,13 +112,42 @@ const host = fc.record({
 
 type Host = typeof host extends fc.Arbitrary<infer T> ? T : never;
 
+/** One salt-api that its environment alone tells where its files are. */
+const TOLD_BY_ENVIRONMENT: Host = {
+  processes: [
+    {
+      ppid: 0,
+      comm: 'salt-api',
+      state: 'S',
+      kernel: false,
+      startTicks: 7,
+      threads: 1,
+      argv: ['/usr/bin/python3', '/usr/bin/salt-api'],
+      uid: 0,
+      environ: 'SALT_CONFIG_DIR=@conf\0B=c\0',
+      cgroup: null,
+      wchan: null,
+      network: 'net:[1]',
+      pidNamespace: 'pid:[1]',
+      exe: null,
+      root: '/',
+      fds: [],
+    },
+  ],
+  sockets: [],
+  config: 'rest_cherrypy:\n  port: 8443\n  disable_ssl: true\n',
+  asked: { port: false, directory: false },
+};
+
 describe('any host gives the same evidence here and over ssh', {
   skip: spawnSync('unshare', ['--mount', 'true']).status !== 0 && 'needs root',
 }, () => {
   for (const shell of SHELLS) {
     it(`under ${shell.join(' ')}`, async () => {
       await fc.assert(
-        fc.asyncProperty(host, (drawn) => sameBothWays(drawn, shell)),
+        fc.asyncProperty(host, async (drawn) => {
+          await sameBothWays(drawn, shell);
+        }),
         {
           numRuns: HOSTS_A_SHELL,
           // To make a failing host smaller would take minutes; its seed is told.
@@ -127,10 +156,16 @@ describe('any host gives the same evidence here and over ssh', {
         },
       );
     });
+
+    it(`at the first ask, where an environment names the instance, under ${shell.join(' ')}`, async () => {
+      const asks = await sameBothWays(TOLD_BY_ENVIRONMENT, shell);
+      assert.equal(asks, 1);
+    });
   }
 });
 
-async function sameBothWays(drawn: Host, shell: readonly string[]): Promise<void> {
+/** @returns how often the script was sent */
+async function sameBothWays(drawn: Host, shell: readonly string[]): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'salt-triage-both-ways-'));
   try {
     const tree = build(drawn, directory);
@@ -153,8 +188,10 @@ async function sameBothWays(drawn: Host, shell: readonly string[]): Promise<void
       processes: await processes,
       service: await service,
     };
-    const { host: _, apiLog: __, ...overSsh } = await collected(request, tree, shell);
+    const { sections, asks } = await collected(request, tree, shell);
+    const { host: _, apiLog: __, ...overSsh } = sections;
     assert.deepEqual(overSsh, here);
+    return asks;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -163,7 +200,7 @@ async function sameBothWays(drawn: Host, shell: readonly string[]): Promise<void
 /** What the script sees where the tree is its /proc, asked again until it was told right. */
 async function collected(request: LookRequest, tree: string, shell: readonly string[]) {
   let told = {};
-  for (;;) {
+  for (let asks = 1; ; asks += 1) {
     const script = collectorScript({
       ...collectorParameters(request, 'salt-api'),
       nonce: 'abc',
@@ -176,7 +213,7 @@ async function collected(request: LookRequest, tree: string, shell: readonly str
       maxBuffer: 1 << 26,
     });
     const { lookAgain, ...sections } = await readCollected(parseFrames(output, 'abc'), request);
-    if (lookAgain === null) return sections;
+    if (lookAgain === null) return { sections, asks };
     told = { ...lookAgain, port: String(lookAgain.port), pidFiles: lookAgain.pidFiles.join('\n') };
   }
 }

@@ -19,7 +19,6 @@ import fc from 'fast-check';
 import { TriageError } from '../../src/errors.ts';
 import type { LookRequest } from '../../src/evidence/evidence.ts';
 import { parseEvidence } from '../../src/evidence/evidence-file.ts';
-import { readSaltApiArgv } from '../../src/evidence/salt-api-argv.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
 import { evidenceOfCollector, readCollected } from '../../src/host/ssh/collected-evidence.ts';
 import { collectorScript } from '../../src/host/ssh/collector-script.ts';
@@ -391,30 +390,5 @@ it('the uid of `user:` in the config comes from that host', async () => {
     writeFileSync(join(root, 'master'), `user: ${JSON.stringify(name)}\n`);
     const { config } = await readCollected(parseFrames(probe(request), 'abc'), request);
     assert.deepEqual(config.seen && config.value.user, { name, uid });
-  }
-});
-
-it('SALT_CONFIG_DIR of a running salt-api names its instance, read once for both uses', async (t) => {
-  const fakes = new FakeSaltApis();
-  t.after(() => fakes.end());
-  const script = fakes.script('read x');
-  const renamed = 'exec -a /usr/bin/python3 bash "$0"';
-  const named = `SALT_CONFIG_DIR=${directory}/elsewhere`;
-  const pid = pidOf(fakes.spawn('env', [named, 'bash', '-c', renamed, script]));
-  await until(() => targetOf(pid).argv[0] === '/usr/bin/python3', 'its argv');
-  const told = collectorScript({ ...collectorParameters(REQUEST, 'salt-api'), nonce: 'abc' });
-  for (const [shell = '', ...args] of [['dash'], ['bash'], ['busybox', 'sh']]) {
-    const output = execFileSync(shell, [...args, '-s'], { input: told, maxBuffer: 1 << 26 });
-    const frames = parseFrames(output, 'abc');
-    const { processes } = await readCollected(frames, REQUEST);
-    assert.ok(processes.seen);
-    const facts = processes.value.processes.find((one) => one.pid === pid);
-    assert.deepEqual(facts?.environment, { configDirectory: `${directory}/elsewhere` }, shell);
-    // Another salt-api on this machine leaves the choice open, and the default is taken.
-    const alone = processes.value.processes.every(
-      ({ pid: other, argv }) => other === pid || readSaltApiArgv(argv) === null,
-    );
-    const chosen = alone ? `${directory}/elsewhere` : '/etc/salt';
-    assert.ok(frames.used.lines.includes(`config ${chosen}`), shell);
   }
 });
