@@ -12,14 +12,10 @@ import {
 import { describeWho } from '../../trail/operator.ts';
 import { stripControl } from '../../untrusted.ts';
 import { describeDuration } from '../../words.ts';
+import type { COMMANDS, Flags } from '../options.ts';
 import { loadSettings } from '../settings.ts';
 
-export interface HistoryFlags {
-  readonly stateDir?: string;
-  readonly config?: string;
-  readonly json?: boolean;
-  readonly color: boolean;
-}
+export type HistoryFlags = Flags<typeof COMMANDS.history>;
 
 /**
  * `salt-triage history [ID]`: the incidents that fixes have recorded, or one of them.
