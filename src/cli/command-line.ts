@@ -21,30 +21,25 @@ export function commandLine(version: string): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('  Add --help for what there is.')
     .addHelpText('after', EXIT_CODES);
-  add(root, 'diagnose', async (flags) => {
-    const { diagnoseCommand } = await import('./commands/diagnose.ts');
-    return diagnoseCommand(flags);
-  }).description(
+  add(root, 'diagnose', async (flags) =>
+    (await import('./commands/diagnose.ts')).diagnoseCommand(flags),
+  ).description(
     'who holds the port, which children are orphans, CLOSE_WAIT, the API log; a verdict',
   );
-  add(root, 'fix', async (flags) => {
-    const { fixCommand } = await import('./commands/fix.ts');
-    return fixCommand(flags);
-  }).description('kill -9 what is proven an orphan, restart, verify; asks before each step');
-  add(root, 'probe', async (flags) => {
-    const { probeCommand } = await import('./commands/probe.ts');
-    return probeCommand(flags);
-  }).description('print the shell script that --host sends, to run by hand; see diagnose --from');
-  add(root, 'history', async (flags, id) => {
-    const { historyCommand } = await import('./commands/history.ts');
-    return historyCommand(id, flags);
-  })
+  add(root, 'fix', async (flags) =>
+    (await import('./commands/fix.ts')).fixCommand(flags),
+  ).description('kill -9 what is proven an orphan, restart, verify; asks before each step');
+  add(root, 'probe', async (flags) =>
+    (await import('./commands/probe.ts')).probeCommand(flags),
+  ).description('print the shell script that --host sends, to run by hand; see diagnose --from');
+  add(root, 'history', async (flags, id) =>
+    (await import('./commands/history.ts')).historyCommand(id, flags),
+  )
     .argument('[id]', 'one incident, as the list names it')
     .description('the incidents that fixes have recorded, newest first, or one of them');
-  add(root, 'drill', async (flags) => {
-    const { drillCommand } = await import('./commands/drill.ts');
-    return drillCommand(flags);
-  }).description(
+  add(root, 'drill', async (flags) =>
+    (await import('./commands/drill.ts')).drillCommand(flags),
+  ).description(
     'stage the incident on this machine, without touching a real salt-api, and practise',
   );
   return root;

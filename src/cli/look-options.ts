@@ -2,18 +2,11 @@
 import { ExitCode, TriageError } from '../errors.ts';
 import type { LookRequest, Policy } from '../evidence/evidence.ts';
 import { quoteForShell } from '../shell-words.ts';
-import {
-  type COMMANDS,
-  defaultsOf,
-  type Flags,
-  LOOK,
-  type Settings,
-  type Values,
-} from './options.ts';
+import { type COMMANDS, defaultsOf, type Flags, LOOK, type Settings } from './options.ts';
 import { loadSettings } from './settings.ts';
 
 /** What the command line gives of the options that every looking command has. */
-export type LookFlags = Flags<typeof LOOK> & Values<typeof COMMANDS.probe>;
+export type LookFlags = Flags<typeof LOOK & Pick<typeof COMMANDS.probe, 'config'>>;
 
 export interface LookOptions {
   readonly request: LookRequest;
