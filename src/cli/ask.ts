@@ -80,41 +80,31 @@ async function discardTypeAhead(): Promise<boolean> {
 
 /** A plain yes-or-no, No by default. @returns false for anything but a yes */
 export async function askYesNo(message: string): Promise<boolean> {
-  const { createPromptModule } = (await import('inquirer')).default;
   if (!(await discardTypeAhead())) return false;
-  const prompt = createPromptModule({ output: process.stderr });
-  const hungUp = gone(new AbortController().signal);
-  try {
-    const asked = prompt([{ type: 'confirm', name: 'agreed', message, default: false }]);
-    const said = asked.then(({ agreed: yes }) => yes === true);
-    return await Promise.race([said, hungUp.promise.then(() => false)]);
-  } catch (error) {
-    if (endsThePrompt(error)) return false;
-    throw error;
-  } finally {
-    hungUp.forget();
-  }
+  return (await prompt({ type: 'confirm', message, default: false })) === true;
 }
 
 async function expand(message: string, signal: AbortSignal): Promise<Answer | 'details'> {
+  const choices = [
+    { key: 'y', name: 'yes, do it', value: 'yes' },
+    { key: 's', name: 'skip this step', value: 'skip' },
+    { key: 'd', name: 'details first', value: 'details' },
+    { key: 'a', name: 'abort the whole fix', value: 'abort' },
+  ];
+  const answer = await prompt({ type: 'expand', message, default: 's', choices }, signal);
+  return answer as Answer | 'details';
+}
+
+/** @returns what was answered; `abort` or `interrupted` where nothing was */
+async function prompt(
+  question: { type: 'confirm' | 'expand'; message: string; default: unknown; choices?: unknown },
+  signal = new AbortController().signal,
+): Promise<unknown> {
   const { createPromptModule } = (await import('inquirer')).default;
-  const prompt = createPromptModule({ output: process.stderr, signal });
+  const ask = createPromptModule({ output: process.stderr, signal });
   const hungUp = gone(signal);
   try {
-    const asked = prompt([
-      {
-        type: 'expand',
-        name: 'answer',
-        message,
-        default: 's',
-        choices: [
-          { key: 'y', name: 'yes, do it', value: 'yes' },
-          { key: 's', name: 'skip this step', value: 'skip' },
-          { key: 'd', name: 'details first', value: 'details' },
-          { key: 'a', name: 'abort the whole fix', value: 'abort' },
-        ],
-      },
-    ]).then(({ answer }) => answer as Answer | 'details');
+    const asked = ask([{ name: 'answer', ...question }]).then(({ answer }) => answer as unknown);
     return await Promise.race([asked, hungUp.promise]);
   } catch (error) {
     if (!endsThePrompt(error)) throw error;

@@ -11,6 +11,8 @@ import { readPlainFile, tooLarge, writePlainFile } from '../host/local/plain-fil
 import { evidenceOfCollector } from '../host/ssh/collected-evidence.ts';
 import { isCollectorOutput } from '../host/ssh/frames.ts';
 import { type LookFlags, type LookOptions, thresholds } from './look-options.ts';
+import { INSTANCE, longName, OF_A_LOOK, type Option } from './options.ts';
+import type { SshFlags } from './ssh-flags.ts';
 
 /**
  * The evidence that `--from` names, as `--save` wrote it or as the script of `probe` printed it.
@@ -20,74 +22,59 @@ import { type LookFlags, type LookOptions, thresholds } from './look-options.ts'
  */
 export async function evidenceFrom(
   path: string,
-  flags: LookFlags,
+  flags: LookFlags & SshFlags,
   options: LookOptions,
 ): Promise<Evidence> {
-  refuse(flags, ['since', 'probeTimeout', 'timeout', 'unit'], 'what was looked at is over');
-  const input = path === '-' ? await readStandardInput() : await readFile(path);
+  refuse(flags, OF_A_LOOK, 'what was looked at is over');
+  const input = await readInput(path);
   if (isCollectorOutput(input)) {
     return boundedEvidence(await evidenceOfCollector(input, options.request, options.policy));
   }
-  refuse(flags, ['port', 'saltConfigDir', 'log'], 'the evidence is of what it says itself');
+  refuse(flags, INSTANCE, 'the evidence is of what it says itself');
   const evidence = parseEvidence(input.toString('utf8'));
   // Limits that are named judge anew; the settings of this machine are not those of that host.
-  return { ...evidence, policy: thresholds(flags, {}, evidence.policy) };
+  return { ...evidence, policy: thresholds(flags, evidence.policy) };
 }
 
-const OPTIONS = {
-  port: '--port',
-  saltConfigDir: '-c',
-  log: '--log',
-  since: '--since',
-  probeTimeout: '--probe-timeout',
-  timeout: '--timeout',
-  unit: '--unit',
-} as const;
-
-function refuse(flags: LookFlags, names: readonly (keyof typeof OPTIONS)[], why: string): void {
-  const name = names.find((one) => flags[one] !== undefined);
-  if (name === undefined) return;
+function refuse(
+  flags: Readonly<Record<string, unknown>>,
+  meaningless: Readonly<Record<string, Option>>,
+  why: string,
+): void {
+  const option = Object.entries(meaningless).find(([name]) => flags[name] !== undefined)?.[1];
+  if (option === undefined) return;
   throw new TriageError(
-    `${OPTIONS[name]} means nothing to --from: ${why}`,
-    `Leave ${OPTIONS[name]} out, or look at the host again with it.`,
+    `${longName(option)} means nothing to --from: ${why}`,
+    `Leave ${longName(option)} out, or look at the host again with it.`,
     ExitCode.usage,
   );
 }
 
-async function readFile(path: string): Promise<Buffer> {
+async function readInput(path: string): Promise<Buffer> {
   try {
-    return await readPlainFile(path, MAX_EVIDENCE_TEXT);
+    return await (path === '-' ? readStandardInput() : readPlainFile(path, MAX_EVIDENCE_TEXT));
   } catch (error) {
-    throw unreadable(path, error);
+    const { message } = error as Error;
+    throw new TriageError(
+      `can't read the evidence ${path === '-' ? 'standard input' : path}: ${message}`,
+      'Give a file that `diagnose --save FILE` or `probe` wrote, or - for standard input.',
+      message === tooLarge(MAX_EVIDENCE_TEXT) ? ExitCode.unknown : ExitCode.usage,
+      { cause: error },
+    );
   }
 }
 
 async function readStandardInput(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  try {
-    for await (const chunk of process.stdin) {
-      const bytes = Buffer.from(chunk);
-      length += bytes.length;
-      if (length > MAX_EVIDENCE_TEXT) throw new Error(tooLarge(MAX_EVIDENCE_TEXT));
-      chunks.push(bytes);
-    }
-  } catch (error) {
-    // What still comes is not waited for.
-    process.stdin.destroy();
-    throw unreadable('standard input', error);
+  // What still comes when the loop is left is not waited for: that destroys the stream.
+  for await (const chunk of process.stdin) {
+    const bytes = Buffer.from(chunk);
+    length += bytes.length;
+    if (length > MAX_EVIDENCE_TEXT) throw new Error(tooLarge(MAX_EVIDENCE_TEXT));
+    chunks.push(bytes);
   }
   return Buffer.concat(chunks);
-}
-
-function unreadable(what: string, error: unknown): TriageError {
-  const { message } = error as Error;
-  return new TriageError(
-    `can't read the evidence ${what}: ${message}`,
-    'Give a file that `diagnose --save FILE` or `probe` wrote, or - for standard input.',
-    message === tooLarge(MAX_EVIDENCE_TEXT) ? ExitCode.unknown : ExitCode.usage,
-    { cause: error },
-  );
 }
 
 /**

@@ -1,16 +1,10 @@
 /** The options that name other hosts; apart from what they need, so that they cost nothing. */
 
 import { ExitCode, TriageError } from '../errors.ts';
+import type { SSH, Values } from './options.ts';
 
-/** What commander hands over for the options that name other hosts. */
-export interface SshFlags {
-  readonly host?: readonly string[];
-  readonly hostsFile?: string;
-  readonly roster?: string;
-  readonly concurrency?: string;
-  readonly sudo?: boolean;
-  readonly connectTimeout?: string;
-}
+/** What the command line gives of the options that name other hosts. */
+export type SshFlags = Values<typeof SSH>;
 
 /** @throws TriageError (usage) for `--sudo` where there is no host to use it on */
 export function refuseLoneSudo({ sudo }: SshFlags): void {

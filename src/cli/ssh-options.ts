@@ -6,8 +6,8 @@ import { ExitCode, TriageError } from '../errors.ts';
 import { SshConnection, type SshTarget } from '../host/ssh/ssh-connection.ts';
 import { quoteForShell } from '../shell-words.ts';
 import { stripControl } from '../untrusted.ts';
-import { parseTimeout } from './duration.ts';
-import { wholeOption } from './look-options.ts';
+import { personIsThere } from './ask.ts';
+import { defaultsOf, SSH } from './options.ts';
 import type { SshFlags } from './ssh-flags.ts';
 
 export interface SshHosts {
@@ -18,8 +18,6 @@ export interface SshHosts {
   repeated(name: string): readonly string[];
 }
 
-const DEFAULT_CONCURRENCY = 16;
-const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const MAX_HOSTS = 10_000;
 
 /**
@@ -43,17 +41,13 @@ export async function resolveSshHosts(flags: SshFlags, patienceMs = 0): Promise<
       ExitCode.usage,
     );
   }
-  const connectTimeoutMs =
-    flags.connectTimeout === undefined
-      ? DEFAULT_CONNECT_TIMEOUT_MS
-      : parseTimeout(flags.connectTimeout, '--connect-timeout');
-  const personIsThere = process.stdin.isTTY === true && process.stderr.isTTY === true;
-  const mayAsk = targets.size === 1 && personIsThere;
+  const { connectTimeout: connectTimeoutMs, concurrency } = { ...defaultsOf(SSH), ...flags };
+  const mayAsk = targets.size === 1 && personIsThere();
   return {
     connections: [...targets.values()].map((target) => {
       return new SshConnection(target, { connectTimeoutMs, mayAsk, patienceMs });
     }),
-    concurrency: wholeOption(flags.concurrency, '--concurrency', 1, 1_000) ?? DEFAULT_CONCURRENCY,
+    concurrency,
     connectTimeoutMs,
     repeated: (name) => {
       const target = targets.get(name);

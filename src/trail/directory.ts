@@ -9,6 +9,8 @@ import { errorCode, tryReadLink } from '../host/local/proc-files.ts';
 export const INCIDENT_ID = /^\d{8}T\d{6}Z-\d{1,5}-[0-9a-f]{6}$/;
 /** The file that every incident has. */
 export const JOURNAL = 'journal.jsonl';
+/** Where root keeps incidents unless told otherwise. */
+export const ROOTS_STATE_DIRECTORY = '/var/log/salt-triage';
 
 /**
  * The state directories in order of preference: the one that was asked for and no other, else
@@ -18,7 +20,7 @@ export function stateDirectories(asked: string | undefined): string[] {
   if (asked !== undefined) return [asked];
   const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local/state');
   const own = join(state, 'salt-triage');
-  return process.geteuid?.() === 0 ? ['/var/log/salt-triage', own] : [own];
+  return process.geteuid?.() === 0 ? [ROOTS_STATE_DIRECTORY, own] : [own];
 }
 
 /**

@@ -2,6 +2,9 @@ import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { INCIDENT_ID, JOURNAL } from './directory.ts';
 
+/** Kept unless told otherwise. */
+export const KEEP_INCIDENTS = 50;
+export const KEEP_MEBIBYTES = 200;
 const MEBIBYTE = 1024 * 1024;
 
 export interface RetentionLimits {

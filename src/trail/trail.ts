@@ -13,10 +13,8 @@ import {
   stateDirectories,
 } from './directory.ts';
 import { describeWho, readWho, type Who } from './operator.ts';
-import { removeOldIncidents } from './retention.ts';
+import { KEEP_INCIDENTS, KEEP_MEBIBYTES, removeOldIncidents } from './retention.ts';
 
-const KEEP_INCIDENTS = 50;
-const KEEP_MEBIBYTES = 200;
 /** One write to a disk or NFS server that has died must not hold up a recovery longer, ms. */
 const WRITE_MS = 5_000;
 /** Whatever logger(1) waits for, ms. */
@@ -30,9 +28,9 @@ export interface TrailOptions {
   readonly port: number;
   /** Name of the host that is fixed. */
   readonly host: string;
-  /** Incidents to keep; 50 where undefined. */
+  /** Incidents to keep; {@link KEEP_INCIDENTS} where undefined. */
   readonly keepIncidents?: number | undefined;
-  /** MiB to keep; 200 where undefined. */
+  /** MiB to keep; {@link KEEP_MEBIBYTES} where undefined. */
   readonly keepMebibytes?: number | undefined;
   /** Where the trail goes when it can't be written; `process.stderr` where undefined. */
   readonly stderr?: { write(text: string): unknown };

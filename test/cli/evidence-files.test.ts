@@ -93,18 +93,6 @@ describe('--from', () => {
     assert.match(shown.stdout, new RegExp(`^Next +salt-triage fix ${THERE}`, 'm'));
   });
 
-  it('refuses options that mean nothing to what is recorded', async () => {
-    const options = [
-      ...['--port 1', '-c /x', '--log /x', '--since 1h', '--unit x'],
-      ...['--timeout 5s', '--probe-timeout 5s'],
-    ];
-    for (const option of options) {
-      const ran = await runCli(['diagnose', '--from', '-', ...option.split(' ')], { input: DOWN });
-      assert.equal(ran.code, 2, option);
-      assert.match(ran.stderr, new RegExp(`${option.split(' ')[0]} means nothing to --from`));
-    }
-  });
-
   it('judges anew by limits that are named', async () => {
     const daemon = saltApi({ pid: 100, ppid: 1 });
     const evidence = evidenceOf({ processes: [daemon, server({ pid: 101, ppid: 100 })] });
@@ -174,14 +162,5 @@ describe('--save', () => {
   it('leaves nothing behind where it fails', async () => {
     const ran = await save(join(directory, 'none', 'saved'));
     assert.deepEqual([ran.code, readdirSync(directory)], [2, []]);
-  });
-});
-
-describe('probe', () => {
-  it('knows no option that is for judging', async () => {
-    for (const option of ['--probe-timeout=5s', '--close-wait-warn=5', '--close-wait-fail=5']) {
-      const ran = await runCli(['probe', option]);
-      assert.deepEqual([ran.code, /unknown option/.test(ran.stderr)], [2, true], option);
-    }
   });
 });

@@ -101,12 +101,12 @@ keep-mebibytes: 0.5
     await assert.rejects(load('port: 1\nyes: true\n'), usageError(/line 2: --yes cannot be set/));
   });
 
-  it('refuses an unknown key, with line and the nearest known one', async () => {
+  it('refuses an unknown key, with line and the known ones', async () => {
     await assert.rejects(
       load('port: 1\n\nclose-wait-wran: 5\n'),
-      usageError(/line 3: unknown key "close-wait-wran"; did you mean close-wait-warn\?/),
+      usageError(/line 3: unknown key "close-wait-wran"; known are .*, close-wait-warn, /),
     );
-    await assert.rejects(load('closeWaitFail: 5\n'), usageError(/did you mean close-wait-fail\?/));
+    await assert.rejects(load('closeWaitFail: 5\n'), usageError(/unknown key "closeWaitFail"/));
     await assert.rejects(
       load('colour: no\n'),
       usageError(/unknown key "colour"; known are port, /),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { resolveFixOptions } from '../../src/cli/fix-options.ts';
+import { COMMANDS, readFlags } from '../../src/cli/options.ts';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import {
   type Evidence,
@@ -358,8 +359,8 @@ describe('the kinds of service managers', () => {
 
   it('and no other', () => {
     assert.throws(
-      () => resolveFixOptions({ service: 'runit' }, {}),
-      new RegExp(`is none of auto, ${SERVICE_KINDS.join(', ')}`),
+      () => readFlags(COMMANDS.fix, { service: 'runit' }),
+      new RegExp(`is not one of auto, ${SERVICE_KINDS.join(', ')}`),
     );
   });
 });

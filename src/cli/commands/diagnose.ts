@@ -9,17 +9,11 @@ import { textReport, type Verbosity } from '../../report/diagnosis-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { optionsOfEvidence } from '../../report/next-command.ts';
 import { screenOn } from '../../report/screen.ts';
-import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
-import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
+import { type LookOptions, resolveLookOptions } from '../look-options.ts';
+import type { COMMANDS, Flags } from '../options.ts';
+import { namesOtherHosts, refuseLoneSudo } from '../ssh-flags.ts';
 
-export interface DiagnoseFlags extends LookFlags, SshFlags {
-  readonly json?: boolean;
-  readonly save?: string;
-  readonly from?: string;
-  readonly strict?: boolean;
-  readonly verbose?: boolean;
-  readonly quiet?: boolean;
-}
+export type DiagnoseFlags = Flags<typeof COMMANDS.diagnose>;
 
 /**
  * `salt-triage diagnose`.

@@ -10,19 +10,12 @@ import { textReport } from '../../report/diagnosis-text.ts';
 import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { describeDuration } from '../../words.ts';
-import { parseDuration } from '../duration.ts';
 import { resolveFixOptions } from '../fix-options.ts';
-import { resolveLookOptions, wholeOption } from '../look-options.ts';
+import { resolveLookOptions } from '../look-options.ts';
+import { COMMANDS, defaultsOf, type Flags } from '../options.ts';
 import { guideFix } from './fix.ts';
 
-export interface DrillFlags {
-  readonly port?: string;
-  readonly keep?: string | true;
-  readonly color: boolean;
-  readonly debug?: boolean;
-}
-
-const DEFAULT_KEEP_MS = 10 * 60_000;
+export type DrillFlags = Flags<typeof COMMANDS.drill>;
 
 /**
  * `salt-triage drill`: stages the incident for real on this machine, diagnoses it, fixes it,
@@ -32,9 +25,8 @@ const DEFAULT_KEEP_MS = 10 * 60_000;
  */
 export async function drillCommand(flags: DrillFlags): Promise<ExitCode> {
   const screen = screenOn(process.stdout, flags.color);
-  const port = wholeOption(flags.port, '--port', 1024, 65_535);
-  const keepForMs =
-    typeof flags.keep === 'string' ? parseDuration(flags.keep, '--keep') : DEFAULT_KEEP_MS;
+  const { port } = flags;
+  const keepForMs = flags.keep ?? defaultsOf(COMMANDS.drill).keep;
   banner(screen, 'DRILL: staging the incident of July 2018 here; no real salt-api is touched');
   const staged = await stageIncident({ keepForMs, ...(port === undefined ? {} : { port }) });
   if (flags.keep !== undefined) {
@@ -58,11 +50,9 @@ async function practise(
   flags: DrillFlags,
 ): Promise<boolean> {
   const look = await resolveLookOptions({
-    port: String(staged.port),
+    port: staged.port,
     saltConfigDir: staged.configDirectory,
-    probe: true,
-    probeTimeout: '2s',
-    color: flags.color,
+    probeTimeout: 2_000,
     // The settings of the real salt-api have no say in a drill.
     config: '/dev/null',
   });
@@ -78,8 +68,8 @@ async function practise(
   const options = resolveFixOptions(
     {
       yes: true,
-      startCmd: commandLine(staged.startCommand),
-      stopCmd: commandLine(staged.stopCommand),
+      startCmd: staged.startCommand,
+      stopCmd: staged.stopCommand,
       stateDir: join(staged.directory, 'trail'),
     },
     {},

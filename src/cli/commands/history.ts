@@ -7,14 +7,10 @@ import { screenOn } from '../../report/screen.ts';
 import { INCIDENT_ID, stateDirectories } from '../../trail/directory.ts';
 import { type IncidentSummary, readIncident, readIncidents } from '../../trail/incidents.ts';
 import { stripControl } from '../../untrusted.ts';
+import type { COMMANDS, Flags } from '../options.ts';
 import { loadSettings } from '../settings.ts';
 
-export interface HistoryFlags {
-  readonly stateDir?: string;
-  readonly config?: string;
-  readonly json?: boolean;
-  readonly color: boolean;
-}
+export type HistoryFlags = Flags<typeof COMMANDS.history>;
 
 /**
  * `salt-triage history [ID]`: the incidents that fixes have recorded, or one of them.

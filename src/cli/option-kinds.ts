@@ -1,0 +1,141 @@
+/** The kinds of value that an option takes, on the command line and in the settings file. */
+import { parseDuration, parseTimeout } from './duration.ts';
+
+/** Each way to read throws {@link Unfit} or a TriageError (usage) for what is none of the kind. */
+export interface Kind<T> {
+  /** What a word of the command line means; absent where none is read. */
+  readonly fromText?: (text: string, option: string) => T;
+}
+
+/** A kind that the settings file may hold, too. */
+export interface SettingKind<T> extends Kind<T> {
+  /** What a value of YAML means. */
+  readonly fromYaml: (value: unknown, key: string) => T;
+}
+
+/** What is not of its kind; the message completes "is not …" and "must be …". */
+export class Unfit extends Error {
+  readonly example: string;
+
+  constructor(needed: string, example = '') {
+    super(needed);
+    this.example = example;
+  }
+}
+
+/** Stands alone. */
+export const flag: SettingKind<boolean> = {
+  fromYaml(value) {
+    if (typeof value === 'boolean') return value;
+    throw new Unfit('true or false');
+  },
+};
+
+/** Gathered from each time that it is given. */
+export const many: Kind<readonly string[]> = {};
+
+/** A file or directory; a settings file knows no working directory, so there it is absolute. */
+export const path: SettingKind<string> = {
+  fromText: (text) => text,
+  fromYaml(value) {
+    if (typeof value === 'string' && value.startsWith('/') && !value.includes('\0')) return value;
+    throw new Unfit('an absolute path');
+  },
+};
+
+/** A whole number within bounds. */
+export function whole(least: number, most: number, example = least): SettingKind<number> {
+  const fromYaml = (value: unknown): number => {
+    const fits = typeof value === 'number' && value >= least && value <= most;
+    if (fits && Number.isInteger(value)) return value;
+    throw new Unfit(`a whole number from ${least} to ${most}`, String(example));
+  };
+  return { fromYaml, fromText: (text) => fromYaml(/^\d{1,9}$/.test(text) ? Number(text) : text) };
+}
+
+/** A number greater than 0. */
+export const positive: SettingKind<number> = {
+  fromText: (text) => positive.fromYaml(Number(text), ''),
+  fromYaml(value) {
+    if (typeof value === 'number' && value > 0 && value <= 1e9) return value;
+    throw new Unfit('a number greater than 0');
+  },
+};
+
+/** A span, in milliseconds. */
+export const span = duration(parseDuration);
+/** A span that something is waited for, in milliseconds. */
+export const timeout = duration(parseTimeout);
+/** A span back from now, in milliseconds; null for `all`. */
+export const past = duration((text, name) => (text === 'all' ? null : parseDuration(text, name)));
+
+function duration<T>(fromText: (text: string, name: string) => T): SettingKind<T> {
+  return {
+    fromText,
+    fromYaml(value, key) {
+      if (typeof value === 'string' || typeof value === 'number') {
+        return fromText(String(value), key);
+      }
+      throw new Unfit('a duration, such as 5s or 24h');
+    },
+  };
+}
+
+/** One of these words. */
+export function choice<const Word extends string>(...words: Word[]): SettingKind<Word> {
+  const read = (value: unknown): Word => {
+    const word = words.find((candidate) => candidate === value);
+    if (word !== undefined) return word;
+    throw new Unfit(`one of ${words.join(', ')}`, words[0]);
+  };
+  return { fromText: read, fromYaml: read };
+}
+
+/** The name of a unit or service. */
+export const unitName: SettingKind<string> = { fromText: readUnitName, fromYaml: readUnitName };
+
+function readUnitName(value: unknown): string {
+  if (typeof value === 'string' && /^[\w@:.\\][\w@:.\\-]{0,254}$/.test(value)) return value;
+  throw new Unfit('the name of a unit, such as salt-api', 'salt-api');
+}
+
+/** A command as argv: a list in the settings, and one word that is split on the command line. */
+export function command(verb: string): SettingKind<readonly string[]> {
+  return {
+    fromText(text) {
+      const words = splitCommand(text);
+      if (words !== null) return words;
+      throw new Unfit('a command', `'supervisorctl ${verb} salt-api'; it is run without a shell.`);
+    },
+    fromYaml(value) {
+      const isArgument = (part: unknown): part is string =>
+        typeof part === 'string' && !part.includes('\0');
+      if (Array.isArray(value) && value.every(isArgument) && value[0]) return value;
+      throw new Unfit('a list of strings, the program first: [supervisorctl, stop, salt-api]');
+    },
+  };
+}
+
+/**
+ * Splits a command into argv: at blanks, with single and double quotes and backslashes as a
+ * shell has them, and nothing else of a shell: no variables, globs, pipes or lists.
+ * @returns null for an unclosed quote or an empty command
+ */
+function splitCommand(text: string): string[] | null {
+  const words: string[] = [];
+  const pattern = /\s*((?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)/gy;
+  let end = 0;
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    words.push(unquote(match[1] ?? ''));
+    end = pattern.lastIndex;
+  }
+  return words.length > 0 && text.slice(end).trim() === '' ? words : null;
+}
+
+function unquote(word: string): string {
+  return word.replace(
+    /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs,
+    (_all, single?: string, double?: string, escaped?: string) =>
+      single ?? double?.replace(/\\(["\\$`])/g, '$1') ?? escaped ?? '',
+  );
+}
