@@ -354,7 +354,8 @@ config_guess() {
     /^user:/ { user = scalar($0) }
     END {
       found = ("c" in port) ? port["c"] : ("t" in port) ? port["t"] : port["w"]
-      if (found ~ /^[0-9]+$/ && found > 0 && found < 65536) print "port " found + 0
+      # As numbers: what was cut out of a line compares as text.
+      if (found ~ /^[0-9]+$/ && found + 0 > 0 && found + 0 < 65536) print "port " found + 0
       if (log_file == "" && root != "/") log_file = "/var/log/salt/api"
       if (api_pid == "") api_pid = pid
       if (api_pid == "" && root != "/") api_pid = "/var/run/salt-api.pid"
