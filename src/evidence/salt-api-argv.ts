@@ -19,6 +19,17 @@ export interface SaltApiArgv {
 /** Where a salt-api that is told nothing reads its configuration. */
 export const DEFAULT_CONFIG_DIRECTORY = '/etc/salt';
 
+/**
+ * What starts salt-api, by its name or the end of its path, and the first argument that says so where
+ * the path alone does not. Whoever looks for candidates behind ssh goes by the same.
+ */
+export const ENTRY_POINTS: readonly { readonly name: string; readonly argument: string | null }[] =
+  [
+    { name: 'salt-api', argument: null },
+    // The 3005 onedir is one frozen binary with the daemon's name as its first argument.
+    { name: '/salt/run/run', argument: 'api' },
+  ];
+
 const PYTHON = /^(?:(?:platform-)?python|pypy)\d*(?:\.\d+)*$/;
 /** Interpreter flags of a program that runs on, without a value, such as SUSE's `-s` and Fedora's `-sP` (python(1)). */
 const PYTHON_FLAGS = /^-(?:[bBdEiIOPqsSuvx]+|[WX].+)$/;
@@ -131,23 +142,34 @@ function tokenize(argv: readonly string[]): string[] {
 function splitAtProgram(
   tokens: readonly string[],
 ): { readonly entryPoint: string; readonly words: readonly string[] } | null {
-  const program = tokens[0] ?? '';
-  if (baseName(program) === 'salt-api') return { entryPoint: program, words: tokens.slice(1) };
-  // The 3005 onedir is one frozen binary with the daemon's name as its first argument.
-  if (program.endsWith('/salt/run/run') && tokens[1] === 'api') {
-    return { entryPoint: program, words: tokens.slice(2) };
+  const [program = '', first] = tokens;
+  const frozen = ENTRY_POINTS.find(({ name, argument }) => {
+    return isNamed(program, name) && (argument === null || argument === first);
+  });
+  if (frozen !== undefined) {
+    return { entryPoint: program, words: tokens.slice(frozen.argument === null ? 1 : 2) };
   }
   if (!PYTHON.test(baseName(program))) return null;
-  let index = 1;
-  while (index < tokens.length) {
-    const token = tokens[index] ?? '';
-    if (PYTHON_FLAGS_WITH_VALUE.test(token)) index += 2;
-    else if (PYTHON_FLAGS.test(token)) index += 1;
-    else break;
+  const at = afterPythonFlags(tokens);
+  const script = tokens[at] ?? '';
+  const known = ENTRY_POINTS.some(({ name, argument }) => {
+    return argument === null && isNamed(script, name);
+  });
+  return known && !/\s/.test(script) ? { entryPoint: script, words: tokens.slice(at + 1) } : null;
+}
+
+function afterPythonFlags(tokens: readonly string[]): number {
+  let at = 1;
+  for (;;) {
+    const token = tokens[at] ?? '';
+    if (PYTHON_FLAGS_WITH_VALUE.test(token)) at += 2;
+    else if (PYTHON_FLAGS.test(token)) at += 1;
+    else return at;
   }
-  const script = tokens[index] ?? '';
-  if (baseName(script) !== 'salt-api' || /\s/.test(script)) return null;
-  return { entryPoint: script, words: tokens.slice(index + 1) };
+}
+
+function isNamed(path: string, name: string): boolean {
+  return name.startsWith('/') ? path.endsWith(name) : baseName(path) === name;
 }
 
 interface Word {

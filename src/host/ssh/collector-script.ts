@@ -3,6 +3,7 @@ import { EXCEPTION_LINE, SEARCHED_WORDINGS } from '../../evidence/api-log-wordin
 import { DEAD_STATES, PF_KTHREAD } from '../../evidence/proc-text.ts';
 import { ENTRY_POINT_BYTES, LOG_DIRECTORY } from '../../evidence/process-facts.ts';
 import { FIRST_PERSON_UID } from '../../evidence/resolve.ts';
+import { ENTRY_POINTS } from '../../evidence/salt-api-argv.ts';
 import { TELLING_SETTINGS, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
 import { VERSION } from './frames.ts';
 import { quoteRemoteWord } from './quote-remote-word.ts';
@@ -62,6 +63,12 @@ function awkPattern(wordings: typeof SEARCHED_WORDINGS): string {
   // The program stands in single quotes for the shell.
   return `/${wordings.map(({ needle }) => needle.replaceAll("'", '\\047')).join('|')}/`;
 }
+
+/** Of a word that may start salt-api: anywhere in it, and as a whole. */
+const SUSPECT = ENTRY_POINTS.map(({ name }) => name.replaceAll('/', '\\/')).join('|');
+const ENTRY_POINT = `(${ENTRY_POINTS.map(({ name }) => {
+  return name.startsWith('/') ? name.replaceAll('/', '\\/') : `(^|\\/)${name}`;
+}).join('|')})$`;
 
 const BODY = String.raw`
 # say WORDS: a line of the frame.
@@ -173,7 +180,7 @@ census() {
 suspects() {
   head -c 8192 /proc/self/cmdline "$@" 2>/dev/null | tr '\000' ' ' | awk '
     /^==> \/proc\/[0-9]+\/cmdline <==$/ { split($0, path, "/"); pid = path[3]; next }
-    /salt-api|\/salt\/run\/run/ { if (pid != "" && !(pid in found)) { found[pid]; print pid } }'
+    /${SUSPECT}/ { if (pid != "" && !(pid in found)) { found[pid]; print pid } }'
 }
 
 # in_play PIDS: those of root, of services and of our own, and of ordinary users the first hundred:
@@ -220,8 +227,8 @@ options() {
     $0 == "" { next }
     {
       position++
-      if (position <= 5 && $0 ~ /(^|\/)salt-api$/) daemon = 1
-      if (position == 1 && $0 !~ /(^|\/)((platform-)?python|pypy|salt-api)[0-9.]*$/) position = 99
+      if (position <= 5 && $0 ~ /${ENTRY_POINT}/) daemon = 1
+      else if (position == 1 && $0 !~ /(^|\/)((platform-)?python|pypy)[0-9.]*$/) position = 99
     }
     option != "" { value = $0; name = option; option = "" }
     $0 == "-c" || $0 == "--config-dir" { option = "config"; next }
@@ -509,7 +516,7 @@ hex() {
 # scripts PIDS: of each "PID FILE", the script that its command line may name, as it sees it.
 scripts() {
   for pid in $1; do
-    script=$(tr '\000 ' '\n\n' < "/proc/$pid/cmdline" | head -n 6 | grep '^/.*/salt-api$' | head -n 1)
+    script=$(tr '\000 ' '\n\n' < "/proc/$pid/cmdline" | head -n 6 | grep '^/' | grep -E '${ENTRY_POINT}' | head -n 1)
     [ -z "$script" ] || echo "$pid /proc/$pid/root$script"
   done
 }
