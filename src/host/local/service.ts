@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { open, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import {
   blind,
@@ -22,6 +21,7 @@ import {
 } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
+import { readHead } from './plain-file.ts';
 
 /** Where Salt's packages and pip put it, besides PATH (salt-facts §10). */
 const SALT_PLACES = ['/usr/bin/salt-api', '/usr/local/bin/salt-api', '/opt/saltstack'];
@@ -129,14 +129,8 @@ async function readUnit(unit: string, timeoutMs: number): Promise<Look<SystemdUn
 /** The line that `parseSystemctlShow` knows; empty for a file that tells nothing. */
 async function describeDropIn(path: string): Promise<string> {
   try {
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(65_536), 0, 65_536, 0);
-      const sets = tellingSettings(buffer.toString('utf8', 0, bytesRead));
-      return sets.length === 0 ? '' : `drop-in ${sets.join(',')} ${path}`;
-    } finally {
-      await handle.close();
-    }
+    const sets = tellingSettings((await readHead(path, 65_536)).toString('utf8'));
+    return sets.length === 0 ? '' : `drop-in ${sets.join(',')} ${path}`;
   } catch {
     return '';
   }
@@ -173,14 +167,9 @@ async function readPidFiles(paths: readonly string[]): Promise<PidFileFacts[]> {
 /** Salt writes the decimal pid and no newline (salt-facts §2). */
 async function readPid(path: string): Promise<number | null> {
   try {
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(64), 0, 64, 0);
-      const pid = /^\s*([1-9]\d{0,9})\s*$/.exec(buffer.toString('latin1', 0, bytesRead))?.[1];
-      return pid === undefined ? null : Number(pid);
-    } finally {
-      await handle.close();
-    }
+    const text = (await readHead(path, 64)).toString('latin1');
+    const pid = /^\s*([1-9]\d{0,9})\s*$/.exec(text)?.[1];
+    return pid === undefined ? null : Number(pid);
   } catch {
     return null;
   }

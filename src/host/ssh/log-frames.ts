@@ -1,4 +1,5 @@
 /** Reads the lines of the API log that the probe script sent. Pure. */
+import { apiLogFacts as factsOf, LOG_NOTES } from '../../evidence/api-log-facts.ts';
 import { fixedOffsetTime } from '../../evidence/api-log-lines.ts';
 import { ApiLogScanner } from '../../evidence/api-log-scan.ts';
 import {
@@ -9,8 +10,13 @@ import {
   type Look,
   seen,
 } from '../../evidence/evidence.ts';
-import { blindJournal, journalComplaint, noLog, noLogFile } from '../../evidence/journal.ts';
 import { utf8OfLatin1 } from '../../evidence/proc-text.ts';
+import {
+  blindJournal,
+  inPlaceOfFile,
+  silentJournal,
+  unreadFile,
+} from '../../evidence/unread-log.ts';
 import { stripControl } from '../../untrusted.ts';
 import { firstWord, type Part, timedOut } from './frame-part.ts';
 
@@ -21,69 +27,91 @@ export interface LogContext {
   readonly host: HostFacts;
 }
 
+/** What the part says so far. */
+class LogPart {
+  readonly scanner: ApiLogScanner;
+  readonly files: { path: string; bytesRead: number }[] = [];
+  readonly notes: string[] = [];
+  readonly complaints: string[] = [];
+  readonly said = new Set<string>();
+  readonly #path: string;
+  refused: Look<never> | null = null;
+
+  constructor(path: string, { windowFrom, host }: LogContext) {
+    this.#path = path;
+    this.scanner = new ApiLogScanner(windowFrom, {
+      localTime: fixedOffsetTime(host.utcOffsetMinutes),
+      now: host.now,
+    });
+  }
+
+  take(line: string): void {
+    const [word, rest] = firstWord(line);
+    if (word === 'line') {
+      this.scanner.push(Buffer.from(`${rest}\n`, 'latin1'));
+      return;
+    }
+    this.said.add(word);
+    const text = stripControl(utf8OfLatin1(rest));
+    switch (word) {
+      case 'endlog':
+        this.scanner.endFile();
+        break;
+      case 'log': {
+        const [bytes, path] = firstWord(text);
+        this.files.push({ path, bytesRead: Number(bytes) || 0 });
+        break;
+      }
+      case 'complaint':
+        this.complaints.push(text);
+        break;
+      case 'cut':
+        this.notes.push(`too many lines to send: ${text} of them do not count`);
+        break;
+      case 'packed':
+        this.notes.push(LOG_NOTES.packed(text));
+        break;
+      case 'unreadable':
+        this.notes.push(LOG_NOTES.unopened(text, 'EACCES'));
+        break;
+      case 'more':
+        this.notes.push(LOG_NOTES.more());
+        break;
+      case 'type':
+        this.refused = unreadFile.ofType(this.#path, text);
+        break;
+      case 'denied':
+        this.refused = unreadFile.denied(this.#path);
+        break;
+      case 'address':
+        this.refused = unreadFile.address(text);
+        break;
+    }
+  }
+}
+
 /**
  * What the log part says, counted by the scanner that reads a log here.
  * @param context where the script was to look, and the clock of that host
  */
 export function apiLogFacts({ lines, late }: Part, context: LogContext): Look<ApiLogFacts> {
-  const { source, unit, windowFrom, host } = context;
+  const { source, unit, windowFrom } = context;
   const path = stripControl(source.path);
   if (late) return timedOut(path);
-  const scanner = new ApiLogScanner(windowFrom, {
-    localTime: fixedOffsetTime(host.utcOffsetMinutes),
-    now: host.now,
-  });
-  const files: { path: string; bytesRead: number }[] = [];
-  const notes: string[] = [];
-  const complaints: string[] = [];
-  let from: LogSource = source;
-  let ended = false;
-  let missing = false;
-  let dated = false;
-  for (const line of lines) {
-    const [word, rest] = firstWord(line);
-    const text = stripControl(utf8OfLatin1(rest));
-    if (word === 'line') scanner.push(Buffer.from(`${rest}\n`, 'latin1'));
-    else if (word === 'endlog') {
-      scanner.endFile();
-      ended = true;
-    } else if (word === 'log') {
-      const [bytes, file] = firstWord(text);
-      files.push({ path: file, bytesRead: Number(bytes) || 0 });
-    } else if (word === 'journal') from = { kind: 'journal', unit };
-    else if (word === 'complaint') complaints.push(text);
-    else if (word === 'missing') missing = true;
-    else if (word === 'dated') dated = true;
-    else if (word === 'cut') notes.push(`too many lines to send: ${text} of them do not count`);
-    else if (word === 'packed') notes.push(`${text} was not read: only gzip is understood`);
-    else if (word === 'unreadable') notes.push(`${text} could not be opened: EACCES`);
-    else if (word === 'more') notes.push('only the newest 10 rotated logs were read');
-    else if (word === 'type') return blind('unsupported', `${path} is ${text}, not a file`);
-    else if (word === 'denied') {
-      return blind('permission', `${path} may not be read by this user; run as root`);
-    } else if (word === 'address') {
-      return blind('unsupported', `the API log goes to ${text}, which is no file`);
-    }
+  const part = new LogPart(path, context);
+  for (const line of lines) part.take(line);
+  const { said, files, notes, scanner, refused } = part;
+  if (refused !== null) return refused;
+  const dated = said.has('dated');
+  const journal = said.has('journal');
+  if (said.has('missing') && !journal) {
+    if (source.origin === 'option') return unreadFile.missing(path);
+    return inPlaceOfFile(path, blindJournal('absent', unit));
   }
-  if (missing && from.kind === 'file') {
-    return source.origin === 'option' ? noLogFile(path) : noLog(path, blindJournal('absent', unit));
-  }
-  if (from.kind === 'journal') {
-    const silent = journalComplaint(complaints.join('\n'), unit);
-    if (silent !== null || !dated) return noLog(path, silent ?? blindJournal('empty', unit));
-  }
-  if (!ended) return blind('malformed', `${path}: its lines did not arrive whole`);
-  if (from.kind === 'journal') files.push({ path: `journal:${unit}`, bytesRead: 0 });
-  const { undatedEvents, ...counts } = scanner.counts();
-  if (undatedEvents > 0 && windowFrom !== null) {
-    notes.push(`${undatedEvents} of the failed starts carry no time; they were counted`);
-  }
-  return seen({
-    source: from,
-    files: files.toReversed(),
-    windowFrom,
-    ...counts,
-    dated: counts.dated || dated,
-    notes,
-  });
+  const silent = journal ? silentJournal(part.complaints.join('\n'), dated, unit) : null;
+  if (silent !== null) return inPlaceOfFile(path, silent);
+  if (!said.has('endlog')) return blind('malformed', `${path}: its lines did not arrive whole`);
+  if (journal) files.push({ path: `journal:${unit}`, bytesRead: 0 });
+  const from: LogSource = journal ? { kind: 'journal', unit } : source;
+  return seen(factsOf({ source: from, files, windowFrom, dated, notes }, scanner.counts()));
 }
