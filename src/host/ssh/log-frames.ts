@@ -35,6 +35,8 @@ class LogPart {
   readonly complaints: string[] = [];
   readonly said = new Set<string>();
   readonly #path: string;
+  /** Of the file at hand. */
+  readonly #lines: string[] = [];
   refused: Look<never> | null = null;
 
   constructor(path: string, { windowFrom, host }: LogContext) {
@@ -48,14 +50,16 @@ class LogPart {
   take(line: string): void {
     const [word, rest] = firstWord(line);
     if (word === 'line') {
-      this.scanner.push(Buffer.from(`${rest}\n`, 'latin1'));
+      this.#lines.push(rest, '\n');
       return;
     }
     this.said.add(word);
     const text = stripControl(utf8OfLatin1(rest));
     switch (word) {
       case 'endlog':
+        this.scanner.push(Buffer.from(this.#lines.join(''), 'latin1'));
         this.scanner.endFile();
+        this.#lines.length = 0;
         break;
       case 'log': {
         const [bytes, path] = firstWord(text);
