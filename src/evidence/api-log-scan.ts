@@ -392,8 +392,9 @@ export function firstDatedLine(
 ): { readonly index: number; readonly at: number } | null {
   for (let index = from; index < to; ) {
     const end = lineEnd(bytes, index, to);
-    const { at } = parseLogLine(decode(bytes, index, Math.min(end, index + 1024)), clock);
-    if (at !== null) return { index, at };
+    const begin = pastHole(bytes, index);
+    const { at } = parseLogLine(decode(bytes, begin, Math.min(end, begin + 1024)), clock);
+    if (at !== null) return { index: begin, at };
     index = end + 1;
   }
   return null;
@@ -406,10 +407,16 @@ export function firstDatedLine(
 function lineStart(bytes: Buffer, floor: number, at: number, floorIsStart: boolean): number {
   const before = bytes.subarray(floor, at);
   const newline = before.lastIndexOf(10);
-  if (newline !== -1) return floor + newline + 1;
+  if (newline !== -1) return pastHole(bytes, floor + newline + 1);
   if (floorIsStart && at - floor <= LINE_LIMIT) return floor;
   const nul = before.lastIndexOf(0);
   return nul === -1 ? -1 : floor + nul + 1;
+}
+
+function pastHole(bytes: Buffer, at: number): number {
+  let end = at;
+  while (bytes[end] === 0) end += 1;
+  return end;
 }
 
 /** Where the line that contains `at` ends, `to` where it goes on behind that. */
@@ -419,5 +426,6 @@ function lineEnd(bytes: Buffer, at: number, to: number): number {
 }
 
 function decode(bytes: Buffer, start: number, end: number): string {
-  return bytes.toString('utf8', start, Math.min(end, start + LINE_LIMIT));
+  const begin = pastHole(bytes, start);
+  return bytes.toString('utf8', begin, Math.min(end, begin + LINE_LIMIT));
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from './proc-files.ts';
+import { errorCode, inTime } from './proc-files.ts';
 
 /** What a path leads to is no plain file. */
 export class NotPlain extends Error {
@@ -45,6 +45,19 @@ export async function readHead(path: string, most: number): Promise<Buffer> {
   } finally {
     await file.close();
   }
+}
+
+/**
+ * The first bytes of a plain file that may lie anywhere, such as a script on a dead mount, as
+ * Latin-1; null where they can't be read in time.
+ */
+export function tryReadHead(path: string, most: number): Promise<string | null> {
+  return inTime(
+    readHead(path, most).then(
+      (head) => head.toString('latin1'),
+      () => null,
+    ),
+  );
 }
 
 /**

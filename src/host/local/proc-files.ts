@@ -1,6 +1,5 @@
-import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
-import { ENTRY_POINT_BYTES as BEGINNING_BYTES } from '../../evidence/process-facts.ts';
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 
 const buffer = Buffer.allocUnsafe(256 * 1024);
 /** How long a read that may block is waited for, ms. */
@@ -50,7 +49,8 @@ export function readBounded(path: string): Promise<string | null> {
   return inTime(readFile(path, 'latin1'));
 }
 
-async function inTime(reading: Promise<string | null>): Promise<string | null> {
+/** What is read; null where it takes longer than half a second. */
+export async function inTime(reading: Promise<string | null>): Promise<string | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(resolve, BLOCKED_READ_MS, null);
@@ -65,30 +65,6 @@ async function inTime(reading: Promise<string | null>): Promise<string | null> {
 /** As {@link readBounded}, null also where it can't be read. */
 export function tryReadBounded(path: string): Promise<string | null> {
   return readBounded(path).catch(() => null);
-}
-
-/**
- * The first 4 KiB of a regular file that may lie anywhere, such as a script on a dead mount.
- * @returns null where it can't be read in time, or is no regular file
- */
-export async function readBeginning(path: string): Promise<string | null> {
-  const reading = (async () => {
-    // A FIFO without a writer would not open.
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      if (!(await handle.stat()).isFile()) return null;
-      const { buffer, bytesRead } = await handle.read(
-        Buffer.alloc(BEGINNING_BYTES),
-        0,
-        BEGINNING_BYTES,
-        0,
-      );
-      return buffer.toString('latin1', 0, bytesRead);
-    } finally {
-      await handle.close();
-    }
-  })().catch(() => null);
-  return inTime(reading);
 }
 
 /** Target of a `/proc` link, null where it can't be read. */

@@ -20,6 +20,7 @@ import {
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
 import {
+  ENTRY_POINT_BYTES,
   isSaltFile,
   needsScriptText,
   type RootView,
@@ -29,12 +30,12 @@ import {
 } from '../../evidence/process-facts.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
 import { type ServiceMember, serviceOfCgroup } from '../../evidence/systemd-unit.ts';
+import { tryReadHead } from './plain-file.ts';
 import {
   Breather,
   codeOrText,
   isDenied,
   isGone,
-  readBeginning,
   readBounded,
   readKernelFile,
   tryReadKernelFile,
@@ -394,7 +395,8 @@ async function signsOf(
   const texts = {
     argv,
     executable: tryReadLink(`${directory}/exe`),
-    script: script === null ? null : await readBeginning(`${directory}/root${script}`),
+    script:
+      script === null ? null : await tryReadHead(`${directory}/root${script}`, ENTRY_POINT_BYTES),
     files: about.fds?.saltFiles ?? [],
   };
   return saltSigns(texts, about.files);

@@ -27,95 +27,70 @@ export interface LogContext {
   readonly host: HostFacts;
 }
 
-/** What the part says so far. */
-class LogPart {
-  readonly scanner: ApiLogScanner;
-  readonly files: { path: string; bytesRead: number }[] = [];
-  readonly notes: string[] = [];
-  readonly complaints: string[] = [];
-  readonly said = new Set<string>();
-  readonly #path: string;
-  /** Of the file at hand. */
-  readonly #lines: string[] = [];
-  refused: Look<never> | null = null;
-
-  constructor(path: string, { windowFrom, host }: LogContext) {
-    this.#path = path;
-    this.scanner = new ApiLogScanner(windowFrom, {
-      localTime: fixedOffsetTime(host.utcOffsetMinutes),
-      now: host.now,
-    });
-  }
-
-  take(line: string): void {
-    const [word, rest] = firstWord(line);
-    if (word === 'line') {
-      this.#lines.push(rest, '\n');
-      return;
-    }
-    this.said.add(word);
-    const text = stripControl(utf8OfLatin1(rest));
-    switch (word) {
-      case 'endlog':
-        this.scanner.push(Buffer.from(this.#lines.join(''), 'latin1'));
-        this.scanner.endFile();
-        this.#lines.length = 0;
-        break;
-      case 'log': {
-        const [bytes, path] = firstWord(text);
-        this.files.push({ path, bytesRead: Number(bytes) || 0 });
-        break;
-      }
-      case 'complaint':
-        this.complaints.push(text);
-        break;
-      case 'cut':
-        this.notes.push(`too many lines to send: ${text} of them do not count`);
-        break;
-      case 'packed':
-        this.notes.push(LOG_NOTES.packed(text));
-        break;
-      case 'unreadable':
-        this.notes.push(LOG_NOTES.unopened(text, 'EACCES'));
-        break;
-      case 'more':
-        this.notes.push(LOG_NOTES.more());
-        break;
-      case 'type':
-        this.refused = unreadFile.ofType(this.#path, text);
-        break;
-      case 'denied':
-        this.refused = unreadFile.denied(this.#path);
-        break;
-      case 'address':
-        this.refused = unreadFile.address(text);
-        break;
-    }
-  }
-}
-
 /**
  * What the log part says, counted by the scanner that reads a log here.
  * @param context where the script was to look, and the clock of that host
  */
 export function apiLogFacts({ lines, late }: Part, context: LogContext): Look<ApiLogFacts> {
-  const { source, unit, windowFrom } = context;
+  const { source, unit, windowFrom, host } = context;
   const path = stripControl(source.path);
   if (late) return timedOut(path);
-  const part = new LogPart(path, context);
-  for (const line of lines) part.take(line);
-  const { said, files, notes, scanner, refused } = part;
-  if (refused !== null) return refused;
-  const dated = said.has('dated');
-  const journal = said.has('journal');
-  if (said.has('missing') && !journal) {
-    if (source.origin === 'option') return unreadFile.missing(path);
-    return inPlaceOfFile(path, blindJournal('absent', unit));
+  const scanner = new ApiLogScanner(windowFrom, {
+    localTime: fixedOffsetTime(host.utcOffsetMinutes),
+    now: host.now,
+  });
+  let log: string[] = [];
+  const said = new Map<string, string[]>();
+  for (const line of lines) {
+    const [word, rest] = firstWord(line);
+    if (word === 'line') log.push(rest, '\n');
+    else said.set(word, [...(said.get(word) ?? []), stripControl(utf8OfLatin1(rest))]);
+    if (word === 'endlog') {
+      scanner.push(Buffer.from(log.join(''), 'latin1'));
+      scanner.endFile();
+      log = [];
+    }
   }
-  const silent = journal ? silentJournal(part.complaints.join('\n'), dated, unit) : null;
-  if (silent !== null) return inPlaceOfFile(path, silent);
+  const all = (word: string): readonly string[] => said.get(word) ?? [];
+
+  const silence = unreadLog(said, context);
+  if (silence !== null) return silence;
   if (!said.has('endlog')) return blind('malformed', `${path}: its lines did not arrive whole`);
-  if (journal) files.push({ path: `journal:${unit}`, bytesRead: 0 });
+
+  const files = all('log').map((text) => {
+    const [bytes, file] = firstWord(text);
+    return { path: file, bytesRead: Number(bytes) || 0 };
+  });
+  const notes = [
+    ...all('packed').map(LOG_NOTES.packed),
+    ...all('unreadable').map((file) => LOG_NOTES.unopened(file, 'EACCES')),
+    ...all('more').map(LOG_NOTES.more),
+    ...all('cut').map((count) => `too many lines to send: ${count} of them do not count`),
+  ];
+  const journal = said.has('journal');
   const from: LogSource = journal ? { kind: 'journal', unit } : source;
-  return seen(factsOf({ source: from, files, windowFrom, dated, notes }, scanner.counts()));
+  if (journal) files.push({ path: `journal:${unit}`, bytesRead: 0 });
+  return seen(
+    factsOf({ source: from, files, windowFrom, dated: said.has('dated'), notes }, scanner.counts()),
+  );
+}
+
+/** Why neither the file nor the journal could be read; null where one was. */
+function unreadLog(
+  said: ReadonlyMap<string, readonly string[]>,
+  { source, unit }: LogContext,
+): Look<never> | null {
+  const path = stripControl(source.path);
+  const [type] = said.get('type') ?? [];
+  if (type !== undefined) return unreadFile.ofType(path, type);
+  const [address] = said.get('address') ?? [];
+  if (address !== undefined) return unreadFile.address(address);
+  if (said.has('denied')) return unreadFile.denied(path);
+  if (!said.has('missing')) return null;
+  if (source.origin === 'option') return unreadFile.missing(path);
+  const complaints = said.get('complaint') ?? [];
+  const silent = said.has('journal')
+    ? silentJournal(complaints.join('\n'), said.has('dated'), unit)
+    : blindJournal('absent', unit);
+  return silent === null ? null : inPlaceOfFile(path, silent);
 }
