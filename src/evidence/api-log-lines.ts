@@ -48,7 +48,7 @@ const DAY = 86_400_000;
 const ISO_TIME =
   /^\[?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ?(Z|[+-]\d\d:?\d\d)(?![\w:]))?\]?/;
 const SYSLOG_TIME =
-  /^(?:<\d{1,3}>)?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.\d{1,9})? /;
+  /^(?:<\d{1,3}>)?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?= )/;
 const C_TIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})/;
 const CLOCK_ONLY = /^\d\d:\d\d:\d\d(?:[.,]\d{1,9})? ?(?=\[)/;
 /** CherryPy's own stamp, `[13/Jul/2018:09:27:57]` (salt-facts §3). */
@@ -69,17 +69,24 @@ function zoneOffset(zone: string): number {
   return sign * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2)));
 }
 
+type Numeral = string | undefined;
+
 function epoch(
-  clock: LogClock,
-  fields: readonly [number, number, number, number, number, number],
-  zone: string | undefined,
+  { localTime }: LogClock,
+  year: number,
+  month: number,
+  [day, hour, minute, second]: readonly Numeral[],
+  zone?: Numeral,
 ): number | null {
-  const [, month, day, hour, minute, second] = fields;
-  if (month < 1 || month > 12 || day < 1 || day > 31) return null;
-  if (hour > 23 || minute > 59 || second > 60) return null;
-  const local = zone === undefined ? clock.localTime : fixedOffsetTime(zoneOffset(zone));
-  const at = local(...fields);
-  return Number.isFinite(at) ? at : null;
+  const fields = [Number(day), Number(hour), Number(minute), Number(second)] as const;
+  const [d, h, m, s] = fields;
+  if (month < 1 || month > 12 || d < 1 || d > 31 || h > 23 || m > 59 || s > 60) return null;
+  const local = zone === undefined ? localTime : fixedOffsetTime(zoneOffset(zone));
+  return local(year, month, ...fields);
+}
+
+function monthNamed(name: Numeral): number {
+  return MONTHS.indexOf(name ?? '') + 1;
 }
 
 interface Stamp {
@@ -92,54 +99,31 @@ function leadingStamp(line: string, clock: LogClock): Stamp | null {
   const iso = ISO_TIME.exec(line);
   if (iso !== null) {
     const [all, year, month, day, hour, minute, second, fraction, zone] = iso;
-    const at = epoch(
-      clock,
-      [Number(year), Number(month), Number(day), Number(hour), Number(minute), Number(second)],
-      zone,
-    );
+    const at = epoch(clock, Number(year), Number(month), [day, hour, minute, second], zone);
     const ms = fraction === undefined ? 0 : Math.floor(Number(`0.${fraction}`) * 1000);
     return { at: at === null ? null : at + ms, length: all.length, syslog: false };
   }
   const syslog = SYSLOG_TIME.exec(line);
-  if (syslog !== null) {
-    const [all, monthName = '', day, hour, minute, second] = syslog;
-    const month = MONTHS.indexOf(monthName) + 1;
-    const thisYear = new Date(clock.now).getUTCFullYear();
-    // A year-less time is of the latest year that does not put it in the future.
-    const inYear = (year: number): number | null =>
-      epoch(
-        clock,
-        [year, month, Number(day), Number(hour), Number(minute), Number(second)],
-        undefined,
-      );
-    const candidates = [thisYear + 1, thisYear, thisYear - 1].map(inYear);
-    const at = candidates.find((time) => time !== null && time <= clock.now + DAY) ?? null;
-    return { at, length: all.length - 1, syslog: true };
-  }
-  const c = C_TIME.exec(line);
-  if (c !== null) {
-    const [all, monthName = '', day, hour, minute, second, year] = c;
-    const month = MONTHS.indexOf(monthName) + 1;
-    const at = epoch(
-      clock,
-      [Number(year), month, Number(day), Number(hour), Number(minute), Number(second)],
-      undefined,
-    );
-    return { at, length: all.length, syslog: false };
-  }
-  return null;
+  const named = syslog ?? C_TIME.exec(line);
+  if (named === null) return null;
+  const [all, month, day, hour, minute, second, year] = named;
+  const inYear = (of: number): number | null =>
+    epoch(clock, of, monthNamed(month), [day, hour, minute, second]);
+  const thisYear = new Date(clock.now).getUTCFullYear();
+  // A year-less time is of the latest year that does not put it in the future.
+  const at =
+    year === undefined
+      ? ([thisYear + 1, thisYear].map(inYear).find((t) => t !== null && t <= clock.now + DAY) ??
+        inYear(thisYear - 1))
+      : inYear(Number(year));
+  return { at, length: all.length, syslog: syslog !== null };
 }
 
 function cherryPyTime(text: string, clock: LogClock): number | null {
   const stamp = CHERRYPY_TIME.exec(text);
   if (stamp === null) return null;
-  const [, day, monthName = '', year, hour, minute, second, zone] = stamp;
-  const month = MONTHS.indexOf(monthName) + 1;
-  return epoch(
-    clock,
-    [Number(year), month, Number(day), Number(hour), Number(minute), Number(second)],
-    zone,
-  );
+  const [, day, month, year, hour, minute, second, zone] = stamp;
+  return epoch(clock, Number(year), monthNamed(month), [day, hour, minute, second], zone);
 }
 
 /**
@@ -152,46 +136,66 @@ function cherryPyTime(text: string, clock: LogClock): number | null {
 export function parseLogLine(line: string, clock: LogClock): LogLine {
   const text = line.replace(/^[\0\ufeff]+/, '').replace(/\r$/, '');
   const stamp = leadingStamp(text, clock);
-  let rest = stamp === null ? text : text.slice(stamp.length);
-  let at = stamp?.at ?? null;
-  let pid: number | null = null;
-  let level: string | null = null;
-  let logger: string | null = null;
+  const behindStamp = stamp === null ? text : text.slice(stamp.length);
+  const ident = stamp === null ? null : syslogIdent(behindStamp, stamp.syslog);
+  const behindPrefix = behindStamp.slice(ident?.length ?? 0);
+  const clockOnly = CLOCK_ONLY.exec(behindPrefix)?.[0] ?? '';
+  const fields: Fields = {
+    at: stamp?.at ?? null,
+    pid: ident?.pid ?? null,
+    level: null,
+    logger: null,
+    stampedByCherryPy: false,
+  };
+  const rest = takeBrackets(behindPrefix.slice(clockOnly.length), fields, clock);
+  if (stamp !== null) fields.level ??= BARE_LEVEL.exec(rest)?.[1] ?? null;
+  const { at, pid, level, logger, stampedByCherryPy } = fields;
 
-  const ident = stamp === null ? null : SYSLOG_IDENT.exec(rest);
-  const behindSyslog = ident !== null && (stamp?.syslog === true || ident[2] !== undefined);
-  if (ident !== null && behindSyslog) {
-    pid = ident[2] === undefined ? null : Number(ident[2]);
-    rest = rest.slice(ident[0].length);
-  }
-  const clockOnly = CLOCK_ONLY.exec(rest);
-  if (clockOnly !== null) rest = rest.slice(clockOnly[0].length);
+  const headed = level !== null || stampedByCherryPy || clockOnly !== '';
+  const prefixed = ident === null ? stamp !== null : !TRACEBACK_GOES_ON.test(rest);
+  const opens = headed || prefixed;
+  return { at, pid, level, logger, opens, message: opens ? rest.replace(/^\s+/, '') : rest };
+}
 
-  let cherryPyStamp = false;
+/** Behind another time than syslog's, two words without a pid are a message. */
+function syslogIdent(text: string, syslog: boolean) {
+  const ident = SYSLOG_IDENT.exec(text);
+  if (ident === null || !(syslog || ident[2] !== undefined)) return null;
+  return { pid: ident[2] === undefined ? null : Number(ident[2]), length: ident[0].length };
+}
+
+interface Fields {
+  at: number | null;
+  pid: number | null;
+  level: string | null;
+  logger: string | null;
+  stampedByCherryPy: boolean;
+}
+
+/** What the brackets at the beginning say goes to `fields`; what follows them comes back. */
+function takeBrackets(text: string, fields: Fields, clock: LogClock): string {
+  let rest = text;
   for (let count = 0; count < 8; count += 1) {
     const bracket = BRACKETS.exec(rest);
-    if (bracket === null) break;
-    const [all, content = ''] = bracket;
-    const time = cherryPyTime(content, clock);
-    const levelName = LEVEL.exec(content)?.[1];
-    const loggerName = LOGGER.exec(content)?.[1];
-    if (time !== null) {
-      cherryPyStamp = true;
-      at ??= time;
-    } else if (levelName !== undefined) level ??= levelName;
-    else if (/^\s*\d{1,10}\s*$/.test(content)) pid = Number(content);
-    else if (loggerName !== undefined) logger ??= loggerName;
-    else if (!/^JID: /.test(content)) break;
-    rest = rest.slice(all.length);
+    if (bracket === null || !takeField(bracket[1] ?? '', fields, clock)) break;
+    rest = rest.slice(bracket[0].length);
   }
-  if (level === null && stamp !== null) level = BARE_LEVEL.exec(rest)?.[1] ?? null;
+  return rest;
+}
 
-  const headed = level !== null || cherryPyStamp || clockOnly !== null;
-  const opens =
-    stamp === null || behindSyslog
-      ? headed || (behindSyslog && !TRACEBACK_GOES_ON.test(rest))
-      : true;
-  return { at, pid, level, logger, opens, message: opens ? rest.replace(/^\s+/, '') : rest };
+/** True where the text is of a log's head. */
+function takeField(content: string, fields: Fields, clock: LogClock): boolean {
+  const time = cherryPyTime(content, clock);
+  const level = LEVEL.exec(content)?.[1];
+  const logger = LOGGER.exec(content)?.[1];
+  if (time !== null) {
+    fields.stampedByCherryPy = true;
+    fields.at ??= time;
+  } else if (level !== undefined) fields.level ??= level;
+  else if (/^\s*\d{1,10}\s*$/.test(content)) fields.pid = Number(content);
+  else if (logger !== undefined) fields.logger ??= logger;
+  else return content.startsWith('JID: ');
+  return true;
 }
 
 /** A line that says that the port could not be bound. */
@@ -203,31 +207,27 @@ export interface BindFailure {
   readonly wrapper: boolean;
 }
 
-const EXCEPTION = '^\\s*[A-Za-z_][\\w.]{0,200}: ';
-const PORT_NOT_FREE = "Port u?'?(\\d{1,5})'? not free on ";
-const NOT_FREE_LINE = new RegExp(`${EXCEPTION}${PORT_NOT_FREE}`);
-const NO_SOCKET_LINE = new RegExp(`${EXCEPTION}No socket could be created(?![\\w])(.*)`, 's');
 const CHANNEL_FAILURES = /^\s*(?:[\w.]{0,200}\.)?ChannelFailures: (.*)/s;
-const TORNADO_LINE = /^\s*rest_tornado unable to bind to port (\d{1,5})/i;
-const IN_USE_LINE =
-  /^\s*(?:socket\.error|error|OSError|IOError): \[Errno (?:98|48)\] (?:error while attempting to bind on address \(u?'[^']{0,256}', (\d{1,5})[^)]{0,64}\): )?address already in use/i;
-
-function portNumber(text: string | undefined): number | null {
-  const port = Number(text);
-  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : null;
-}
-
+const EXCEPTION = '^\\s*[A-Za-z_][\\w.]{0,200}: ';
+const NOT_FREE = "Port u?'?(\\d{1,5})'? not free on ";
+const HELD_ADDRESS = "\\(u?'[^']{0,256}', (\\d{1,5})[^)]{0,64}\\): \\[Errno (?:98|48)\\]";
 /**
- * `No socket could be created` goes on with each address that failed since CherryPy 3.3; before, it
- * says nothing more. Only EADDRINUSE is a port that is held: EACCES is a lack of rights
- * (salt-facts §4.1).
+ * Goes on with each address that failed since CherryPy 3.3; before, it says nothing more. Only
+ * EADDRINUSE is a port that is held: EACCES is a lack of rights (salt-facts §4.1).
  */
-function noSocket(rest: string, wrapper: boolean): BindFailure | null {
-  const inUse = /\[Errno (?:98|48)\]/.test(rest);
-  if (!inUse && /\[Errno \d+\]/.test(rest)) return null;
-  const port = /\(u?'[^']{0,256}', (\d{1,5})[^)]{0,64}\): \[Errno (?:98|48)\]/.exec(rest)?.[1];
-  return { wording: 'no-socket-created', port: portNumber(port), wrapper };
-}
+const NO_SOCKET = `No socket could be created(?!\\w)(?:.*?${HELD_ADDRESS}|.*\\[Errno (?:98|48)\\]|(?!.*\\[Errno \\d+\\]))`;
+
+/** As an exception says it, and as `ChannelFailures` repeats it; the port in the first group. */
+const BIND_WORDINGS: readonly (readonly [BindWording, bare: RegExp, repeated: RegExp | null])[] = [
+  ['port-not-free', new RegExp(EXCEPTION + NOT_FREE), new RegExp(`\\(u?["']${NOT_FREE}`)],
+  ['no-socket-created', new RegExp(EXCEPTION + NO_SOCKET, 's'), new RegExp(NO_SOCKET, 's')],
+  ['tornado-unable', /^\s*rest_tornado unable to bind to port (\d{1,5})/i, null],
+  [
+    'address-in-use',
+    /^\s*(?:socket\.error|error|OSError|IOError): \[Errno (?:98|48)\] (?:error while attempting to bind on address \(u?'[^']{0,256}', (\d{1,5})[^)]{0,64}\): )?address already in use/i,
+    /\((?:98|48), ["']Address already in use/,
+  ],
+];
 
 /**
  * Recognises every wording of "the port can't be bound" in salt-facts §4.1 and §9, where it is
@@ -238,30 +238,13 @@ function noSocket(rest: string, wrapper: boolean): BindFailure | null {
  */
 export function recogniseBindFailure(message: string): BindFailure | null {
   const failures = CHANNEL_FAILURES.exec(message)?.[1];
-  if (failures !== undefined) {
-    const wrapped = new RegExp(`\\(u?["']${PORT_NOT_FREE}`).exec(failures);
-    if (wrapped !== null) {
-      return { wording: 'port-not-free', port: portNumber(wrapped[1]), wrapper: true };
-    }
-    const socketless = /No socket could be created(.*)/s.exec(failures)?.[1];
-    if (socketless !== undefined) return noSocket(socketless, true);
-    return /\((?:98|48), ["']Address already in use/.test(failures)
-      ? { wording: 'address-in-use', port: null, wrapper: true }
-      : null;
+  const wrapper = failures !== undefined;
+  for (const [wording, bare, repeated] of BIND_WORDINGS) {
+    const found = wrapper ? repeated?.exec(failures) : bare.exec(message);
+    if (!found) continue;
+    const port = Number(found[1]);
+    return { wording, port: port > 0 && port < 65_536 ? port : null, wrapper };
   }
-  const notFree = NOT_FREE_LINE.exec(message);
-  if (notFree !== null) {
-    return { wording: 'port-not-free', port: portNumber(notFree[1]), wrapper: false };
-  }
-  const socketless = NO_SOCKET_LINE.exec(message)?.[1];
-  if (socketless !== undefined) return noSocket(socketless, false);
-  const tornado = TORNADO_LINE.exec(message);
-  if (tornado !== null) {
-    return { wording: 'tornado-unable', port: portNumber(tornado[1]), wrapper: false };
-  }
-  const inUse = IN_USE_LINE.exec(message);
-  if (inUse !== null)
-    return { wording: 'address-in-use', port: portNumber(inUse[1]), wrapper: false };
   return null;
 }
 

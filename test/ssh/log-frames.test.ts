@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { fixedOffsetTime } from '../../src/evidence/api-log-lines.ts';
+import { SEARCHED_WORDINGS } from '../../src/evidence/api-log-wordings.ts';
 import type { ApiLogFacts, HostFacts, LookRequest } from '../../src/evidence/evidence.ts';
 import { readApiLog } from '../../src/host/local/api-log.ts';
 import { LocalHost } from '../../src/host/local/local-host.ts';
@@ -42,7 +44,7 @@ function shellCommand(shell: (typeof SHELLS)[number]) {
   const applets = join(directory, 'applets');
   if (spawnSync('test', ['-d', applets]).status !== 0) {
     mkdirSync(applets);
-    for (const name of ['awk', 'tr', 'head', 'tail', 'ls', 'grep', 'date', 'stat']) {
+    for (const name of ['awk', 'tr', 'head', 'tail', 'ls', 'grep', 'date', 'stat', 'gzip']) {
       symlinkSync('/bin/busybox', join(applets, name));
     }
   }
@@ -61,7 +63,7 @@ function reduce(shell: (typeof SHELLS)[number], files: readonly string[], since:
   const from = since === null ? '' : String(seconds - since - 3_700);
   const run = [
     `export LC_ALL=C; now=${seconds}; offset=0; year=2026; from=${from}`,
-    ...files.map((file) => `one_log ${file}`),
+    ...files.map((file) => `log=${file}; api_log; echo ==`),
   ];
   const [program, ...args] = argv;
   const output = execFileSync(program, args, {
@@ -71,9 +73,9 @@ function reduce(shell: (typeof SHELLS)[number], files: readonly string[], since:
     env: { ...process.env, PATH: path },
   });
   return output
-    .split('endlog\n')
+    .split('==\n')
     .slice(0, files.length)
-    .map((text) => [...text.split('\n').filter((line) => line !== ''), 'endlog']);
+    .map((text) => text.split('\n').filter((line) => line !== ''));
 }
 
 const LOOK: LookRequest = {
@@ -198,6 +200,33 @@ const RECORDS: readonly (readonly LogRecord[])[] = [
   ],
   [salt('ERROR   ', 'Did not find any netapi configurations, nothing to start')],
   [salt('ERROR   ', "Not loading 'salt.x.rest_wsgi'. 'port' not specified in config")],
+  [
+    salt(
+      'ERROR   ',
+      "Not starting 'rest_cherrypy'. Options 'ssl_crt' and 'ssl_key' are required if SSL is not disabled.",
+    ),
+  ],
+  [
+    salt(
+      'ERROR   ',
+      'Rest_tornado unable to bind to port 8000',
+      ...traceback,
+      'KeyError',
+      '',
+      'During handling of the above exception, another exception occurred:',
+      ...traceback,
+      'Exception',
+    ),
+  ],
+  [
+    cherrypy(
+      "Error in 'start' listener <x>",
+      ...traceback,
+      'error: [Errno 98] Address already in use',
+    ),
+  ],
+  [cherrypy('Bus STOPPED', 'x'.repeat(9_000), ' '.repeat(20_000))],
+  [salt('ERROR   ', `${'y'.repeat(9_000)} OSError: Port 443 not free on '0.0.0.0'`)],
   [salt('DEBUG   ', 'quoted', "OSError: Port 443 not free on '0.0.0.0'")],
   [salt('DEBUG   ', 'some words', 'and a line', '  more')],
   [
@@ -208,71 +237,146 @@ const RECORDS: readonly (readonly LogRecord[])[] = [
   ],
 ];
 
-/** How the heads of a log look: with time, pid or neither, or behind syslog's prefix. */
-const FORMATS = ['dated', 'without pids', 'undated', 'bare', 'journal'] as const;
+/** How the heads of a log look: with time, pid or neither, CherryPy's own, or behind a prefix. */
+const FORMATS = {
+  dated: (time, { logger, level }, pid) => `${shown(time)},000 [${logger}][${level}][${pid}] `,
+  'without pids': (time, { logger, level }) => `${shown(time)},000 [${logger}][${level}] `,
+  'with a zone': (time, { logger, level }, pid) =>
+    `${new Date(time + 7_200_000).toISOString().slice(0, 19)}+02:00 [${logger}][${level}][${pid}] `,
+  'other date': (time, { level, logger }, pid) =>
+    `${shown(time).replaceAll('-', '/')} [${logger}][${level}][${pid}] `,
+  'no time': (_, { logger, level }, pid) => `[${logger}][${level}][${pid}] `,
+  c: (time, { logger, level }, pid) =>
+    `${new Date(time).toUTCString().replace(/^(\w+), (\d+) (\w+) (\d+) ([\d:]+) GMT$/, '$1 $3 $2 $5 $4')} [${logger}][${level}][${pid}] `,
+  journal: (_, { level }) => `[${level}] `,
+  syslog: (_, { level }) => `[${level}] `,
+  'syslog without level': () => '',
+} satisfies Record<string, (time: number, record: LogRecord, pid: number) => string>;
 
-function logText(
-  events: readonly { readonly what: number; readonly pid: number; readonly pause: number }[],
-  format: (typeof FORMATS)[number],
-): string {
-  const total = events.reduce((sum, { pause }) => sum + pause, 0);
-  let at = NOW - 60_000 - total * 1000;
-  const lines: string[] = [];
-  for (const { what, pid, pause } of events) {
-    at += pause * 1000;
-    const iso = new Date(at).toISOString();
-    const time = `${iso.slice(0, 10)} ${iso.slice(11, 19)},000 `;
-    for (const { logger, level, lines: all } of RECORDS[what % RECORDS.length] ?? []) {
-      const [first = '', ...rest] = all;
-      const message = format === 'undated' ? first.replace(/^\[\d\d\/\w+\/[\d:]+\] /, '') : first;
-      const head = {
-        dated: `${time}[${logger}][${level}][${pid}] `,
-        'without pids': `${time}[${logger}][${level}] `,
-        undated: `[${logger}][${level}][${pid}] `,
-        bare: `${time}[${logger}][${level}] `,
-        journal: `[${level}] `,
-      }[format];
-      const whole = [`${head}${message}`, ...rest];
-      const prefix = format === 'journal' ? `${iso.slice(0, 19)}+0000 host salt-api[${pid}]: ` : '';
-      lines.push(...whole.map((line) => prefix + line));
-    }
-  }
-  return `${lines.join('\n')}\n`;
+const PREFIXES: Partial<Record<keyof typeof FORMATS, (time: number, pid: number) => string>> = {
+  journal: (time, pid) =>
+    `${new Date(time).toISOString().slice(0, 19)}+0000 host salt-api[${pid}]: `,
+  syslog: (time, pid) => `${syslogTime(time)} host salt-api[${pid}]: `,
+  'syslog without level': (time) => `<11>${syslogTime(time)} host salt-api: `,
+};
+
+function shown(time: number): string {
+  return new Date(time).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+function syslogTime(time: number): string {
+  const [, day = '', month, , clock] = new Date(time).toUTCString().split(' ');
+  return `${month} ${String(Number(day)).padStart(2)} ${clock}`;
+}
+
+interface LogEvent {
+  readonly what: number;
+  readonly pid: number;
+  /** Seconds since the one before. */
+  readonly pause: number;
+  /** What stands before it that is no record. */
+  readonly before: string;
+}
+
+/** The events of a log, each as text, with its time. */
+function logTexts(events: readonly LogEvent[], format: keyof typeof FORMATS, lineEnd = '\n') {
+  let time = NOW - 60_000 - events.reduce((sum, { pause }) => sum + pause, 0) * 1000;
+  return events.map(({ what, pid, pause, before: noise }) => {
+    time += pause * 1000;
+    const prefix = PREFIXES[format]?.(time, pid) ?? '';
+    const lines = (RECORDS[what % RECORDS.length] ?? []).flatMap((record) => {
+      const [first = '', ...rest] = record.lines;
+      const ownTime = format === 'no time' || PREFIXES[format] !== undefined;
+      const message = ownTime ? first.replace(/^\[\d\d\/\w+\/[\d:]+\] /, '') : first;
+      return [`${FORMATS[format](time, record, pid)}${message}`, ...rest];
+    });
+    return { time, text: noise + lines.map((line) => prefix + line + lineEnd).join('') };
+  });
+}
+
+function logText(events: readonly LogEvent[], format: keyof typeof FORMATS): string {
+  return logTexts(events, format)
+    .map(({ text }) => text)
+    .join('');
 }
 
 const randomLog = fc.record({
-  format: fc.constantFrom(...FORMATS),
+  format: fc.constantFrom(...(Object.keys(FORMATS) as (keyof typeof FORMATS)[])),
+  lineEnd: fc.constantFrom('\n', '\n', '\r\n'),
   events: fc.array(
     fc.record({
       what: fc.nat(RECORDS.length - 1),
       pid: fc.integer({ min: 1, max: 4 }),
       pause: fc.constantFrom(0, 1, 2, 4, 12, 600, 4_000),
+      before: fc.constantFrom(
+        '',
+        '',
+        '',
+        '',
+        'no head at all\n',
+        '\n',
+        '\0'.repeat(3_000),
+        '\0'.repeat(20_000),
+      ),
     }),
     { maxLength: 40 },
   ),
+  /** How many events the rotated siblings have, the oldest first. */
+  rotated: fc.array(fc.tuple(fc.constantFrom('.2.gz', '.1', '-20260713'), fc.nat(12)), {
+    maxLength: 2,
+  }),
 });
+
+/** Lays the log out as logrotate leaves it. */
+function writeRotated(path: string, log: ReturnType<typeof sampled>[number]): void {
+  const texts = logTexts(log.events, log.format, log.lineEnd);
+  for (const [suffix, count] of log.rotated) {
+    const part = texts.splice(0, count);
+    const text = part.map((event) => event.text).join('');
+    const at = (part.at(-1)?.time ?? 0) / 1000;
+    if (at === 0) continue;
+    writeFileSync(path + suffix, suffix.endsWith('.gz') ? gzipSync(text) : text);
+    utimesSync(path + suffix, at, at);
+  }
+  writeFileSync(path, texts.map(({ text }) => text).join(''));
+}
+
+const SEED = Number(process.env['SALT_TRIAGE_SEED'] ?? Date.now() % 1_000_000);
+
+function sampled() {
+  return fc.sample(randomLog, { numRuns: 80, seed: SEED });
+}
 
 describe('a log that is reduced where it lies', () => {
   for (const shell of SHELLS) {
     for (const since of [3_600, null]) {
       it(`tells what the whole log tells: ${shell}, ${since ?? 'no'} window`, async () => {
         const place = mkdtempSync(join(directory, 'random-'));
-        const samples = fc.sample(randomLog, { numRuns: 150, seed: 7 });
-        const paths = samples.map(({ events, format }, index) => {
-          const path = join(place, String(index));
-          writeFileSync(path, logText(events, format));
-          return path;
+        const logs = sampled().map((log, index) => {
+          const path = join(place, `${index}-`);
+          writeRotated(path, log);
+          return { path, log };
         });
-        const reduced = reduce(shell, paths, since);
-        for (const [index, path] of paths.entries()) {
+        const reduced = reduce(
+          shell,
+          logs.map(({ path }) => path),
+          since,
+        );
+        for (const [index, { path, log }] of logs.entries()) {
           const ssh = overSsh(reduced[index] ?? [], path, since);
-          const sample = samples[index];
-          const log = sample === undefined ? '' : logText(sample.events, sample.format);
-          assert.deepEqual(ssh, await here(path, since), `${sample?.format}\n${log}`);
+          const text = JSON.stringify(log, (_, value) =>
+            typeof value === 'string' ? value.slice(0, 80) : value,
+          );
+          assert.deepEqual(ssh, await here(path, since), `seed ${SEED}, ${path}: ${text}`);
         }
       });
     }
   }
+
+  it('was held to that for all that is searched for', () => {
+    const all = JSON.stringify(RECORDS);
+    for (const { needle } of SEARCHED_WORDINGS) assert.ok(all.includes(needle), needle);
+  });
 
   it('was held to that by dash, bash and busybox', () => {
     if (process.env['CI']) assert.equal(SHELLS.length, 3);
@@ -280,17 +384,17 @@ describe('a log that is reduced where it lies', () => {
 
   it('counts all of a log without times, and of one that begins without what the window reaches', async () => {
     const undated = logText(
-      [0, 1, 2].map((pid) => ({ what: 0, pid, pause: 12 })),
-      'undated',
+      [0, 1, 2].map((pid) => ({ what: 0, pid, pause: 12, before: '' })),
+      'no time',
     );
     const cases = [
       ['undated', undated, 3],
-      ['recent', undated + logText([{ what: 0, pid: 9, pause: 0 }], 'dated'), 4],
+      ['recent', undated + logText([{ what: 0, pid: 9, pause: 0, before: '' }], 'dated'), 4],
       [
         'old',
         undated +
           logText(
-            [9, 8].map((pid) => ({ what: 0, pid, pause: 4_000 })),
+            [9, 8].map((pid) => ({ what: 0, pid, pause: 4_000, before: '' })),
             'dated',
           ),
         1,

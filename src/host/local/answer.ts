@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { AnswerFacts } from '../../evidence/evidence.ts';
 import { stripControl } from '../../untrusted.ts';
+import { errorCode } from './proc-files.ts';
 
 /** What to ask, and where. */
 export interface AnswerRequest {
@@ -61,93 +62,103 @@ async function attempt(
   startedAt: number,
 ): Promise<Attempt> {
   const host = loopbackOf(request.address);
-  const port = request.port;
   const net = await import('node:net');
   const nodeTls = tls ? await import('node:tls') : null;
 
   return new Promise((resolve) => {
-    let connected = false;
-    let secured = false;
-    let received = '';
-    const transport: Duplex = (request.connect ?? net.connect)({ host, port });
+    const progress: Progress = { connected: false, secured: !tls };
+    const transport: Duplex = (request.connect ?? net.connect)({ host, port: request.port });
     let socket = transport;
 
-    const settle = (answer: AnswerFacts, perhaps: Attempt['perhaps'] = 'as-tried'): void => {
+    const settle = (outcome: Attempt): void => {
       clearTimeout(timer);
       // A FIN would leave one more CLOSE_WAIT with a server that answers nothing; a RST leaves none.
-      const unanswered = connected && answer.kind !== 'answered';
+      const unanswered = progress.connected && outcome.answer.kind !== 'answered';
       if (unanswered && transport instanceof net.Socket) transport.resetAndDestroy();
       socket.destroy();
       transport.destroy();
-      resolve({ answer, perhaps });
+      resolve(outcome);
     };
     const afterMs = (): number => Math.round(performance.now() - startedAt);
-    const unsecured = (): Attempt['perhaps'] => (tls && !secured ? 'either' : 'as-tried');
-    const broken = (error: string, perhaps = unsecured()): void => {
-      settle({ kind: 'broken', afterMs: afterMs(), error: stripControl(error) }, perhaps);
-    };
-    const onError = (error: Error): void => {
-      const code = 'code' in error ? String(error.code) : '';
-      if (!connected) {
-        if (code === 'ECONNREFUSED') settle({ kind: 'refused' });
-        else if (code === 'ETIMEDOUT') settle({ kind: 'no-connection', afterMs: afterMs() });
-        else broken(error.message, 'as-tried');
-      } else if (tls && !secured && /^(EPROTO|ERR_SSL_)/.test(code)) {
-        // An alert is TLS, if not one that can be talked with; anything else never was.
-        broken(`TLS: ${tlsReason(error)}`, /alert/i.test(error.message) ? 'as-tried' : 'plain');
-      } else broken(error.message);
-    };
+    const onError = (error: Error): void => settle(brokenBy(error, progress, afterMs()));
+    const onEnd = (): void => settle(closed(progress, afterMs()));
     const timer = setTimeout(
-      () => {
-        if (connected) settle({ kind: 'no-reply', afterMs: afterMs(), tls }, unsecured());
-        else settle({ kind: 'no-connection', afterMs: afterMs() });
-      },
+      () => settle(silence(progress, tls, afterMs())),
       Math.max(1, timeoutMs),
     );
-
     const converse = (): void => {
-      secured = tls;
+      progress.secured = true;
+      let received = '';
       socket.on('data', (chunk: Buffer) => {
         received += chunk.toString('latin1');
-        const end = received.indexOf('\n');
-        if (end === -1 && received.length < MAX_STATUS_LINE) return;
-        const status = /^HTTP\/1\.[01] ([1-5]\d\d)(?: .*)?\r?$/.exec(
-          end === -1 ? received : received.slice(0, end),
-        )?.[1];
-        if (status === undefined) {
-          broken(`not HTTP: ${JSON.stringify(received.slice(0, 60))}`, 'as-tried');
-        } else {
-          settle({ kind: 'answered', status: Number(status), afterMs: afterMs(), tls });
-        }
+        if (!received.includes('\n') && received.length < MAX_STATUS_LINE) return;
+        settle({ answer: answerIn(received, tls, afterMs()), perhaps: 'as-tried' });
       });
       const named = host.includes(':') ? `[${host}]` : host;
       socket.write(
-        `GET ${request.path} HTTP/1.1\r\nHost: ${named}:${port}\r\n` +
+        `GET ${request.path} HTTP/1.1\r\nHost: ${named}:${request.port}\r\n` +
           'User-Agent: salt-triage\r\nAccept: application/json\r\nConnection: close\r\n\r\n',
       );
     };
 
     transport.once('connect', () => {
-      connected = true;
-      if (nodeTls === null) {
-        converse();
-        return;
-      }
-      socket = nodeTls.connect({
-        socket: transport,
-        rejectUnauthorized: false,
-        // Salt of 2014 on EL6 speaks TLS 1.0 with SHA-1, which OpenSSL 3 refuses above level 0.
-        minVersion: 'TLSv1',
-        ciphers: 'DEFAULT@SECLEVEL=0',
-      });
+      progress.connected = true;
+      if (nodeTls === null) return converse();
+      // Salt of 2014 on EL6 speaks TLS 1.0 with SHA-1, which OpenSSL 3 refuses above level 0.
+      const oldest = { minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+      socket = nodeTls.connect({ socket: transport, rejectUnauthorized: false, ...oldest });
       socket.on('error', onError);
-      socket.once('end', () => broken('connection closed without an answer'));
+      socket.once('end', onEnd);
       socket.once('secureConnect', converse);
     });
     transport.on('error', onError);
-    transport.once('close', () => broken('connection closed without an answer'));
-    if (!tls) transport.once('end', () => broken('connection closed without an answer'));
+    transport.once('close', onEnd);
+    if (!tls) transport.once('end', onEnd);
   });
+}
+
+/** How far an attempt has come. */
+interface Progress {
+  connected: boolean;
+  /** The handshake is over, or none is needed. */
+  secured: boolean;
+}
+
+function silence({ connected, secured }: Progress, tls: boolean, afterMs: number): Attempt {
+  if (!connected) return { answer: { kind: 'no-connection', afterMs }, perhaps: 'as-tried' };
+  return { answer: { kind: 'no-reply', afterMs, tls }, perhaps: secured ? 'as-tried' : 'either' };
+}
+
+function brokenBy(error: Error, { connected, secured }: Progress, afterMs: number): Attempt {
+  const code = errorCode(error);
+  const as = (perhaps: Attempt['perhaps']) => ({ answer: broken(error.message, afterMs), perhaps });
+  if (!connected) {
+    if (code === 'ECONNREFUSED') return { answer: { kind: 'refused' }, perhaps: 'as-tried' };
+    if (code !== 'ETIMEDOUT') return as('as-tried');
+    return { answer: { kind: 'no-connection', afterMs }, perhaps: 'as-tried' };
+  }
+  if (secured) return as('as-tried');
+  if (!/^(EPROTO|ERR_SSL_)/.test(code)) return as('either');
+  // An alert is TLS, if not one that can be talked with; anything else never was.
+  const perhaps = /alert/i.test(error.message) ? 'as-tried' : 'plain';
+  return { answer: broken(`TLS: ${tlsReason(error)}`, afterMs), perhaps };
+}
+
+function closed({ secured }: Progress, afterMs: number): Attempt {
+  const answer = broken('connection closed without an answer', afterMs);
+  return { answer, perhaps: secured ? 'as-tried' : 'either' };
+}
+
+function broken(error: string, afterMs: number): AnswerFacts {
+  return { kind: 'broken', afterMs, error: stripControl(error) };
+}
+
+/** @param received its status line, or too much without one */
+function answerIn(received: string, tls: boolean, afterMs: number): AnswerFacts {
+  const line = received.split('\n', 1)[0] ?? '';
+  const status = /^HTTP\/1\.[01] ([1-5]\d\d)(?: .*)?\r?$/.exec(line)?.[1];
+  if (status !== undefined) return { kind: 'answered', status: Number(status), afterMs, tls };
+  return broken(`not HTTP: ${JSON.stringify(received.slice(0, 60))}`, afterMs);
 }
 
 function loopbackOf(address: string): string {

@@ -1,9 +1,16 @@
 import type { Stats } from 'node:fs';
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
+import {
+  apiLogFacts,
+  LOG_NOTES,
+  MAX_JOURNAL,
+  MAX_ROTATED,
+  MAX_UNPACKED,
+  ROTATED_SUFFIX,
+  UNDATED_TAIL,
+} from '../../evidence/api-log-facts.ts';
 import type { LocalTime, LogClock } from '../../evidence/api-log-lines.ts';
 import { ApiLogScanner, firstDatedLine } from '../../evidence/api-log-scan.ts';
 import {
@@ -13,29 +20,21 @@ import {
   type Look,
   seen,
 } from '../../evidence/evidence.ts';
-import { blindJournal, journalComplaint } from '../../evidence/journal.ts';
+import { blindJournal, silentJournal, unreadFile } from '../../evidence/unread-log.ts';
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
-import { codeOrText } from './proc-files.ts';
+import { NotPlain, openPlain } from './plain-file.ts';
+import { Breather, codeOrText } from './proc-files.ts';
 
 /** Bytes of one read; two buffers of this size make up most of the memory that a scan takes. */
 const READ_SIZE = 4 * 1024 * 1024;
 /** What is scanned at once, in bytes; a log full of failed starts takes longest. */
 const SLICE_SIZE = 512 * 1024;
-/** How long the event loop waits at most before it gets a turn between slices, in ms. */
-const TURN_AFTER = 20;
-/** What is read of a log without times when only a window of it was asked for, in bytes. */
-const UNDATED_TAIL = 64 * 1024 * 1024;
-/** Rotated files that are read at most. */
-const MAX_ROTATED = 10;
-/** Bytes that one compressed file may unpack to. */
-const MAX_UNPACKED = 2 * 1024 * 1024 * 1024;
-/** Bytes of a unit's journal that are read at most. */
-const MAX_JOURNAL = 256 * 1024 * 1024;
 /** How much earlier than the window the scan begins: processes do not log in step, in ms. */
 const SLACK = 10_000;
 
-const PROBE_SIZES = [8 * 1024, 64 * 1024, 256 * 1024] as const;
+/** Bytes in which a dated line is looked for: most often the first are enough. */
+const PROBE_SIZES = [8 * 1024, 256 * 1024] as const;
 /** Below this many bytes, scanning is cheaper than searching. */
 const SEARCH_END = 64 * 1024;
 /** Probes before the found start that check whether the log is in order at all. */
@@ -49,7 +48,6 @@ interface ReadLimits {
   /** How the log's local times are read. */
   readonly localTime: LocalTime;
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ReadApiLogOptions extends ReadLimits {
@@ -64,17 +62,16 @@ export interface ReadJournalOptions extends ReadLimits {
   readonly journalctl?: string | undefined;
 }
 
-/** A read that ended because its time was up or the operator gave up. */
-class Stopped extends Error {}
-
 /** What a reading has so far; also told when time runs out. */
 class Reading {
   readonly scanner: ApiLogScanner;
-  readonly files: { path: string; bytesRead: number }[] = [];
+  /** What was read, oldest first. */
+  readonly logs: { readonly path: string; readonly bytesRead: number }[] = [];
   readonly notes: string[] = [];
   readonly clock: LogClock;
   readonly limits: ReadLimits;
-  stopped = false;
+  dated = false;
+  late = false;
 
   constructor(limits: ReadLimits) {
     this.limits = limits;
@@ -82,90 +79,61 @@ class Reading {
     this.scanner = new ApiLogScanner(limits.windowFrom, this.clock);
   }
 
+  /** @throws where the time is up: nobody waits for the rest */
   goOn(): void {
-    if (this.stopped) throw new Stopped();
+    if (this.late) throw new Error('the time is up');
   }
 
-  facts(source: LogSource, dated: boolean): ApiLogFacts {
-    const { undatedEvents, ...counts } = this.scanner.counts();
-    const notes = [...this.notes];
-    if (undatedEvents > 0 && this.limits.windowFrom !== null) {
-      notes.push(`${undatedEvents} of the failed starts carry no time; they were counted`);
-    }
-    return {
-      source,
-      files: this.files.toReversed(),
-      windowFrom: this.limits.windowFrom,
-      ...counts,
-      dated: dated || counts.dated,
-      notes,
-    };
+  facts(source: LogSource): ApiLogFacts {
+    const { dated, notes, limits, scanner } = this;
+    const files = this.logs.map(({ path, bytesRead }) => ({ path, bytesRead }));
+    const { windowFrom } = limits;
+    return apiLogFacts({ source, files, windowFrom, dated, notes }, scanner.counts());
   }
 
   soFar(): string {
-    const bytes = this.files.reduce((sum, file) => sum + file.bytesRead, 0);
+    const bytes = this.logs.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
     const { events } = this.scanner.counts();
     return `${Math.round(bytes / 1024 / 1024)} MiB read, ${events} failed starts found until then`;
   }
 }
 
-/** Runs `work` until it ends, the time is up or the signal comes; a hung read is left behind. */
-async function bounded<T>(
+/** Runs `work` until it ends or the time is up; a hung read is left behind. */
+async function bounded(
   reading: Reading,
   what: string,
-  work: () => Promise<Look<T>>,
-): Promise<Look<T>> {
-  const { timeoutMs, signal } = reading.limits;
-  const { promise: stop, resolve } = withResolvers<Look<never>>();
-  const timer = setTimeout(() => {
-    reading.stopped = true;
-    resolve(blind('timeout', `reading ${what} took over ${timeoutMs} ms (${reading.soFar()})`));
-  }, timeoutMs);
-  const abort = (): void => {
-    reading.stopped = true;
-    resolve(blind('timeout', `reading ${what} was interrupted (${reading.soFar()})`));
-  };
-  if (signal?.aborted === true) abort();
-  signal?.addEventListener('abort', abort, { once: true });
-  const guarded = work().catch((error: unknown) => {
-    if (error instanceof Stopped) return stop;
-    return blindFrom(error, what);
+  work: () => Promise<Look<ApiLogFacts>>,
+): Promise<Look<ApiLogFacts>> {
+  const { timeoutMs } = reading.limits;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Look<never>>((resolve) => {
+    timer = setTimeout(() => {
+      reading.late = true;
+      resolve(blind('timeout', `reading ${what} took over ${timeoutMs} ms (${reading.soFar()})`));
+    }, timeoutMs);
   });
   try {
-    return await Promise.race([stop, guarded]);
+    return await Promise.race([late, work()]);
+  } catch (error) {
+    return unread(error, what);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
   }
 }
 
-function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}
-
-function blindFrom(error: unknown, what: string): Look<never> {
+function unread(error: unknown, what: string): Look<never> {
+  if (error instanceof NotPlain) return unreadFile.ofType(what, error.kind);
   const code = codeOrText(error);
   switch (code) {
     case 'EACCES':
     case 'EPERM':
-      return blind('permission', `${what} may not be read by this user; run as root`);
+      return unreadFile.denied(what);
     case 'ENOENT':
     case 'ENOTDIR':
-      return blind('missing', `${what} does not exist`);
+      return unreadFile.missing(what);
     default:
       return blind('unsupported', `${what} could not be read: ${stripControl(code)}`);
   }
-}
-
-function fileType(stats: Stats): string {
-  if (stats.isDirectory()) return 'a directory';
-  if (stats.isFIFO()) return 'a FIFO';
-  if (stats.isSocket()) return 'a socket';
-  return 'a device';
 }
 
 /**
@@ -181,64 +149,51 @@ function fileType(stats: Stats): string {
 export async function readApiLog(options: ReadApiLogOptions): Promise<Look<ApiLogFacts>> {
   const { path, origin } = options;
   const shown = stripControl(path);
-  if (/^[a-z]+:\/\//i.test(path)) {
-    return blind('unsupported', `the API log goes to ${shown}, which is no file`);
-  }
+  if (/^[a-z]+:\/\//i.test(path)) return unreadFile.address(shown);
   const reading = new Reading(options);
   return bounded(reading, shown, async () => {
-    const stats = await stat(path);
-    if (!stats.isFile()) return blind('unsupported', `${shown} is ${fileType(stats)}, not a file`);
     const live = await openLog(path);
-    const rotated: OpenLog[] = [];
+    const opened = [live];
     try {
-      reading.goOn();
-      await openRotatedInWindow(live, rotated, reading);
-      let dated = false;
-      for (const log of [...rotated.toReversed(), live])
-        dated = (await scanLog(log, reading)) || dated;
+      await openRotatedInWindow(live, opened, reading);
+      for (const log of opened.toReversed()) await scanLog(log, reading);
       if (!(await isStillAt(live))) reading.notes.push(`${shown} was rotated while it was read`);
-      return seen(reading.facts({ kind: 'file', path, origin }, dated));
+      return seen(reading.facts({ kind: 'file', path, origin }));
     } finally {
-      await Promise.allSettled([live, ...rotated].map((log) => log.handle.close()));
+      await Promise.allSettled(opened.map((log) => log.file.close()));
     }
   });
 }
 
 interface OpenLog {
   readonly path: string;
-  readonly handle: FileHandle;
-  readonly stats: Stats;
-  /** Bytes at the time of opening; what is written later is left for the next look. */
-  readonly size: number;
-  readonly gzipped: boolean;
+  readonly file: FileHandle;
+  /** At the time of opening; what is written later is left for the next look. */
+  readonly status: Stats;
   bytesRead: number;
 }
 
 async function openLog(path: string): Promise<OpenLog> {
-  // O_NONBLOCK: a FIFO that came here since the stat must not hold us (open(2)).
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  try {
-    const stats = await handle.stat();
-    if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'not a file' });
-    return { path, handle, stats, size: stats.size, gzipped: path.endsWith('.gz'), bytesRead: 0 };
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
+  return { path, ...(await openPlain(path)), bytesRead: 0 };
 }
 
-async function isStillAt(log: OpenLog): Promise<boolean> {
-  try {
-    const now = await stat(log.path);
-    return now.ino === log.stats.ino && now.dev === log.stats.dev;
-  } catch {
-    return false;
-  }
+function isGzipped({ path }: OpenLog): boolean {
+  return path.endsWith('.gz');
+}
+
+async function isStillAt({ path, status }: OpenLog): Promise<boolean> {
+  const now = await stat(path).catch(() => null);
+  return now !== null && isSameFile(now, status);
+}
+
+function isSameFile(one: Stats, other: Stats): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
 }
 
 /**
- * Opens the rotated siblings (logrotate(8): `.1`, `-YYYYMMDD`, `.gz`), newest first.
- * @param opened takes them one by one, so that whoever closes them has all, whatever happens here
+ * Opens the rotated siblings, newest first.
+ * @param opened takes them one by one behind the live log, so that whoever closes them has all,
+ * whatever happens here
  */
 async function openRotatedInWindow(
   live: OpenLog,
@@ -246,144 +201,113 @@ async function openRotatedInWindow(
   reading: Reading,
 ): Promise<void> {
   const { windowFrom } = reading.limits;
+  for (const path of await rotatedSiblings(live, reading)) {
+    reading.goOn();
+    const newer = opened.at(-1) ?? live;
+    if (windowFrom !== null && (await beginsBefore(newer, windowFrom, reading))) return;
+    const shown = stripControl(path);
+    if (/\.(?:xz|bz2|zst)$/.test(path)) {
+      reading.notes.push(LOG_NOTES.packed(shown));
+    } else if (opened.length > MAX_ROTATED) {
+      reading.notes.push(LOG_NOTES.more());
+      return;
+    } else {
+      try {
+        opened.push(await openLog(path));
+      } catch (error) {
+        reading.notes.push(LOG_NOTES.unopened(shown, codeOrText(error)));
+      }
+    }
+  }
+}
+
+/** Those that hold something and were written to in the window, newest first. */
+async function rotatedSiblings(live: OpenLog, reading: Reading): Promise<string[]> {
+  const { windowFrom } = reading.limits;
   const directory = dirname(live.path);
   const base = basename(live.path);
-  let names: string[];
-  try {
-    names = await readdir(directory);
-  } catch (error) {
+  const names = await readdir(directory).catch((error: unknown) => {
     reading.notes.push(`rotated logs could not be listed: ${codeOrText(error)}`);
-    return;
-  }
-  const rotatedName = /^(?:\.\d{1,4}|[-.]\d{8}(?:[-.]?\d{1,10})?)(?:\.(gz|xz|bz2|zst))?$/;
-  const found: { path: string; stats: Stats; compression: string | undefined }[] = [];
+    return [];
+  });
+  const suffix = new RegExp(ROTATED_SUFFIX);
+  const found = new Map<string, number>();
   for (const name of names) {
-    if (!name.startsWith(base)) continue;
-    const suffix = rotatedName.exec(name.slice(base.length));
-    if (suffix === null) continue;
+    if (!name.startsWith(base) || !suffix.test(name.slice(base.length))) continue;
     const path = join(directory, name);
     try {
-      const stats = await stat(path);
-      if (!stats.isFile() || stats.size === 0) continue;
-      if (stats.ino === live.stats.ino && stats.dev === live.stats.dev) continue;
+      const status = await stat(path);
       // The last line of a rotated log is about as old as its mtime, which gzip keeps.
-      if (windowFrom !== null && stats.mtimeMs < windowFrom - SLACK) continue;
-      found.push({ path, stats, compression: suffix[1] });
+      const reached = windowFrom === null || status.mtimeMs >= windowFrom - SLACK;
+      const holdsMore = status.isFile() && status.size > 0 && !isSameFile(status, live.status);
+      if (reached && holdsMore) found.set(path, status.mtimeMs);
     } catch (error) {
       reading.notes.push(`${stripControl(path)} could not be looked at: ${codeOrText(error)}`);
     }
   }
-  found.sort((a, b) => b.stats.mtimeMs - a.stats.mtimeMs || (a.path < b.path ? -1 : 1));
-
-  let newer = live;
-  for (const { path, compression } of found) {
-    reading.goOn();
-    if (windowFrom !== null && (await beginsBefore(newer, windowFrom, reading))) break;
-    // While logrotate compresses, both the plain file and its .gz are there.
-    if (opened.some((log) => log.path === path || `${log.path}.gz` === path)) continue;
-    if (compression !== undefined && compression !== 'gz') {
-      reading.notes.push(`${stripControl(path)} was not read: only gzip is understood`);
-      continue;
-    }
-    if (opened.length === MAX_ROTATED) {
-      reading.notes.push(
-        `only the newest ${MAX_ROTATED} of ${found.length} rotated logs were read`,
-      );
-      break;
-    }
-    try {
-      newer = await openLog(path);
-      const plain = opened.findIndex((log) => log.path === `${path}.gz`);
-      if (plain !== -1) await opened.splice(plain, 1)[0]?.handle.close();
-      opened.push(newer);
-    } catch (error) {
-      reading.notes.push(`${stripControl(path)} could not be opened: ${codeOrText(error)}`);
-    }
-  }
+  return (
+    [...found]
+      // While logrotate compresses, both the plain file and its .gz are there.
+      .filter(([path]) => !path.endsWith('.gz') || !found.has(path.slice(0, -3)))
+      .toSorted(([a, then], [b, later]) => later - then || (a < b ? -1 : 1))
+      .map(([path]) => path)
+  );
 }
 
 async function beginsBefore(log: OpenLog, time: number, reading: Reading): Promise<boolean> {
-  if (log.gzipped) return false;
-  const first = await probe(log, 0, log.size, reading);
+  if (isGzipped(log)) return false;
+  const first = await probe(log, 0, reading);
   return first !== null && first.at < time;
 }
 
-/** Scans what of a log may lie in the window. Returns whether its lines carry times. */
-async function scanLog(log: OpenLog, reading: Reading): Promise<boolean> {
-  const account = { path: log.path, bytesRead: 0 };
-  reading.files.push(account);
-  let dated = false;
-  try {
-    if (log.gzipped) await scanGzipped(log, reading);
-    else {
-      const start = await windowStart(log, reading);
-      dated = start.dated;
-      await scanPlain(log, start.offset, reading, account);
-    }
-  } finally {
-    account.bytesRead = log.bytesRead;
-  }
+/** Scans what of a log may lie in the window. */
+async function scanLog(log: OpenLog, reading: Reading): Promise<void> {
+  reading.logs.push(log);
+  if (isGzipped(log)) await scanGzipped(log, reading);
+  else await scanPlain(log, await windowStart(log, reading), reading);
   reading.scanner.endFile();
-  return dated;
 }
 
 /** Reads ahead into one buffer while the other is scanned. */
-async function scanPlain(
-  log: OpenLog,
-  start: number,
-  reading: Reading,
-  account: { bytesRead: number },
-): Promise<void> {
-  const headroom = ApiLogScanner.HEADROOM;
-  const size = Math.min(READ_SIZE, Math.max(1, log.size - start));
-  const buffers = [Buffer.allocUnsafe(headroom + size), Buffer.allocUnsafe(headroom + size)];
+async function scanPlain(log: OpenLog, start: number, reading: Reading): Promise<void> {
+  const { HEADROOM } = ApiLogScanner;
+  const end = log.status.size;
+  const size = Math.min(READ_SIZE, Math.max(1, end - start));
   let position = start;
-  const readNext = async (buffer: Buffer): Promise<{ buffer: Buffer; length: number }> => {
-    const length = Math.min(size, log.size - position);
-    if (length === 0) return { buffer, length: 0 };
-    const { bytesRead } = await log.handle.read(buffer, headroom, length, position);
+  const readInto = async (buffer: Buffer): Promise<number> => {
+    const length = Math.min(size, end - position);
+    const { bytesRead } = await log.file.read(buffer, HEADROOM, length, position);
     position += bytesRead;
     log.bytesRead += bytesRead;
-    account.bytesRead = log.bytesRead;
-    return { buffer, length: bytesRead };
+    return bytesRead;
   };
-  let turn = 0;
-  const nextBuffer = (): Buffer => {
-    turn = 1 - turn;
-    return buffers[turn] ?? Buffer.alloc(headroom + size);
-  };
-  let pending = readNext(nextBuffer());
-  for (;;) {
-    const { buffer, length } = await pending;
-    let turned = performance.now();
+  const breather = new Breather();
+  let current = Buffer.allocUnsafe(HEADROOM + size);
+  let next = Buffer.allocUnsafe(HEADROOM + size);
+  for (let pending = readInto(current); ; ) {
+    const length = await pending;
     reading.goOn();
     if (length === 0) break;
-    pending = readNext(nextBuffer());
+    pending = readInto(next);
     // Rejections are met by the await above; until then this one has a handler.
     pending.catch(() => {});
     for (let at = 0; at < length; at += SLICE_SIZE) {
-      const end = headroom + Math.min(length, at + SLICE_SIZE);
-      reading.scanner.scanBlock(buffer, headroom + at, end);
-      if (performance.now() - turned > TURN_AFTER) {
-        await setImmediate();
-        turned = performance.now();
-        reading.goOn();
-      }
+      const stop = Math.min(length, at + SLICE_SIZE);
+      reading.scanner.scanBlock(current, HEADROOM + at, HEADROOM + stop);
+      if (breather.due) await breather.breathe();
+      reading.goOn();
     }
+    [current, next] = [next, current];
   }
-  if (position < log.size) {
-    reading.notes.push(
-      `${stripControl(log.path)} shrank while it was read: ${position} of ${log.size} bytes`,
-    );
+  if (position < end) {
+    const shown = stripControl(log.path);
+    reading.notes.push(`${shown} shrank while it was read: ${position} of ${end} bytes`);
   }
 }
 
 async function scanGzipped(log: OpenLog, reading: Reading): Promise<void> {
-  const source = log.handle.createReadStream({
-    autoClose: false,
-    start: 0,
-    highWaterMark: 262_144,
-  });
+  const chunks = { autoClose: false, start: 0, highWaterMark: 262_144 };
+  const source = log.file.createReadStream(chunks);
   const unpacked = createGunzip({ chunkSize: 262_144 });
   source.on('error', (error) => unpacked.destroy(error));
   source.on('data', (chunk) => {
@@ -402,7 +326,7 @@ async function scanGzipped(log: OpenLog, reading: Reading): Promise<void> {
       }
     }
   } catch (error) {
-    if (error instanceof Stopped) throw error;
+    reading.goOn();
     reading.notes.push(`${stripControl(log.path)} is damaged gzip: ${codeOrText(error)}`);
   } finally {
     source.destroy();
@@ -410,100 +334,84 @@ async function scanGzipped(log: OpenLog, reading: Reading): Promise<void> {
   }
 }
 
-interface Probe {
-  /** Where the dated line begins. */
-  readonly offset: number;
-  readonly at: number;
+async function readAt(log: OpenLog, start: number, size: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await log.file.read(Buffer.allocUnsafe(size), 0, size, start);
+  log.bytesRead += bytesRead;
+  return buffer.subarray(0, bytesRead);
 }
 
-/** The first dated line that begins at or after `from` and before `to`, within 256 KiB. */
+/** The first dated line that begins at or after `from`, within 256 KiB: where, and its time. */
 async function probe(
   log: OpenLog,
   from: number,
-  to: number,
   reading: Reading,
-): Promise<Probe | null> {
+): Promise<{ readonly offset: number; readonly at: number } | null> {
   // One byte earlier, to see whether a line begins right at `from`.
   const start = Math.max(0, from - 1);
   for (const size of PROBE_SIZES) {
     reading.goOn();
-    const length = Math.min(size, log.size - start);
-    const buffer = Buffer.allocUnsafe(length);
-    const { bytesRead } = await log.handle.read(buffer, 0, length, start);
-    log.bytesRead += bytesRead;
-    const bytes = buffer.subarray(0, bytesRead);
-    const newline = from === 0 ? -1 : bytes.indexOf(10);
-    if (from === 0 || newline !== -1) {
-      const dated = firstDatedLine(bytes, newline + 1, bytes.length, reading.clock);
-      if (dated !== null) {
-        const offset = start + dated.index;
-        return offset < to ? { offset, at: dated.at } : null;
-      }
+    const bytes = await readAt(log, start, size);
+    const begin = from === 0 ? 0 : bytes.indexOf(10) + 1 || bytes.length;
+    const dated = firstDatedLine(bytes, begin, bytes.length, reading.clock);
+    if (dated !== null) {
+      reading.dated = true;
+      return { offset: start + dated.index, at: dated.at };
     }
-    if (bytesRead < size || start + bytesRead >= to) return null;
+    if (bytes.length < size) break;
   }
   return null;
 }
 
 /** Where to begin scanning so that nothing of the window is missed. */
-async function windowStart(
-  log: OpenLog,
-  reading: Reading,
-): Promise<{ offset: number; dated: boolean }> {
+async function windowStart(log: OpenLog, reading: Reading): Promise<number> {
   const { windowFrom } = reading.limits;
-  if (windowFrom === null) return { offset: 0, dated: false };
+  if (windowFrom === null) return 0;
   const target = windowFrom - SLACK;
-  const first = await probe(log, 0, log.size, reading);
-  if (first !== null && first.at >= target) return { offset: 0, dated: true };
-  const last = await probe(log, Math.max(0, log.size - 65_536), log.size, reading);
-  if (first === null && last === null) {
-    const offset = await undatedTail(log, reading);
-    return { offset, dated: false };
-  }
+  const first = await probe(log, 0, reading);
+  if (first !== null && first.at >= target) return 0;
 
+  let anyDated = first !== null;
   // What stands before the first time is as old as that.
-  let low = first?.offset ?? 0;
-  let high = log.size;
+  let start = first?.offset ?? 0;
+  let low = start;
+  let high = log.status.size;
   while (high - low > SEARCH_END) {
-    const found = await probeBetween(log, low, high, reading);
-    if (found === null) break;
-    if (found.line.at < target) low = found.line.offset;
-    else high = found.from;
-  }
-  for (let count = 0; count < ORDER_PROBES && low > SEARCH_END; count += 1) {
-    const from = Math.floor((low * count) / ORDER_PROBES);
-    const line = await probe(log, from, low, reading);
-    if (line !== null && line.at >= target) {
-      reading.notes.push(`the times in ${stripControl(log.path)} are not in order: read in full`);
-      return { offset: 0, dated: true };
+    const middle = Math.floor((low + high) / 2);
+    const line = await probe(log, middle, reading);
+    anyDated ||= line !== null;
+    if (line !== null && line.at >= target) high = middle;
+    else {
+      // A stretch without times, such as a hole of NULs, tells nothing: the search goes on above.
+      start = line?.offset ?? start;
+      low = middle;
     }
   }
-  return { offset: low, dated: true };
+  if (!anyDated) return undatedTail(log, reading);
+  return (await isInOrder(log, start, target, reading)) ? start : 0;
 }
 
-/** A dated line near the middle of a range, or further off where the middle has none. */
-async function probeBetween(
+/** Whether what lies before `start` is older than the target, wherever one looks. */
+async function isInOrder(
   log: OpenLog,
-  low: number,
-  high: number,
+  start: number,
+  target: number,
   reading: Reading,
-): Promise<{ from: number; line: Probe } | null> {
-  for (const share of [1 / 2, 1 / 4, 3 / 4, 1 / 8, 7 / 8, 1 / 64, 63 / 64]) {
-    const from = low + Math.max(1, Math.floor((high - low) * share));
-    const line = await probe(log, from, high, reading);
-    if (line !== null) return { from, line };
+): Promise<boolean> {
+  for (let count = 0; count < ORDER_PROBES && start > SEARCH_END; count += 1) {
+    const line = await probe(log, Math.floor((start * count) / ORDER_PROBES), reading);
+    if (line !== null && line.at >= target) {
+      reading.notes.push(`the times in ${stripControl(log.path)} are not in order: read in full`);
+      return false;
+    }
   }
-  return null;
+  return true;
 }
 
 async function undatedTail(log: OpenLog, reading: Reading): Promise<number> {
-  if (log.size <= UNDATED_TAIL) return 0;
-  const from = log.size - UNDATED_TAIL;
+  const from = log.status.size - UNDATED_TAIL;
+  if (from <= 0) return 0;
   reading.notes.push(`${stripControl(log.path)} carries no times: its last 64 MiB were read`);
-  const buffer = Buffer.allocUnsafe(65_536);
-  const { bytesRead } = await log.handle.read(buffer, 0, buffer.length, from);
-  log.bytesRead += bytesRead;
-  return from + buffer.subarray(0, bytesRead).indexOf(10) + 1;
+  return from + (await readAt(log, from, 65_536)).indexOf(10) + 1;
 }
 
 /**
@@ -513,66 +421,64 @@ async function undatedTail(log: OpenLog, reading: Reading): Promise<number> {
  * `timeout`; at most 256 MiB are read
  */
 export async function readJournal(options: ReadJournalOptions): Promise<Look<ApiLogFacts>> {
-  const { unit, windowFrom } = options;
+  const { unit, windowFrom, timeoutMs, journalctl } = options;
   const what = `the journal of ${stripControl(unit)}`;
   const reading = new Reading(options);
   const since = windowFrom === null ? [] : ['--since', `@${Math.floor(windowFrom / 1000)}`];
   // Not --quiet: that leaves out the hint that rights are wanting (journalctl(1)).
   const argv = ['--no-pager', '-o', 'short-iso', ...since, `--unit=${unit}`];
-  const account = { path: `journal:${unit}`, bytesRead: 0 };
-  reading.files.push(account);
   return bounded(reading, what, async () => {
-    if (options.journalctl === undefined && !(await isOnPath('journalctl'))) {
+    if (journalctl === undefined && !(await isOnPath('journalctl'))) {
       return blindJournal('absent', unit);
     }
-    let entries = false;
     const { execa } = await import('execa');
     const stop = new AbortController();
-    const journal = execa(options.journalctl ?? 'journalctl', argv, {
+    const journal = execa(journalctl ?? 'journalctl', argv, {
       stdin: 'ignore',
       buffer: { stdout: false },
       encoding: 'buffer',
       maxBuffer: 65_536,
       reject: false,
       env: { LC_ALL: 'C' },
-      timeout: options.timeoutMs,
+      timeout: timeoutMs,
       cancelSignal: stop.signal,
       forceKillAfterDelay: 1_000,
     });
+    const log = { path: `journal:${unit}`, bytesRead: 0 };
+    reading.logs.push(log);
     try {
-      for await (const chunk of journal.iterable({ from: 'stdout', binary: true })) {
-        reading.goOn();
-        reading.scanner.push(chunk);
-        account.bytesRead += chunk.length;
-        entries ||= hasEntry(chunk);
-        if (account.bytesRead > MAX_JOURNAL) {
-          return blind('unsupported', `${what} holds over 256 MiB; ask for less with --since`);
-        }
-      }
-    } catch (error) {
-      if (error instanceof Stopped) throw error;
+      await scanOutput(journal.iterable({ from: 'stdout', binary: true }), log, reading);
     } finally {
       stop.abort();
     }
-    const result = await journal;
-    if (result.code === 'ENOENT') return blindJournal('absent', unit);
-    const complaint = stripControl(Buffer.from(result.stderr).toString('utf8')).trim();
-    const failed = result.exitCode !== 0 && result.exitCode !== undefined;
-    const silent = journalComplaint(
-      failed ? `${complaint}\nfailed: ${result.exitCode}` : complaint,
-      unit,
-    );
-    if (silent !== null) return silent;
-    if (!entries) return blindJournal('empty', unit);
+    if (log.bytesRead > MAX_JOURNAL) {
+      return blind('unsupported', `${what} holds over 256 MiB; ask for less with --since`);
+    }
+    const { code, exitCode, stderr } = await journal;
+    if (code === 'ENOENT') return blindJournal('absent', unit);
     reading.scanner.endFile();
-    return seen(reading.facts({ kind: 'journal', unit }, true));
+    const complaint = stripControl(Buffer.from(stderr).toString('utf8')).trim();
+    const status = exitCode === 0 || exitCode === undefined ? '' : `\nfailed: ${exitCode}`;
+    // Each entry has its time, and journalctl's own lines, such as `-- No entries --`, have none.
+    const silent = silentJournal(complaint + status, reading.scanner.counts().dated, unit);
+    return silent ?? seen(reading.facts({ kind: 'journal', unit }));
   });
 }
 
-/** True where more than journalctl's own lines are in it, such as `-- No entries --`. */
-function hasEntry(output: Uint8Array): boolean {
-  return Buffer.from(output)
-    .toString('latin1')
-    .split('\n')
-    .some((line) => line !== '' && !line.startsWith('-- '));
+async function scanOutput(
+  output: AsyncIterable<Uint8Array>,
+  log: { bytesRead: number },
+  reading: Reading,
+): Promise<void> {
+  try {
+    for await (const chunk of output) {
+      reading.goOn();
+      reading.scanner.push(chunk);
+      log.bytesRead += chunk.length;
+      if (log.bytesRead > MAX_JOURNAL) return;
+    }
+  } catch {
+    // A journalctl that can't run ends its output so; what became of it, its exit tells.
+    reading.goOn();
+  }
 }

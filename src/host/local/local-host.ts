@@ -11,7 +11,6 @@ import {
   type ServiceFacts,
 } from '../../evidence/evidence.ts';
 import { withOtherPorts } from '../../evidence/instance-ports.ts';
-import { noLog } from '../../evidence/journal.ts';
 import {
   chooseInstance,
   choosePlaces,
@@ -20,6 +19,7 @@ import {
 } from '../../evidence/resolve.ts';
 import { DEFAULT_CONFIG_DIRECTORY } from '../../evidence/salt-api-argv.ts';
 import { choosePort } from '../../evidence/salt-config.ts';
+import { inPlaceOfFile } from '../../evidence/unread-log.ts';
 import { stripControl } from '../../untrusted.ts';
 import { askApi } from '../ask-api.ts';
 import type { Host, LookInProgress } from '../host.ts';
@@ -146,8 +146,7 @@ export class LocalHost implements Host {
     };
     const look = await readApiLog({ path, origin, ...window });
     if (look.seen || look.cause !== 'missing' || origin === 'option') return look;
-    const journal = await readJournal({ unit: this.#unit, ...window });
-    return journal.seen ? journal : noLog(stripControl(path), journal);
+    return inPlaceOfFile(stripControl(path), await readJournal({ unit: this.#unit, ...window }));
   }
 }
 

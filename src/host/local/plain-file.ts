@@ -1,20 +1,73 @@
 /** Files that a person names: read only where they are plain ones, written only as new ones. */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { lstat, open, rename, unlink } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, lstat, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from './proc-files.ts';
+import { errorCode, inTime } from './proc-files.ts';
+
+/** What a path leads to is no plain file. */
+export class NotPlain extends Error {
+  /** With its article: `a FIFO`. */
+  readonly kind: string;
+
+  constructor(status: Kind) {
+    const kind = kindOf(status);
+    super(`it is ${kind}, not a file`);
+    this.kind = kind;
+  }
+}
 
 /**
- * Reads a plain file. Of a FIFO, a device or a socket nothing is waited for (open(2), O_NONBLOCK).
+ * Opens a plain file for reading; anything else is not even opened, which may block or act.
+ * @throws NotPlain, or the error of stat(2) or open(2)
+ */
+export async function openPlain(path: string): Promise<{ file: FileHandle; status: Stats }> {
+  const there = await stat(path);
+  if (!there.isFile()) throw new NotPlain(there);
+  // A FIFO that came here since must not hold us (open(2)).
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const status = await file.stat();
+    if (!status.isFile()) throw new NotPlain(status);
+    return { file, status };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** The first bytes of a plain file. @throws as {@link openPlain} */
+async function readHead(path: string, most: number): Promise<Buffer> {
+  const { file } = await openPlain(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(most), 0, most, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The first bytes of a plain file that may lie anywhere, such as a script on a dead mount, as
+ * Latin-1; null where they can't be read in time.
+ */
+export function tryReadHead(path: string, most: number): Promise<string | null> {
+  return inTime(
+    readHead(path, most).then(
+      (head) => head.toString('latin1'),
+      () => null,
+    ),
+  );
+}
+
+/**
+ * Reads a plain file.
  * @param most bytes that it may have
  * @throws Error that completes "can't read FILE: …"
  */
 export async function readPlainFile(path: string, most: number): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  const { file, status } = await openPlain(path);
   try {
-    const status = await file.stat();
-    if (!status.isFile()) throw new Error(`it is ${kindOf(status)}, not a file`);
     // One byte more than there may be: it may grow while it is read, and /proc says 0 of all.
     const buffer = Buffer.alloc(Math.min(most, Math.max(status.size, 65_536)) + 1);
     let length = 0;

@@ -1,10 +1,7 @@
-import { closeSync, constants, openSync, readlinkSync, readSync, statSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { closeSync, openSync, readlinkSync, readSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  ENTRY_POINT_BYTES as BEGINNING_BYTES,
-  type ProcFiles,
-} from '../../evidence/process-facts.ts';
+import type { ProcFiles } from '../../evidence/process-facts.ts';
 
 const buffer = Buffer.allocUnsafe(256 * 1024);
 /** How long a read that may block is waited for: so many turns of the event loop, each of so many ms. */
@@ -69,7 +66,7 @@ export async function readBounded(path: string): Promise<string | null> {
  * Null once patience has run out. It is counted in turns of the event loop: on a host that is so busy
  * that we don't get to run ourselves, what was read meanwhile is not late.
  */
-async function inTime<T>(reading: Promise<T>): Promise<T | null> {
+export async function inTime<T>(reading: Promise<T>): Promise<T | null> {
   let settled = false;
   const over = () => {
     settled = true;
@@ -88,30 +85,6 @@ async function inTime<T>(reading: Promise<T>): Promise<T | null> {
 /** As {@link readBounded}, null also where it can't be read. */
 export function tryReadBounded(path: string): Promise<string | null> {
   return readBounded(path).catch(() => null);
-}
-
-/**
- * The first 4 KiB of a regular file that may lie anywhere, such as a script on a dead mount.
- * @returns null where it can't be read in time, or is no regular file
- */
-export async function readBeginning(path: string): Promise<string | null> {
-  const reading = (async () => {
-    // A FIFO without a writer would not open.
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      if (!(await handle.stat()).isFile()) return null;
-      const { buffer, bytesRead } = await handle.read(
-        Buffer.alloc(BEGINNING_BYTES),
-        0,
-        BEGINNING_BYTES,
-        0,
-      );
-      return buffer.toString('latin1', 0, bytesRead);
-    } finally {
-      await handle.close();
-    }
-  })().catch(() => null);
-  return inTime(reading);
 }
 
 /** Target of a `/proc` link, null where it can't be read. */

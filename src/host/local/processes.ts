@@ -18,6 +18,7 @@ import {
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
 import {
+  ENTRY_POINT_BYTES,
   type FdTable,
   isSaltFile,
   namespaceRelation,
@@ -29,13 +30,13 @@ import {
   type SaltFiles,
 } from '../../evidence/process-facts.ts';
 import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import { tryReadHead } from './plain-file.ts';
 import {
   Breather,
   codeOrText,
   isDenied,
   isGone,
   procFiles,
-  readBeginning,
   readBounded,
   readKernelFile,
   tryReadKernelFile,
@@ -237,7 +238,8 @@ async function readProcess(
   }
   const { argv, environment } = scanned;
   const path = needsScriptText(argv);
-  const script = path === null ? null : await readBeginning(`${proc}/${pid}/root${path}`);
+  const script =
+    path === null ? null : await tryReadHead(`${proc}/${pid}/root${path}`, ENTRY_POINT_BYTES);
   return { pid, argv, environment, fds, script };
 }
 

@@ -11,6 +11,7 @@ import {
   saltConfigFromSource,
   withUserId,
 } from '../../evidence/salt-config.ts';
+import { NotPlain, openPlain } from './plain-file.ts';
 import { codeOrText, tryReadKernelFile } from './proc-files.ts';
 
 /** A stock master config has 60 KB; beyond this it is something else. */
@@ -73,19 +74,16 @@ const localFiles: SaltConfigSource = {
 
 async function readFile(path: string): Promise<SaltConfigFile> {
   try {
-    // A FIFO without a writer must not hold us up.
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const { file, status } = await openPlain(path);
     try {
-      const status = await handle.stat();
-      if (status.isDirectory()) return { path, error: 'EISDIR' };
-      if (!status.isFile()) return { path, error: 'is no regular file' };
       if (status.size > MAX_FILE_BYTES) return { path, error: 'is larger than 8 MiB' };
-      return { path, text: await handle.readFile('utf8') };
+      return { path, text: await file.readFile('utf8') };
     } finally {
-      await handle.close();
+      await file.close();
     }
   } catch (error) {
-    return { path, error: codeOrText(error) };
+    if (!(error instanceof NotPlain)) return { path, error: codeOrText(error) };
+    return { path, error: error.kind === 'a directory' ? 'EISDIR' : 'is no regular file' };
   }
 }
 

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { open, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import {
   blind,
@@ -21,6 +20,7 @@ import {
 } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
+import { tryReadHead } from './plain-file.ts';
 
 /** Where Salt's packages and pip put it, besides PATH (salt-facts §10). */
 const SALT_PLACES = ['/usr/bin/salt-api', '/usr/local/bin/salt-api', '/opt/saltstack'];
@@ -104,23 +104,8 @@ async function readUnit(unit: string, timeoutMs: number): Promise<Look<SystemdUn
 
 /** The line that `parseSystemctlShow` knows; empty for a file that tells nothing. */
 async function describeDropIn(path: string): Promise<string> {
-  const sets = tellingSettings(await readStart(path, 65_536));
+  const sets = tellingSettings((await tryReadHead(path, 65_536)) ?? '');
   return sets.length === 0 ? '' : `drop-in ${sets.join(',')} ${path}`;
-}
-
-/** The first bytes of a file; empty where it can't be read. */
-async function readStart(path: string, bytes: number): Promise<string> {
-  try {
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0);
-      return buffer.toString('utf8', 0, bytesRead);
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    return '';
-  }
 }
 
 function patience(milliseconds: number, signal: AbortSignal): Promise<null> {
@@ -137,7 +122,7 @@ async function readPidFile(path: string): Promise<RawPidFile[]> {
     const file = await realpath(path);
     const found = await stat(file);
     if (!found.isFile()) return [];
-    const text = await readStart(file, 64);
+    const text = (await tryReadHead(file, 64)) ?? '';
     return [{ path, file, uid: found.uid, modifiedAt: found.mtimeMs, text }];
   } catch {
     return [];

@@ -1,5 +1,12 @@
 /** The one shell script that looks at a host on which nothing of ours is installed. */
-import { EXCEPTION_LINE, SEARCHED_WORDINGS } from '../../evidence/api-log-wordings.ts';
+import {
+  MAX_JOURNAL,
+  MAX_ROTATED,
+  MAX_UNPACKED,
+  ROTATED_SUFFIX,
+  UNDATED_TAIL,
+} from '../../evidence/api-log-facts.ts';
+import { SEARCHED_WORDINGS } from '../../evidence/api-log-wordings.ts';
 import { DEAD_STATES, PF_KTHREAD } from '../../evidence/proc-text.ts';
 import { ENTRY_POINT_BYTES, LOG_DIRECTORY } from '../../evidence/process-facts.ts';
 import { FIRST_PERSON_UID } from '../../evidence/resolve.ts';
@@ -708,17 +715,17 @@ window_bytes() {
     at=$(tail -c "$bytes" "$1" | first_stamp 1)
     [ -z "$at" ] || dated=yes
     if is_before "$at"; then echo "$bytes"; return; fi
-    if [ -z "$dated" ] && [ "$bytes" -ge 67108864 ]; then echo "$bytes"; return; fi
+    if [ -z "$dated" ] && [ "$bytes" -ge ${UNDATED_TAIL} ]; then echo "$bytes"; return; fi
     bytes=$((bytes * 2))
   done
   echo "$2"
 }
 
-# reduce_log: of a log, the failed starts, the heads of their records, the exception that ends the
-# traceback of one, and the children's deaths. "line TEXT"; "dated" where lines carry times; "cut N"
-# where there were too many.
+# reduce_log: of a log, the lines with words that are searched for, the heads of their records, what
+# but source lines follows where the reason stands in a traceback, and the children's deaths.
+# "line TEXT"; "dated" where lines carry times; "cut N" where there were too many.
 reduce_log() {
-  tr -d '\000' | awk -v from="$from" -v now="$now" -v offset="$offset" -v year="$year" "$STAMP"'
+  tr -d '\000\r' | awk -v from="$from" -v now="$now" -v offset="$offset" -v year="$year" "$STAMP"'
     function keep(text) {
       text = substr(text, 1, 8192)
       if (searching) { early[++held] = text; size += length(text); if (size > 16000000) forget(); return }
@@ -734,67 +741,50 @@ reduce_log() {
       held = 0
     }
     function forget() { cut += held; held = size = 0; split("", early) }
-    # Ended by a later line, in the order of the log: head, then what may be the head instead.
+    # What the next hit may belong to: a head for sure, and then lines that may be the head instead.
+    function begin(line) { head = line; above = ""; last = 0; first = 1 }
     function keep_record(  i) {
       if (head != "") keep(head)
       for (i = first; i <= last; i++) keep(pending[i])
-      head = ""
-      first = 1
-      last = 0
+      if (above != "") keep(above)
     }
-    # The exception that ended the last traced record, where it was no hit of its own.
-    function keep_exception() {
-      if (exception != "") keep(exception)
-      exception = ""
-      traced = 0
-    }
-    BEGIN { first = 1; last = 0; searching = from != "" }
+    BEGIN { begin(""); searching = from != "" }
     {
       start = substr($0, 1, 1)
       stamped = start ~ /[0-9<A-Z[]/ ? stamp($0) : -1
       if (stamped >= 0 && searching) {
         # Without the margin: what has no time is as old as the line that follows.
-        if (!dated && stamped < from + 3700) { held = size = 0; head = above = exception = ""; traced = 0 }
+        if (!dated && stamped < from + 3700) { held = size = below = 0; begin("") }
         if (stamped >= from + 0) release()
       }
       if (stamped >= 0 && !dated) { print "dated"; dated = 1 }
       if (searching && dated) next
-      hit = $0 ~ ${awkPattern(SEARCHED_WORDINGS)}
-      if (hit) {
-        opens = stamped >= 0 || start == "["
-        if (opens) keep_exception()
+      opens = stamped >= 0 || start == "["
+      if ($0 ~ ${awkPattern(SEARCHED_WORDINGS)}) {
         keep_record()
-        if (above != "") keep(above)
         keep($0)
-        above = exception = ""
-        if (opens) traced = $0 ~ ${awkPattern(SEARCHED_WORDINGS.filter(({ traced }) => traced))} ? 400 : 0
+        begin("")
+        if (opens) below = $0 ~ ${awkPattern(SEARCHED_WORDINGS.filter(({ traced }) => traced))} ? 400 : 0
         next
       }
-      if (stamped >= 0 || start == "[") {
-        strong = $0 ~ /\[(CRITICAL|FATAL|ERROR|WARNING|WARN|INFO|PROFILE|DEBUG|TRACE|GARBAGE|QUIET) *\]/ || (start ~ /[0-9]/ && $0 !~ /^[^ ]+( [0-9][0-9]:[^ ]*)? [^[ ]+ [^][ :]+(\[[0-9]+\])?: /)
-        if (!strong && traced) {
-          # Behind a prefix of syslog each line of a traceback has a time of its own.
-          text = $0
-          sub(/^[^ ]+( +[0-9]+ [0-9:]+)? [^ ]+ [^][ :]+(\[[0-9]+\])?: ?/, "", text)
-          if (text ~ /${EXCEPTION_LINE}/) exception = $0
-          else if (text !~ /^[ \t]|^$|^Traceback|^During handling|^The above exc/) keep_exception()
-        } else keep_exception()
-        if (strong) { head = $0; first = 1; last = 0 }
-        else {
-          pending[++last] = $0
-          if (last - first >= 60) delete pending[first++]
-        }
-        above = ""
+      if (opens && ($0 ~ /\[(CRITICAL|FATAL|ERROR|WARNING|WARN|INFO|PROFILE|DEBUG|TRACE|GARBAGE|QUIET) *\]/ || (start ~ /[0-9]/ && $0 !~ /^[^ ]+( [0-9][0-9]:[^ ]*)? [^[ ]+ [^][ :]+(\[[0-9]+\])?: /))) {
+        begin($0)
+        below = 0
         next
       }
-      if (traced > 0) {
-        traced--
-        if ($0 ~ /${EXCEPTION_LINE}/) exception = $0
+      above = ""
+      if (below > 0) {
+        below--
+        # Behind a prefix of syslog each line of a traceback has a time of its own.
+        text = $0
+        if (opens) sub(/^[^ ]+( +[0-9]+ [0-9:]+)? [^ ]+ [^][ :]+(\[[0-9]+\])?: ?/, "", text)
+        if (text !~ /^[ \t]|^$/) { keep($0); next }
       }
-      above = $0
+      if (!opens) { above = $0; next }
+      pending[++last] = $0
+      if (last - first >= 60) delete pending[first++]
     }
     END {
-      keep_exception()
       if (searching && !dated) release()
       if (cut) print "cut " cut
     }'
@@ -806,7 +796,7 @@ one_log() {
     *.gz)
       echo "log $(file_size "$1") $1"
       if [ -n "$(command -v gzip)" ]; then unpack='gzip -dc'; else unpack=zcat; fi
-      (IFS=' '; $unpack "$1") 2>/dev/null | head -c 2147483648 | reduce_log
+      (IFS=' '; $unpack "$1") 2>/dev/null | head -c ${MAX_UNPACKED} | reduce_log
       ;;
     *)
       size=$(file_size "$1")
@@ -825,26 +815,23 @@ one_log() {
 rotated() {
   newer=$1
   found=0
-  for old in $(ls -t "$1".[0-9]* "$1"[-.][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]* 2>/dev/null | awk '!seen[$0]++'); do
-    # The pattern above takes any end; these are logrotate's.
-    case ${'$'}{old#"$1"} in
-      *.xz | *.bz2 | *.zst) echo "packed $old"; continue ;;
-    esac
-    printf '%s\n' "${'$'}{old#"$1"}" | grep -q -E '^(\.[0-9]{1,4}|[-.][0-9]{8}([-.]?[0-9]{1,10})?)(\.gz)?$' || continue
-    [ -f "$old" ] && [ -s "$old" ] || continue
-    [ ! "$old" -ef "$1" ] || continue
-    case $old in *.gz) [ ! -f "${'$'}{old%.gz}" ] || continue ;; esac
+  for old in $(ls -t "$1"[.-][0-9]* 2>/dev/null); do
+    printf '%s\n' "${'$'}{old#"$1"}" | grep -q -E '${ROTATED_SUFFIX}' || continue
+    [ -f "$old" ] && [ -s "$old" ] && [ ! "$old" -ef "$1" ] || continue
+    case $old in *.gz) [ ! -s "${'$'}{old%.gz}" ] || continue ;; esac
     if [ -n "$from" ]; then
       modified=$(stat -L -c %Y "$old" 2>/dev/null || date -r "$old" +%s 2>/dev/null || echo "$now")
-      [ $((modified + offset)) -ge "$from" ] || continue
+      # Ten seconds of the margin: these times know no daylight saving.
+      [ $((modified + offset)) -ge $((from + 3690)) ] || continue
       case $newer in
         *.gz) ;;
         *) ! is_before "$(first_stamp 0 < "$newer")" || return 0 ;;
       esac
     fi
-    found=$((found + 1))
-    if [ "$found" -gt 10 ]; then echo "more"; return 0; fi
+    case $old in *.xz | *.bz2 | *.zst) echo "packed $old"; continue ;; esac
+    if [ "$found" -eq ${MAX_ROTATED} ]; then echo "more"; return 0; fi
     if [ ! -r "$old" ]; then echo "unreadable $old"; continue; fi
+    found=$((found + 1))
     echo "old $old"
     newer=$old
   done
@@ -883,7 +870,7 @@ journal() {
     {
       { journalctl --no-pager -o short-iso $since "--unit=$UNIT" || echo "failed: $?" >&2; } 2>&1 >&4 |
         awk '{ print "complaint " $0 }' >&3
-    } 4>&1 | head -c 268435456 | reduce_log
+    } 4>&1 | head -c ${MAX_JOURNAL} | reduce_log
   } 3>&1
   echo endlog
 }

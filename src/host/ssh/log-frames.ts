@@ -1,4 +1,5 @@
 /** Reads the lines of the API log that the probe script sent. Pure. */
+import { apiLogFacts as factsOf, LOG_NOTES } from '../../evidence/api-log-facts.ts';
 import { fixedOffsetTime } from '../../evidence/api-log-lines.ts';
 import { ApiLogScanner } from '../../evidence/api-log-scan.ts';
 import {
@@ -9,8 +10,13 @@ import {
   type Look,
   seen,
 } from '../../evidence/evidence.ts';
-import { blindJournal, journalComplaint, noLog, noLogFile } from '../../evidence/journal.ts';
 import { utf8OfLatin1 } from '../../evidence/proc-text.ts';
+import {
+  blindJournal,
+  inPlaceOfFile,
+  silentJournal,
+  unreadFile,
+} from '../../evidence/unread-log.ts';
 import { stripControl } from '../../untrusted.ts';
 import { firstWord, type Part, timedOut } from './frames.ts';
 
@@ -33,57 +39,58 @@ export function apiLogFacts({ lines, late }: Part, context: LogContext): Look<Ap
     localTime: fixedOffsetTime(host.utcOffsetMinutes),
     now: host.now,
   });
-  const files: { path: string; bytesRead: number }[] = [];
-  const notes: string[] = [];
-  const complaints: string[] = [];
-  let from: LogSource = source;
-  let ended = false;
-  let missing = false;
-  let dated = false;
+  let log: string[] = [];
+  const said = new Map<string, string[]>();
   for (const line of lines) {
     const [word, rest] = firstWord(line);
-    const text = stripControl(utf8OfLatin1(rest));
-    if (word === 'line') scanner.push(Buffer.from(`${rest}\n`, 'latin1'));
-    else if (word === 'endlog') {
+    if (word === 'line') log.push(rest, '\n');
+    else said.set(word, [...(said.get(word) ?? []), stripControl(utf8OfLatin1(rest))]);
+    if (word === 'endlog') {
+      scanner.push(Buffer.from(log.join(''), 'latin1'));
       scanner.endFile();
-      ended = true;
-    } else if (word === 'log') {
-      const [bytes, file] = firstWord(text);
-      files.push({ path: file, bytesRead: Number(bytes) || 0 });
-    } else if (word === 'journal') from = { kind: 'journal', unit };
-    else if (word === 'complaint') complaints.push(text);
-    else if (word === 'missing') missing = true;
-    else if (word === 'dated') dated = true;
-    else if (word === 'cut') notes.push(`too many lines to send: ${text} of them do not count`);
-    else if (word === 'packed') notes.push(`${text} was not read: only gzip is understood`);
-    else if (word === 'unreadable') notes.push(`${text} could not be opened: EACCES`);
-    else if (word === 'more') notes.push('only the newest 10 rotated logs were read');
-    else if (word === 'type') return blind('unsupported', `${path} is ${text}, not a file`);
-    else if (word === 'denied') {
-      return blind('permission', `${path} may not be read by this user; run as root`);
-    } else if (word === 'address') {
-      return blind('unsupported', `the API log goes to ${text}, which is no file`);
+      log = [];
     }
   }
-  if (missing && from.kind === 'file') {
-    return source.origin === 'option' ? noLogFile(path) : noLog(path, blindJournal('absent', unit));
-  }
-  if (from.kind === 'journal') {
-    const silent = journalComplaint(complaints.join('\n'), unit);
-    if (silent !== null || !dated) return noLog(path, silent ?? blindJournal('empty', unit));
-  }
-  if (!ended) return blind('malformed', `${path}: its lines did not arrive whole`);
-  if (from.kind === 'journal') files.push({ path: `journal:${unit}`, bytesRead: 0 });
-  const { undatedEvents, ...counts } = scanner.counts();
-  if (undatedEvents > 0 && windowFrom !== null) {
-    notes.push(`${undatedEvents} of the failed starts carry no time; they were counted`);
-  }
-  return seen({
-    source: from,
-    files: files.toReversed(),
-    windowFrom,
-    ...counts,
-    dated: counts.dated || dated,
-    notes,
+  const all = (word: string): readonly string[] => said.get(word) ?? [];
+
+  const silence = unreadLog(said, context);
+  if (silence !== null) return silence;
+  if (!said.has('endlog')) return blind('malformed', `${path}: its lines did not arrive whole`);
+
+  const files = all('log').map((text) => {
+    const [bytes, file] = firstWord(text);
+    return { path: file, bytesRead: Number(bytes) || 0 };
   });
+  const notes = [
+    ...all('packed').map(LOG_NOTES.packed),
+    ...all('unreadable').map((file) => LOG_NOTES.unopened(file, 'EACCES')),
+    ...all('more').map(LOG_NOTES.more),
+    ...all('cut').map((count) => `too many lines to send: ${count} of them do not count`),
+  ];
+  const journal = said.has('journal');
+  const from: LogSource = journal ? { kind: 'journal', unit } : source;
+  if (journal) files.push({ path: `journal:${unit}`, bytesRead: 0 });
+  return seen(
+    factsOf({ source: from, files, windowFrom, dated: said.has('dated'), notes }, scanner.counts()),
+  );
+}
+
+/** Why neither the file nor the journal could be read; null where one was. */
+function unreadLog(
+  said: ReadonlyMap<string, readonly string[]>,
+  { source, unit }: LogContext,
+): Look<never> | null {
+  const path = stripControl(source.path);
+  const [type] = said.get('type') ?? [];
+  if (type !== undefined) return unreadFile.ofType(path, type);
+  const [address] = said.get('address') ?? [];
+  if (address !== undefined) return unreadFile.address(address);
+  if (said.has('denied')) return unreadFile.denied(path);
+  if (!said.has('missing')) return null;
+  if (source.origin === 'option') return unreadFile.missing(path);
+  const complaints = said.get('complaint') ?? [];
+  const silent = said.has('journal')
+    ? silentJournal(complaints.join('\n'), said.has('dated'), unit)
+    : blindJournal('absent', unit);
+  return silent === null ? null : inPlaceOfFile(path, silent);
 }

@@ -1,4 +1,4 @@
-/** Why a unit's journal tells nothing: none is kept, it may not be read, or it is empty. */
+/** Why a log tells nothing: a file that can't be read, and a unit's journal that is silent. */
 import { stripControl } from '../untrusted.ts';
 import { blind, type Look } from './evidence.ts';
 
@@ -21,32 +21,41 @@ export function blindJournal(silence: JournalSilence, unit: string): Look<never>
 }
 
 /**
- * What journalctl complains of; null where it doesn't. Its hint about rights is left out under
+ * Why a journal that was asked tells nothing; null where it does. Its hint about rights is left out under
  * `--quiet`, and it exits 0 with it (journalctl(1); systemd src/shared/logs-show.c,
  * src/journal/journalctl.c: `No journal files were opened due to insufficient permissions.`).
  *
- * @param complaints standard error of `journalctl` without `--quiet`
+ * @param complaints standard error of `journalctl` without `--quiet`, and `failed: STATUS` for another than 0
+ * @param entries whether there was any
  */
-export function journalComplaint(complaints: string, unit: string): Look<never> | null {
+export function silentJournal(
+  complaints: string,
+  entries: boolean,
+  unit: string,
+): Look<never> | null {
   if (/insufficient permissions|not seeing messages from/i.test(complaints)) {
     return blindJournal('denied', unit);
   }
   if (/No journal files were (?:found|opened)/.test(complaints)) {
     return blindJournal(/permission/i.test(complaints) ? 'denied' : 'none', unit);
   }
-  const failed = /^failed: \d+$/m.test(complaints);
-  if (!failed) return null;
   const words = complaints.replace(/^failed: \d+$/m, '').trim();
+  if (words === complaints.trim()) return entries ? null : blindJournal('empty', unit);
   return blind('unsupported', stripControl(`journalctl failed: ${words.slice(0, 300)}`));
 }
 
-/** The file is not there. @param path as it is shown */
-export function noLogFile(path: string): Look<never> {
-  return blind('missing', `${path} does not exist`);
-}
+/** A log file that can't be read. @param path as it is shown */
+export const unreadFile = {
+  missing: (path: string) => blind('missing', `${path} does not exist`),
+  denied: (path: string) =>
+    blind('permission', `${path} may not be read by this user; run as root`),
+  /** @param type with its article: `a FIFO` */
+  ofType: (path: string, type: string) => blind('unsupported', `${path} is ${type}, not a file`),
+  address: (path: string) => blind('unsupported', `the API log goes to ${path}, which is no file`),
+} satisfies Record<string, (path: string, type: string) => Look<never>>;
 
-/** Neither a file nor a journal: both are named, and rights that are wanting are not hidden. */
-export function noLog(path: string, journal: Look<never>): Look<never> {
+/** The journal in place of a file that is missing; where it is blind, both are named. */
+export function inPlaceOfFile<T>(path: string, journal: Look<T>): Look<T> {
   if (journal.seen) return journal;
   return blind(journal.cause, `${path} does not exist, and ${journal.why}`);
 }
