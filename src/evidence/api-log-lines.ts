@@ -1,4 +1,4 @@
-import type { BindWording } from './evidence.ts';
+import { BIND_WORDINGS, type BindWording } from './api-log-wordings.ts';
 
 /** Turns a wall clock reading of the log's host (month 1 to 12) into epoch milliseconds. */
 export type LocalTime = (
@@ -208,27 +208,6 @@ export interface BindFailure {
 }
 
 const CHANNEL_FAILURES = /^\s*(?:[\w.]{0,200}\.)?ChannelFailures: (.*)/s;
-const EXCEPTION = '^\\s*[A-Za-z_][\\w.]{0,200}: ';
-const NOT_FREE = "Port u?'?(\\d{1,5})'? not free on ";
-const HELD_ADDRESS = "\\(u?'[^']{0,256}', (\\d{1,5})[^)]{0,64}\\): \\[Errno (?:98|48)\\]";
-/**
- * Goes on with each address that failed since CherryPy 3.3; before, it says nothing more. Only
- * EADDRINUSE is a port that is held: EACCES is a lack of rights (salt-facts §4.1).
- */
-const NO_SOCKET = `No socket could be created(?!\\w)(?:.*?${HELD_ADDRESS}|.*\\[Errno (?:98|48)\\]|(?!.*\\[Errno \\d+\\]))`;
-
-/** As an exception says it, and as `ChannelFailures` repeats it; the port in the first group. */
-const BIND_WORDINGS: readonly (readonly [BindWording, bare: RegExp, repeated: RegExp | null])[] = [
-  ['port-not-free', new RegExp(EXCEPTION + NOT_FREE), new RegExp(`\\(u?["']${NOT_FREE}`)],
-  ['no-socket-created', new RegExp(EXCEPTION + NO_SOCKET, 's'), new RegExp(NO_SOCKET, 's')],
-  ['tornado-unable', /^\s*rest_tornado unable to bind to port (\d{1,5})/i, null],
-  [
-    'address-in-use',
-    /^\s*(?:socket\.error|error|OSError|IOError): \[Errno (?:98|48)\] (?:error while attempting to bind on address \(u?'[^']{0,256}', (\d{1,5})[^)]{0,64}\): )?address already in use/i,
-    /\((?:98|48), ["']Address already in use/,
-  ],
-];
-
 /**
  * Recognises every wording of "the port can't be bound" in salt-facts §4.1 and §9, where it is
  * what an exception said: `not bound on`, source lines of a traceback, salt-master's
@@ -239,7 +218,7 @@ const BIND_WORDINGS: readonly (readonly [BindWording, bare: RegExp, repeated: Re
 export function recogniseBindFailure(message: string): BindFailure | null {
   const failures = CHANNEL_FAILURES.exec(message)?.[1];
   const wrapper = failures !== undefined;
-  for (const [wording, bare, repeated] of BIND_WORDINGS) {
+  for (const { wording, bare, repeated } of BIND_WORDINGS) {
     const found = wrapper ? repeated?.exec(failures) : bare.exec(message);
     if (!found) continue;
     const port = Number(found[1]);

@@ -10,12 +10,65 @@ interface SearchedWording {
   readonly traced?: true;
 }
 
+/** A wording of "the port can't be bound"; the port is the first group, where it is told. */
+interface WordingOfBind extends SearchedWording {
+  readonly wording: string;
+  /** In a report. */
+  readonly words: string;
+  /** As an exception says it. */
+  readonly bare: RegExp;
+  /** As CherryPy's `ChannelFailures` repeats it. */
+  readonly repeated: RegExp | null;
+}
+
+const EXCEPTION = '^\\s*[A-Za-z_][\\w.]{0,200}: ';
+const NOT_FREE = "Port u?'?(\\d{1,5})'? not free on ";
+const HELD_ADDRESS = "\\(u?'[^']{0,256}', (\\d{1,5})[^)]{0,64}\\): \\[Errno (?:98|48)\\]";
+/**
+ * Goes on with each address that failed since CherryPy 3.3; before, it says nothing more. Only
+ * EADDRINUSE is a port that is held: EACCES is a lack of rights (salt-facts §4.1).
+ */
+const NO_SOCKET = `No socket could be created(?!\\w)(?:.*?${HELD_ADDRESS}|.*\\[Errno (?:98|48)\\]|(?!.*\\[Errno \\d+\\]))`;
+
+/** Every wording of a failed bind (salt-facts §4.1, §9). */
+export const BIND_WORDINGS = [
+  {
+    wording: 'port-not-free',
+    words: 'Port PORT not free',
+    needle: ' not free o',
+    bare: new RegExp(EXCEPTION + NOT_FREE),
+    repeated: new RegExp(`\\(u?["']${NOT_FREE}`),
+  },
+  {
+    wording: 'no-socket-created',
+    words: 'No socket could be created',
+    needle: 'could be cr',
+    bare: new RegExp(EXCEPTION + NO_SOCKET, 's'),
+    repeated: new RegExp(NO_SOCKET, 's'),
+  },
+  {
+    wording: 'tornado-unable',
+    words: 'unable to bind to port',
+    needle: 'do unable t',
+    traced: true,
+    bare: /^\s*rest_tornado unable to bind to port (\d{1,5})/i,
+    repeated: null,
+  },
+  {
+    wording: 'address-in-use',
+    words: 'Address already in use',
+    needle: 's already i',
+    bare: /^\s*(?:socket\.error|error|OSError|IOError): \[Errno (?:98|48)\] (?:error while attempting to bind on address \(u?'[^']{0,256}', (\d{1,5})[^)]{0,64}\): )?address already in use/i,
+    repeated: /\((?:98|48), ["']Address already in use/,
+  },
+] as const satisfies readonly WordingOfBind[];
+
+/** How a failed bind was worded. */
+export type BindWording = (typeof BIND_WORDINGS)[number]['wording'];
+
 /** Failed binds, failed starts of other kinds, deaths of a child (salt-facts §1.5, §3, §4.1, §10). */
 export const SEARCHED_WORDINGS: readonly SearchedWording[] = [
-  { needle: ' not free o' }, // Port 443 not free on
-  { needle: 'could be cr' }, // No socket could be created
-  { needle: 'do unable t', traced: true }, // Rest_tornado unable to bind to port
-  { needle: 's already i' }, // Address already in use
+  ...BIND_WORDINGS,
   { needle: 'd with exit' }, // died with exit status
   { needle: "'start' lis", traced: true }, // Error in 'start' listener
   { needle: "ess 'RunNet", traced: true }, // … the multiprocessing process 'RunNetapi-1' was caught

@@ -1,8 +1,8 @@
 import { redactSecrets, stripControl } from '../untrusted.ts';
 import type { BindFailure, RecordKind } from './api-log-lines.ts';
+import type { BindWording } from './api-log-wordings.ts';
 import {
   type BindFailureTally,
-  type BindWording,
   MAX_EVENT_TIMES,
   MAX_LOG_PORTS,
   type PortBindFailures,

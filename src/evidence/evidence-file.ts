@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { ExitCode, TriageError } from '../errors.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
+import { BIND_WORDINGS } from './api-log-wordings.ts';
 import {
   blind,
   type Evidence,
@@ -131,7 +132,7 @@ const bindFailures = {
   pids: list(whole, MAX_SHORT),
   wordings: v.strictObject(
     v.entriesFromList(
-      ['port-not-free', 'no-socket-created', 'tornado-unable', 'address-in-use'],
+      BIND_WORDINGS.map(({ wording }) => wording),
       v.exactOptional(whole),
     ),
   ),

@@ -4,6 +4,8 @@
  * Times are epoch milliseconds of the *host's* clock unless a name says otherwise.
  */
 
+import type { BindWording } from './api-log-wordings.ts';
+
 /** What to look at; everything unset is found out on the host. */
 export interface LookRequest {
   /** `--port`. */
@@ -315,13 +317,6 @@ export interface ServiceFacts {
   /** A program or a directory that Salt's packages install; unset in evidence of old. */
   readonly installed?: boolean | undefined;
 }
-
-/** How a failed bind was worded (salt-facts §4.1). */
-export type BindWording =
-  | 'port-not-free'
-  | 'no-socket-created'
-  | 'tornado-unable'
-  | 'address-in-use';
 
 /** Why a start failed that no held port explains (salt-facts §3, §10). */
 export const START_FAILURE_KINDS = [

@@ -1,3 +1,4 @@
+import { BIND_WORDINGS } from '../../evidence/api-log-wordings.ts';
 import {
   type ApiLogFacts,
   type BindFailureTally,
@@ -325,10 +326,8 @@ function describeWindow(ms: number): string {
 }
 
 function wordingInWords({ wordings }: BindFailureTally, port: number): string {
-  if (wordings['port-not-free'] !== undefined) return `Port ${port} not free`;
-  if (wordings['no-socket-created'] !== undefined) return 'No socket could be created';
-  if (wordings['tornado-unable'] !== undefined) return 'unable to bind to port';
-  return 'Address already in use';
+  const first = BIND_WORDINGS.find(({ wording }) => wordings[wording] !== undefined);
+  return (first?.words ?? 'Address already in use').replace('PORT', String(port));
 }
 
 function describeSource(source: LogSource): string {
