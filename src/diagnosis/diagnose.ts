@@ -48,16 +48,16 @@ export async function diagnoseHost(
     // Each check is handed the sections that it names; the tuple's types can't be paired up here.
     const step = stepOf(check, known as Known);
     steps.push(step);
-    if (!isAnswer(step)) observer.step?.(step);
+    if (!steps.some(isAnswer)) observer.step?.(step);
   }
   const first = concludeDiagnosis({ ...(await evidence), roles: await roles }, steps);
   const diagnosis = await settledDiagnosis(first, { askAgain });
-  for (const step of diagnosis.steps.filter(isAnswer)) observer.step?.(step);
+  for (const step of diagnosis.steps.slice(steps.findIndex(isAnswer))) observer.step?.(step);
   observer.end?.(diagnosis);
   return diagnosis;
 }
 
-/** Told last, since it may take a second ask. */
+/** Told when all is known, and what comes after it as well, since it may take a second ask. */
 function isAnswer({ id }: Step): boolean {
   return id === 'api-answers';
 }
