@@ -46,7 +46,7 @@ export interface Candidate {
   readonly argv: SaltApiArgv;
 }
 
-/** A salt-api process with its part in the play and why we say so. */
+/** A salt-api process with its role and why we say so. */
 export interface SaltApiProcess extends Candidate {
   readonly role: Role;
   readonly reasons: readonly string[];
@@ -86,11 +86,11 @@ export function classifyProcesses(evidence: RoleEvidence): ProcessRoles {
   const { ours, aside } = setAside(table, evidence);
   const line = new Lineage(ours, table);
   const named = namedDaemons(evidence, line);
-  const cast = new Cast(evidence, line, named);
-  const all = [...ours.map((one) => cast.place(one)), ...aside].sort(
+  const classifier = new Classifier(evidence, line, named);
+  const all = [...ours.map((one) => classifier.classify(one)), ...aside].sort(
     (a, b) => a.facts.startTicks - b.facts.startTicks || a.facts.pid - b.facts.pid,
   );
-  const { daemon } = cast;
+  const { daemon } = classifier;
   return { all, daemon: all.find(({ facts }) => facts === daemon?.facts) ?? null };
 }
 
@@ -119,7 +119,7 @@ function setAside(
   for (const one of candidates) {
     const where = strangersUser(one, evidence, trusted) ?? elsewhere(one, evidence, saysOurs);
     if (where === null) ours.push(one);
-    else aside.push({ ...part('elsewhere', one, [where], null), ...NOBODY });
+    else aside.push({ ...ownRole('elsewhere', one, [where], null), ...NOBODY });
   }
   return { ours, aside };
 }
@@ -347,8 +347,8 @@ function chooseDaemon(
   );
 }
 
-/** The parts, once it is known who manages whom. */
-class Cast {
+/** The roles, once it is known who manages whom. */
+class Classifier {
   readonly daemon: Candidate | null;
   readonly #evidence: RoleEvidence;
   readonly #line: Lineage;
@@ -369,8 +369,8 @@ class Cast {
     this.#units = groups.flatMap((group) => group || []);
   }
 
-  /** The part of one process, with what follows for it from the whole. */
-  place(one: Candidate): SaltApiProcess {
+  /** The role of one process, with what follows for it from the whole. */
+  classify(one: Candidate): SaltApiProcess {
     const line = this.#line;
     const { facts } = one;
     const isRoot = line.parent(facts) === null;
@@ -378,7 +378,7 @@ class Cast {
     const servesInstead = line.portsInstead(facts);
     const top = line.top(facts);
     const proven = this.#isProven(top) && whyUntold(top, this.#evidence) === null;
-    const role = isRoot ? this.#rootPart(one, parentage) : this.#descendantPart(one);
+    const role = isRoot ? this.#rootRole(one, parentage) : this.#descendantRole(one);
     const reparented = isRoot && parentage.reparented;
     return { ...role, servesInstead, reparented, proven };
   }
@@ -398,44 +398,44 @@ class Cast {
     return this.#line.hasChildren(facts) && !servesPort(facts) && !hasPool(facts);
   }
 
-  #descendantPart(one: Candidate): PartOf {
+  #descendantRole(one: Candidate): OwnRole {
     const { facts } = one;
     const top = this.#line.top(facts);
     const untold = this.#isProven(top) ? whyUntold(top, this.#evidence) : UNPROVEN;
-    if (untold !== null) return part('unclear', one, [`forked by ${facts.ppid}`, untold], null);
+    if (untold !== null) return ownRole('unclear', one, [`forked by ${facts.ppid}`, untold], null);
     const child = facts.ppid === top.pid && this.#managers.has(top);
     return child
-      ? part('child', one, [`child of the manager ${top.pid}`], top.pid)
-      : part('fork', one, [`forked by ${facts.ppid}`], top.pid);
+      ? ownRole('child', one, [`child of the manager ${top.pid}`], top.pid)
+      : ownRole('fork', one, [`forked by ${facts.ppid}`], top.pid);
   }
 
   /** A salt-api process without a salt-api parent. */
-  #rootPart(one: Candidate, parentage: Parentage): PartOf {
+  #rootRole(one: Candidate, parentage: Parentage): OwnRole {
     const { facts } = one;
     if (this.#managers.has(facts)) {
       const named = this.#named.pids.get(facts.pid) ?? [];
       const children = this.#line.hasChildren(facts) ? 'has salt-api children' : [];
-      return part('manager', one, [named, children].flat(), null);
+      return ownRole('manager', one, [named, children].flat(), null);
     }
-    if (!this.#isProven(facts)) return part('unclear', one, [parentage.sign, UNPROVEN], null);
+    if (!this.#isProven(facts)) return ownRole('unclear', one, [parentage.sign, UNPROVEN], null);
     const beside = this.#forkedBeside(one);
     if (beside !== null) return beside;
     const { sign } = parentage;
     const instead = this.#line.portsInstead(facts);
     if (instead.length > 0) {
       const reason = `listens on port ${instead.join(', ')}, not on ${this.#evidence.port.number}`;
-      return part('unclear', one, [sign, reason], null);
+      return ownRole('unclear', one, [sign, reason], null);
     }
     const untold = whyUntold(facts, this.#evidence);
-    if (untold !== null) return part('unclear', one, [sign, untold], null);
+    if (untold !== null) return ownRole('unclear', one, [sign, untold], null);
     const proofs = parentage.reparented ? orphanProofs(one, this.#orphanContext()) : [];
     return proofs.length === 0
-      ? part('unclear', one, [sign, 'nothing proves an orphan'], null)
-      : part('orphan', one, [sign, ...proofs], null);
+      ? ownRole('unclear', one, [sign, 'nothing proves an orphan'], null)
+      : ownRole('orphan', one, [sign, ...proofs], null);
   }
 
-  /** The part of one that shares its listening socket with who has forked it. */
-  #forkedBeside(one: Candidate): PartOf | null {
+  /** The role of one that shares its listening socket with who has forked it. */
+  #forkedBeside(one: Candidate): OwnRole | null {
     const { facts } = one;
     const { daemon } = this;
     const older = daemon !== null && facts.startTicks < daemon.facts.startTicks;
@@ -443,13 +443,13 @@ class Cast {
     const server = beside.find((holders) => holders.server !== undefined)?.server;
     if (server !== undefined && server.startTicks <= facts.startTicks && !older) {
       const reason = `shares the listening socket with the live server ${server.pid}, started after it`;
-      return part('job', one, [reason, ...jobSigns(facts)], server.pid);
+      return ownRole('job', one, [reason, ...jobSigns(facts)], server.pid);
     }
     if (server !== undefined || hasPool(facts)) return null;
     const elder = beside.find(({ eldest }) => eldest !== facts)?.eldest;
     if (elder === undefined) return null;
     const reason = `shares the listening socket with ${elder.pid}, which is older`;
-    return part('fork', one, [reason, ...jobSigns(facts)], elder.pid);
+    return ownRole('fork', one, [reason, ...jobSigns(facts)], elder.pid);
   }
 
   /** Who else holds a listening socket: the live server, and the eldest without a salt-api parent. */
@@ -515,14 +515,14 @@ function jobSigns(facts: ProcessFacts): string[] {
   return facts.threads === 1 ? ['single thread: a job fork'] : [];
 }
 
-/** A part, before what follows from the whole is known. */
-type PartOf = Omit<SaltApiProcess, keyof typeof NOBODY>;
+/** A role, before what follows from the whole is known. */
+type OwnRole = Omit<SaltApiProcess, keyof typeof NOBODY>;
 
-function part(
+function ownRole(
   role: Role,
   { facts, argv }: Candidate,
   reasons: readonly string[],
   under: number | null,
-): PartOf {
+): OwnRole {
   return { facts, argv, role, reasons, under };
 }
