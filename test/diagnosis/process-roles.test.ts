@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { diagnoseHost } from '../../src/diagnosis/diagnose.ts';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { classifyProcesses } from '../../src/diagnosis/process-roles.ts';
 import type { VerdictCode } from '../../src/diagnosis/verdict.ts';
+import { seen } from '../../src/evidence/evidence.ts';
+import { RecordedHost } from '../../src/host/recorded-host.ts';
+import { planFix } from '../../src/plan/plan.ts';
 import { nextCommand } from '../../src/report/next-command.ts';
+import { stageEvidence } from '../recorded/captures.ts';
 import {
   evidenceOf,
   INODE,
@@ -1048,4 +1053,40 @@ test('a port is free where the only listener has another address than the servic
     return diagnoseEvidence(evidence).findings['port-holder'].evidence.state;
   });
   assert.deepEqual(states, ['free', 'foreign', 'foreign']);
+});
+
+test('roles are told once, from the look to the plan', async () => {
+  let asked = 0;
+  const counted = <T extends object>(facts: T, signs: readonly string[]): T =>
+    Object.defineProperty({ ...facts }, 'saltSigns', {
+      get: () => {
+        asked += 1;
+        return signs;
+      },
+    });
+  const staged = stageEvidence('jammed/restarted');
+  assert.ok(staged.processes.seen);
+  const processes = staged.processes.value.processes.map((facts) => {
+    return counted(facts, facts.saltSigns ?? []);
+  });
+  const evidence = {
+    ...staged,
+    processes: seen({ ...staged.processes.value, processes }),
+  };
+  classifyProcesses(evidence);
+  const once = asked;
+  assert.ok(once > 0);
+  asked = 0;
+  const host = new RecordedHost(evidence);
+  const request = {
+    port: undefined,
+    configDirectory: undefined,
+    log: undefined,
+    sinceMs: null,
+    probeTimeoutMs: 100,
+    lookTimeoutMs: 1_000,
+  };
+  const diagnosis = await diagnoseHost(host, request, evidence.policy);
+  const plan = planFix(diagnosis, null, { only: undefined, restart: 'always' });
+  assert.equal(asked, once, `${diagnosis.verdict.code}, ${plan.kind}`);
 });

@@ -44,7 +44,11 @@ export function apiLogFacts({ lines, late }: Part, context: LogContext): Look<Ap
   for (const line of lines) {
     const [word, rest] = firstWord(line);
     if (word === 'line') log.push(rest, '\n');
-    else said.set(word, [...(said.get(word) ?? []), stripControl(utf8OfLatin1(rest))]);
+    else {
+      const before = said.get(word) ?? [];
+      before.push(stripControl(utf8OfLatin1(rest)));
+      said.set(word, before);
+    }
     if (word === 'endlog') {
       scanner.push(Buffer.from(log.join(''), 'latin1'));
       scanner.endFile();
