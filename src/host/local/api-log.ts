@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import { type FileHandle, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import {
   apiLogFacts,
@@ -24,7 +25,7 @@ import { blindJournal, silentJournal, unreadFile } from '../../evidence/unread-l
 import { stripControl } from '../../untrusted.ts';
 import { isOnPath } from './on-path.ts';
 import { NotPlain, openPlain } from './plain-file.ts';
-import { Breather, codeOrText } from './proc-files.ts';
+import { Breather, codeOrText, errorCode } from './proc-files.ts';
 
 /** Bytes of one read; two buffers of this size make up most of the memory that a scan takes. */
 const READ_SIZE = 4 * 1024 * 1024;
@@ -39,6 +40,9 @@ const PROBE_SIZES = [8 * 1024, 256 * 1024] as const;
 const SEARCH_END = 64 * 1024;
 /** Probes before the found start that check whether the log is in order at all. */
 const ORDER_PROBES = 12;
+
+/** How long a log may be away between its rotation and the new one, ms. */
+const ROTATION_MS = 50;
 
 interface ReadLimits {
   /** Start of the window, epoch ms; null for the whole log. */
@@ -152,7 +156,7 @@ export async function readApiLog(options: ReadApiLogOptions): Promise<Look<ApiLo
   if (/^[a-z]+:\/\//i.test(path)) return unreadFile.address(shown);
   const reading = new Reading(options);
   return bounded(reading, shown, async () => {
-    const live = await openLog(path);
+    const live = await openLive(path);
     const opened = [live];
     try {
       await openRotatedInWindow(live, opened, reading);
@@ -171,6 +175,17 @@ interface OpenLog {
   /** At the time of opening; what is written later is left for the next look. */
   readonly status: Stats;
   bytesRead: number;
+}
+
+/** A log is away for a moment while it is rotated: the new one is made after the old one was moved. */
+async function openLive(path: string): Promise<OpenLog> {
+  try {
+    return await openLog(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+    await delay(ROTATION_MS);
+    return openLog(path);
+  }
 }
 
 async function openLog(path: string): Promise<OpenLog> {
