@@ -35,11 +35,11 @@ const SLICE_SIZE = 512 * 1024;
 const SLACK = 10_000;
 
 /** Bytes in which a dated line is looked for: most often the first are enough. */
-const PROBE_SIZES = [8 * 1024, 256 * 1024] as const;
+const SAMPLE_SIZES = [8 * 1024, 256 * 1024] as const;
 /** Below this many bytes, scanning is cheaper than searching. */
 const SEARCH_END = 64 * 1024;
-/** Probes before the found start that check whether the log is in order at all. */
-const ORDER_PROBES = 12;
+/** Samples before the found start that check whether the log is in order at all. */
+const ORDER_SAMPLES = 12;
 
 /** How long a log may be away between its rotation and the new one, ms. */
 const ROTATION_MS = 50;
@@ -271,7 +271,7 @@ async function rotatedSiblings(live: OpenLog, reading: Reading): Promise<string[
 
 async function beginsBefore(log: OpenLog, time: number, reading: Reading): Promise<boolean> {
   if (isGzipped(log)) return false;
-  const first = await probe(log, 0, reading);
+  const first = await sample(log, 0, reading);
   return first !== null && first.at < time;
 }
 
@@ -356,14 +356,14 @@ async function readAt(log: OpenLog, start: number, size: number): Promise<Buffer
 }
 
 /** The first dated line that begins at or after `from`, within 256 KiB: where, and its time. */
-async function probe(
+async function sample(
   log: OpenLog,
   from: number,
   reading: Reading,
 ): Promise<{ readonly offset: number; readonly at: number } | null> {
   // One byte earlier, to see whether a line begins right at `from`.
   const start = Math.max(0, from - 1);
-  for (const size of PROBE_SIZES) {
+  for (const size of SAMPLE_SIZES) {
     reading.goOn();
     const bytes = await readAt(log, start, size);
     const begin = from === 0 ? 0 : bytes.indexOf(10) + 1 || bytes.length;
@@ -382,7 +382,7 @@ async function windowStart(log: OpenLog, reading: Reading): Promise<number> {
   const { windowFrom } = reading.limits;
   if (windowFrom === null) return 0;
   const target = windowFrom - SLACK;
-  const first = await probe(log, 0, reading);
+  const first = await sample(log, 0, reading);
   if (first !== null && first.at >= target) return 0;
 
   let anyDated = first !== null;
@@ -392,7 +392,7 @@ async function windowStart(log: OpenLog, reading: Reading): Promise<number> {
   let high = log.status.size;
   while (high - low > SEARCH_END) {
     const middle = Math.floor((low + high) / 2);
-    const line = await probe(log, middle, reading);
+    const line = await sample(log, middle, reading);
     anyDated ||= line !== null;
     if (line !== null && line.at >= target) high = middle;
     else {
@@ -412,8 +412,8 @@ async function isInOrder(
   target: number,
   reading: Reading,
 ): Promise<boolean> {
-  for (let count = 0; count < ORDER_PROBES && start > SEARCH_END; count += 1) {
-    const line = await probe(log, Math.floor((start * count) / ORDER_PROBES), reading);
+  for (let count = 0; count < ORDER_SAMPLES && start > SEARCH_END; count += 1) {
+    const line = await sample(log, Math.floor((start * count) / ORDER_SAMPLES), reading);
     if (line !== null && line.at >= target) {
       reading.notes.push(`the times in ${stripControl(log.path)} are not in order: read in full`);
       return false;

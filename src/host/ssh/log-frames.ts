@@ -1,4 +1,4 @@
-/** Reads the lines of the API log that the probe script sent. Pure. */
+/** Reads the lines of the API log that the collector printed. Pure. */
 import { apiLogFacts as factsOf, LOG_NOTES } from '../../evidence/api-log-facts.ts';
 import { fixedOffsetTime } from '../../evidence/api-log-lines.ts';
 import { ApiLogScanner } from '../../evidence/api-log-scan.ts';
