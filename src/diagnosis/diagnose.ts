@@ -4,7 +4,7 @@ import { collectEvidence } from '../host/collect-evidence.ts';
 import type { Host } from '../host/host.ts';
 import { CHECKS, type Step } from './checks/checks.ts';
 import type { Known, Section } from './checks/finding.ts';
-import { concludeDiagnosis, type Diagnosis, stepOf } from './diagnosis.ts';
+import { concludeDiagnosis, type Diagnosis, goesByAnswer, stepOf } from './diagnosis.ts';
 import { classifyProcesses, ROLE_NEEDS, type RoleEvidence } from './process-roles.ts';
 import { settledDiagnosis } from './second-ask.ts';
 
@@ -42,24 +42,21 @@ export async function diagnoseHost(
   for (const part of [...Object.values(sections), evidence]) part.catch(() => undefined);
   observer.begin?.({ host: await sections.host, port: await sections.port });
   const steps: Step[] = [];
+  // Told when all is known: it, and what comes after it, may wait for a second ask.
+  const held = CHECKS.findIndex(goesByAnswer);
   for (const check of CHECKS) {
     observer.waiting?.(check.title);
     const known = await pick(sections, check.needs);
     // Each check is handed the sections that it names; the tuple's types can't be paired up here.
     const step = stepOf(check, known as Known);
     steps.push(step);
-    if (!steps.some(isAnswer)) observer.step?.(step);
+    if (steps.length <= held) observer.step?.(step);
   }
   const first = concludeDiagnosis({ ...(await evidence), roles: await roles }, steps);
   const diagnosis = await settledDiagnosis(first, { askAgain });
-  for (const step of diagnosis.steps.slice(steps.findIndex(isAnswer))) observer.step?.(step);
+  for (const step of diagnosis.steps.slice(held)) observer.step?.(step);
   observer.end?.(diagnosis);
   return diagnosis;
-}
-
-/** Told when all is known, and what comes after it as well, since it may take a second ask. */
-function isAnswer({ id }: Step): boolean {
-  return id === 'api-answers';
 }
 
 type Sections = { readonly [S in Section]: Promise<Known[S]> };

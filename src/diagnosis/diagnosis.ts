@@ -1,6 +1,5 @@
 /** A whole diagnosis: evidence, who is who in it, what each step found, and the verdict. */
 import type { Evidence } from '../evidence/evidence.ts';
-import { apiAnswers } from './checks/api-answers.ts';
 import { CHECKS, type Findings, type Step } from './checks/checks.ts';
 import type { Known } from './checks/finding.ts';
 import { classifyProcesses, type ProcessRoles } from './process-roles.ts';
@@ -37,12 +36,15 @@ export function concludeDiagnosis(known: Known, steps: readonly Step[]): Diagnos
   return { evidence, roles, findings, steps, verdict };
 }
 
+/** True where a second answer may change what a check finds. */
+export function goesByAnswer({ needs }: (typeof CHECKS)[number]): boolean {
+  return needs.some((name) => name === 'answer');
+}
+
 /** The same after another answer: judged anew is what goes by that, and nothing else. */
 export function withAnswer(before: Diagnosis, answer: Evidence['answer']): Diagnosis {
   const known = { ...before.evidence, roles: before.roles, answer };
-  const again = stepOf(apiAnswers, known);
-  return concludeDiagnosis(
-    known,
-    before.steps.map((step) => (step.id === again.id ? again : step)),
-  );
+  const anew = CHECKS.filter(goesByAnswer).map((check) => stepOf(check, known));
+  const steps = before.steps.map((step) => anew.find(({ id }) => id === step.id) ?? step);
+  return concludeDiagnosis(known, steps);
 }

@@ -228,7 +228,7 @@ export class ApiLogScanner {
     const { bytes, from, to, base } = stretch;
     const floor = Math.max(from, at - LOOK_BACK);
     const start = lineStart(bytes, floor, at, base + floor - from === 0);
-    if (start === -1 || at - start > LINE_LIMIT) return null;
+    if (start === -1 || at - pastHole(bytes, start, at) > LINE_LIMIT) return null;
     const ahead = Math.min(to, at + LOOK_AHEAD);
     const end = lineEnd(bytes, at, ahead);
     const exceptionBelow = (): string | null => this.exceptionBelow(bytes, end, ahead);
@@ -340,7 +340,7 @@ export class ApiLogScanner {
     if (line.pid === null) this.failedBinds.addPidOfLast(pid);
     if (!this.inWindow(line.at)) return;
     this.childDeaths += 1;
-    // Files come newest first, and the clock may have been set back in one.
+    // The clock may have been set back in a file.
     if (line.at !== null) this.lastChildDeathAt = Math.max(this.lastChildDeathAt ?? 0, line.at);
   }
 
@@ -392,7 +392,7 @@ export function firstDatedLine(
 ): { readonly index: number; readonly at: number } | null {
   for (let index = from; index < to; ) {
     const end = lineEnd(bytes, index, to);
-    const begin = pastHole(bytes, index);
+    const begin = pastHole(bytes, index, end);
     const { at } = parseLogLine(decode(bytes, begin, Math.min(end, begin + 1024)), clock);
     if (at !== null) return { index: begin, at };
     index = end + 1;
@@ -407,15 +407,15 @@ export function firstDatedLine(
 function lineStart(bytes: Buffer, floor: number, at: number, floorIsStart: boolean): number {
   const before = bytes.subarray(floor, at);
   const newline = before.lastIndexOf(10);
-  if (newline !== -1) return pastHole(bytes, floor + newline + 1);
+  if (newline !== -1) return floor + newline + 1;
   if (floorIsStart && at - floor <= LINE_LIMIT) return floor;
   const nul = before.lastIndexOf(0);
   return nul === -1 ? -1 : floor + nul + 1;
 }
 
-function pastHole(bytes: Buffer, at: number): number {
+function pastHole(bytes: Buffer, at: number, to: number): number {
   let end = at;
-  while (bytes[end] === 0) end += 1;
+  while (end < to && bytes[end] === 0) end += 1;
   return end;
 }
 
@@ -426,6 +426,6 @@ function lineEnd(bytes: Buffer, at: number, to: number): number {
 }
 
 function decode(bytes: Buffer, start: number, end: number): string {
-  const begin = pastHole(bytes, start);
+  const begin = pastHole(bytes, start, end);
   return bytes.toString('utf8', begin, Math.min(end, begin + LINE_LIMIT));
 }

@@ -23,8 +23,13 @@ export function isPackagedEntryPoint(path: string): boolean {
   return PACKAGED_ENTRY_POINT.test(path);
 }
 
+/** The modules of Salt that start a daemon, as alternatives. */
+export const ENTRY_MODULES = 'scripts|cli';
 /** What every entry point of Salt does, whoever has installed it: setup.py, pip, relenv. */
-const IMPORTS_SALT = /^[^#\n]{0,200}\b(?:from|import)\s+salt\.(?:scripts|cli)\b/m;
+const IMPORTS_SALT = new RegExp(
+  `^[^#\\n]{0,200}\\b(?:from|import)\\s+salt\\.(?:${ENTRY_MODULES})\\b`,
+  'm',
+);
 /** So much of a script is enough to find the import in, bytes. */
 export const ENTRY_POINT_BYTES = 4096;
 
@@ -124,7 +129,7 @@ export interface ProcessReading {
   readonly environment: ProcessFacts['environment'];
   /** Null where nothing was to be found in it. */
   readonly fds: FdTable | 'denied' | null;
-  /** The beginning of its script, where {@link needsScriptText} asks for it. */
+  /** The beginning of its script, or of it what matters, where {@link needsScriptText} asks for it. */
   readonly script: string | null;
 }
 
@@ -178,7 +183,10 @@ function saltApiFacts(
     ...held,
     environment,
     rootDirectory: rootRelation(ours, rootView(proc, pid, files)),
-    saltSigns: saltSigns({ argv, executable, script, files: saltFiles }, files),
+    saltSigns: saltSigns(
+      { argv, executable, script: script?.slice(0, ENTRY_POINT_BYTES) ?? null, files: saltFiles },
+      files,
+    ),
     fds: denied ? ('denied' as const) : ('read' as const),
   };
 }

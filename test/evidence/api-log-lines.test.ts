@@ -318,6 +318,30 @@ test('CRLF, invalid UTF-8, NULs and a byte order mark do not hide an event', () 
   assert.equal(counts(`\ufeff${log}`).events, 1);
 });
 
+test('a hole of NULs within a record hides neither its head nor its time', () => {
+  const record = (at: string, hole: string) =>
+    `2018-07-13 ${at},000 [x][ERROR   ][77] Error in 'start' listener\nTraceback (most recent call last):\n${hole}OSError: Port 443 not free on '0.0.0.0'\n`;
+  const holes = ['', '\0', '\0\0\0', '\0'.repeat(3_000), '\0'.repeat(20_000)];
+  for (const hole of holes) {
+    const { events, pids, dated, firstAt, lastAt } = counts(record('10:00:00', hole));
+    assert.deepEqual([events, pids, dated], [1, [77], true], `${hole.length} NULs`);
+    assert.notEqual(firstAt, null);
+    assert.equal(firstAt, lastAt);
+  }
+});
+
+test('lines with holes of NULs take linear time', () => {
+  const time = (lines: number): number => {
+    const began = performance.now();
+    counts(`2018-07-13 10:00:00,000 [x][ERROR   ][77] y\n${'\0 not free o\n'.repeat(lines)}`);
+    return performance.now() - began;
+  };
+  time(2_000);
+  const [few, many] = [time(2_000), time(16_000)];
+  // Eight times as many; each used to go through 400 turns at the same place.
+  assert.ok(many < Math.max(few, 20) * 16, `${few} ms, then ${many} ms`);
+});
+
 const unrelated = fc.constantFrom(
   '2018-07-13 09:27:57,208 [cherrypy.error   ][INFO    ][14374] ENGINE Bus STOPPING\n',
   "2018-07-13 09:27:51,001 [salt.utils.event ][DEBUG   ][9] Sending event - data = {'a': 'not free on'}\n",

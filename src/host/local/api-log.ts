@@ -182,10 +182,18 @@ async function openLive(path: string): Promise<OpenLog> {
   try {
     return await openLog(path);
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
+    const rotates = errorCode(error) === 'ENOENT' && (await hasRotated(path));
+    if (!rotates) throw error;
     await delay(ROTATION_MS);
     return openLog(path);
   }
+}
+
+async function hasRotated(path: string): Promise<boolean> {
+  const names = await readdir(dirname(path)).catch(() => []);
+  const suffix = new RegExp(ROTATED_SUFFIX);
+  const base = basename(path);
+  return names.some((name) => name.startsWith(base) && suffix.test(name.slice(base.length)));
 }
 
 async function openLog(path: string): Promise<OpenLog> {

@@ -6,9 +6,10 @@ import type { ProcFiles } from '../../evidence/process-facts.ts';
 const buffer = Buffer.allocUnsafe(256 * 1024);
 /** How long a read that may block is waited for: so many turns of the event loop, each of so many ms. */
 const PATIENCE = { turns: 10, turnMs: 50 };
-/** Reads left hanging, each with a thread of libuv's four: the API log needs the others. */
-const MAX_HUNG_READS = 2;
+/** Files whose read was left hanging, each with a thread of libuv's four. */
 const hungReads = new Set<string>();
+/** So many leave the API log the threads that it needs. */
+const MAX_HUNG_READS = 2;
 
 /**
  * Reads a small file of `/proc` at once. Synchronous on purpose: for thousands of tiny kernel
@@ -51,7 +52,7 @@ export function tryReadKernelFile(path: string): string | null {
  * @throws the error of open(2) or read(2)
  */
 export async function readBounded(path: string): Promise<string | null> {
-  if (hungReads.has(path) || hungReads.size >= MAX_HUNG_READS) return null;
+  if (hungReads.has(path)) return null;
   const reading = readFile(path, 'latin1');
   const text = await inTime(reading);
   if (text === null) {
@@ -60,6 +61,11 @@ export async function readBounded(path: string): Promise<string | null> {
     reading.then(over, over);
   }
   return text;
+}
+
+/** True where so many reads hang that a look must not risk another one. */
+export function readsHang(): boolean {
+  return hungReads.size >= MAX_HUNG_READS;
 }
 
 /**

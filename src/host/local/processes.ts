@@ -39,6 +39,7 @@ import {
   procFiles,
   readBounded,
   readKernelFile,
+  readsHang,
   tryReadKernelFile,
   tryReadLink,
 } from './proc-files.ts';
@@ -79,42 +80,37 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
   const breather = new Breather();
-  const { alive, dead, total, unreadable } = await glanceAtAll(proc, pids, breather);
-  const saltApi: ScannedSaltApi[] = [];
-  // Whatever it is that could not be read may be salt-api.
-  let deniedArgv = unreadable;
-  for (const stat of alive) {
+  const found = { total: 0, deniedArgv: 0, alive: [] as number[], saltApi: [] as ScannedSaltApi[] };
+  const dead: ProcessStat[] = [];
+  for (const pid of pids) {
     if (breather.due) await breather.breathe();
-    const argv = await readArgv(proc, stat).catch((error) => (isGone(error) ? [] : null));
-    if (argv === null) deniedArgv += 1;
-    else if (readSaltApiArgv(argv) !== null) saltApi.push(await scanSaltApi(proc, stat, argv));
+    const stat = glance(proc, pid);
+    // Whatever it is that could not be read may be salt-api.
+    if (stat === 'unreadable') found.deniedArgv += 1;
+    if (typeof stat === 'string') continue;
+    found.total += 1;
+    if (isDeadState(stat.state)) dead.push(stat);
+    else if (!stat.kernel) await scanLiving(proc, stat, found);
   }
-  const parents = new Set(saltApi.map(({ pid }) => pid));
+  const parents = new Set(found.saltApi.map(({ pid }) => pid));
   return {
-    total,
-    saltApi,
+    ...found,
     dead: dead.filter(({ ppid }) => parents.has(ppid)).map(({ pid }) => pid),
-    alive: alive.map(({ pid }) => pid),
-    deniedArgv,
     // With hidepid=2 not even pid 1 is there for another user (proc(5)).
     hidden: !pids.includes(1),
   };
 }
 
-/** The stat lines, those of kernel threads only counted. */
-async function glanceAtAll(proc: string, pids: readonly number[], breather: Breather) {
-  const [alive, dead]: [ProcessStat[], ProcessStat[]] = [[], []];
-  let total = 0;
-  let unreadable = 0;
-  for (const pid of pids) {
-    if (breather.due) await breather.breathe();
-    const stat = glance(proc, pid);
-    if (stat === 'unreadable') unreadable += 1;
-    if (typeof stat === 'string') continue;
-    total += 1;
-    if (!stat.kernel) (isDeadState(stat.state) ? dead : alive).push(stat);
-  }
-  return { alive, dead, total, unreadable };
+/** At once after its stat line, which says whether a read of its memory may hang. */
+async function scanLiving(
+  proc: string,
+  stat: ProcessStat,
+  found: { deniedArgv: number; readonly alive: number[]; readonly saltApi: ScannedSaltApi[] },
+): Promise<void> {
+  found.alive.push(stat.pid);
+  const argv = await readArgv(proc, stat).catch((error) => (isGone(error) ? [] : null));
+  if (argv === null) found.deniedArgv += 1;
+  else if (readSaltApiArgv(argv) !== null) found.saltApi.push(await scanSaltApi(proc, stat, argv));
 }
 
 function glance(proc: string, pid: number): ProcessStat | 'gone' | 'unreadable' {
@@ -156,6 +152,7 @@ async function scanSaltApi(
  */
 async function readMemory(path: string, stat: ProcessStat): Promise<string | null> {
   const single = stat.state !== 'D' && stat.threads === 1;
+  if (!single && readsHang()) return null;
   const text = single ? readKernelFile(path) : await readBounded(path);
   return text === null ? null : utf8OfLatin1(text);
 }

@@ -80,7 +80,7 @@ export async function readCollected(frames: Frames, request: LookRequest): Promi
     used.configDirectory === configDirectory &&
     used.port === port.number &&
     used.log === log.path &&
-    pidFiles.every((path) => used.pidFiles.includes(path));
+    pidFiles.every((path) => used.pidFiles.has(path));
   return {
     host,
     instance,
@@ -154,9 +154,11 @@ function usedChoices(lines: readonly string[]) {
     port: Number(found.get('port')),
     configDirectory: utf8OfLatin1(found.get('config') ?? ''),
     log: utf8OfLatin1(found.get('log') ?? ''),
-    pidFiles: lines
-      .filter((line) => line.startsWith('pidfile '))
-      .map((line) => utf8OfLatin1(line.slice('pidfile '.length))),
+    pidFiles: new Set(
+      lines
+        .filter((line) => line.startsWith('pidfile '))
+        .map((line) => utf8OfLatin1(line.slice('pidfile '.length))),
+    ),
     since: /^\d{1,10}$/.test(since) ? Number(since) : null,
     unit: stripControl(found.get('unit') ?? ''),
   };

@@ -8,7 +8,7 @@ import {
 } from '../../evidence/api-log-facts.ts';
 import { SEARCHED_WORDINGS } from '../../evidence/api-log-wordings.ts';
 import { DEAD_STATES, PF_KTHREAD } from '../../evidence/proc-text.ts';
-import { ENTRY_POINT_BYTES, LOG_DIRECTORY } from '../../evidence/process-facts.ts';
+import { ENTRY_MODULES, ENTRY_POINT_BYTES, LOG_DIRECTORY } from '../../evidence/process-facts.ts';
 import { FIRST_PERSON_UID } from '../../evidence/resolve.ts';
 import { ENTRY_POINTS } from '../../evidence/salt-api-argv.ts';
 import { TELLING_SETTINGS, UNIT_PROPERTIES } from '../../evidence/systemd-unit.ts';
@@ -508,24 +508,26 @@ root_views() {
     $0 != "" { view = "/proc/" $0 "/root"; print view "/"; print view config; print view config "/master" }')
 }
 
-# hex WORD BYTES: of each "PID FILE" on standard input that can be read, "WORD PID HEX".
-hex() {
-  while IFS=' ' read -r pid file; do
-    [ -f "$file" ] && [ -r "$file" ] || continue
+# command_lines PIDS: "argv PID HEX" of those that can be read.
+command_lines() {
+  for pid in $1; do
+    [ -r "/proc/$pid/cmdline" ] || continue
     echo "@@$NONCE $pid"
-    od -An -v -tx1 -N"$2" "$file"
-  done | awk -v mark="@@$NONCE" -v word="$1" '
-    $1 == mark { if (NR > 1) print ""; printf "%s %s ", word, $2; next }
+    od -An -v -tx1 -N65536 "/proc/$pid/cmdline"
+  done | awk -v mark="@@$NONCE" '
+    $1 == mark { if (NR > 1) print ""; printf "argv %s ", $2; next }
     { gsub(/ /, ""); printf "%s", $0 }
     END { if (NR > 0) print "" }'
 }
 
-# scripts PIDS: of each "PID FILE", the script that its command line may name, as it sees it.
-scripts() {
-  for pid in $1; do
-    script=$(tr '\000 ' '\n\n' < "/proc/$pid/cmdline" | head -n 6 | grep '^/' | grep -E '${ENTRY_POINT}' | head -n 1)
-    [ -z "$script" ] || echo "$pid /proc/$pid/root$script"
-  done
+# salt_import PID: "script PID LINE", the line with which the script that it runs may import Salt, empty
+# where it has none; nothing where the script can't be read. No more of it is shown: anybody can run
+# something that names any file as its script.
+salt_import() {
+  script=$(tr '\000 ' '\n\n' < "/proc/$1/cmdline" | head -n 6 | grep '^/' | grep -E '${ENTRY_POINT}' | head -n 1)
+  [ -n "$script" ] && [ -f "/proc/$1/root$script" ] && [ -r "/proc/$1/root$script" ] || return 0
+  echo "script $1 $(head -c ${ENTRY_POINT_BYTES} "/proc/$1/root$script" | tr -d '\000' |
+    grep -E '^[^#]{0,200}(from|import)[[:space:]]+salt[.](${ENTRY_MODULES})' | head -n 1)"
 }
 
 # process_table: counts, then all about the few processes that matter.
@@ -566,8 +568,8 @@ process_table() {
   root_views "self
 $candidates"
   printf '%s\n' "$environments"
-  scripts "$candidates" 2>/dev/null | hex script ${ENTRY_POINT_BYTES}
-  for pid in $all; do echo "$pid /proc/$pid/cmdline"; done | hex argv 65536
+  for pid in $candidates; do salt_import "$pid" 2>/dev/null; done
+  command_lines "$all"
 }
 
 # ---- service

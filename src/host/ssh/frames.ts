@@ -65,7 +65,12 @@ export function parseFrames(output: Buffer, nonce: string | null): Frames {
   const text = output.toString('latin1');
   const begin = beginning(text, nonce);
   if (begin === null) throw malformed('there is no beginning');
-  if (begin[2] !== VERSION) throw malformed('it is of another version of salt-triage');
+  if (begin[2] !== VERSION) {
+    throw malformed(
+      'it is of another version of salt-triage',
+      'Run the script that this `salt-triage probe` prints.',
+    );
+  }
   const mark = `@@${begin[1] ?? ''} `;
   if (text.includes(`\n${mark}noproc`, begin.index)) throw noProc();
   const parts = readParts(text.slice(begin.index).split('\n'), mark);
@@ -103,13 +108,12 @@ function closePart(name: string, lines: readonly string[], count: number): Part 
   return { lines: lines.slice(0, -1), late: status === '137' };
 }
 
+const LOOK_AGAIN =
+  'Look again; if it happens twice, run `salt-triage probe` by hand and read what it prints.';
+
 /** Evidence that is none. */
-export function malformed(why: string): TriageError {
-  return new TriageError(
-    `the evidence can't be used: ${why}`,
-    'Look again; if it happens twice, run `salt-triage probe` by hand and read what it prints.',
-    ExitCode.unknown,
-  );
+export function malformed(why: string, advice = LOOK_AGAIN): TriageError {
+  return new TriageError(`the evidence can't be used: ${why}`, advice, ExitCode.unknown);
 }
 
 function noProc(): TriageError {

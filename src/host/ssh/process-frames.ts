@@ -120,8 +120,8 @@ class CollectedProcesses {
     const one = this.#of(Number(pid));
     const numbers = (base: number) =>
       rest.split(' ').flatMap((text) => (text === '' ? [] : [Number.parseInt(text, base)]));
-    if (word === 'argv') one.argv = parseCommandLine(textOfHex(rest));
-    else if (word === 'script') one.script = textOfHex(rest);
+    if (word === 'argv') one.argv = parseCommandLine(Buffer.from(rest, 'hex').toString('utf8'));
+    else if (word === 'script') one.script = utf8OfLatin1(rest);
     else if (word === 'environment')
       one.environment = { configDirectory: utf8OfLatin1(rest) || null };
     else if (word === 'open') one.saltFiles.push(utf8OfLatin1(rest));
@@ -166,8 +166,4 @@ class CollectedProcesses {
       };
     });
   }
-}
-
-function textOfHex(hex: string): string {
-  return Buffer.from(hex, 'hex').toString('utf8');
 }

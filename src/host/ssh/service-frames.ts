@@ -24,8 +24,8 @@ export async function serviceFacts(
 ): Promise<Look<ServiceFacts>> {
   const { lines, late } = service;
   if (late) return timedOut('the service');
-  const listed = collectedPidFiles(lines);
-  const found = pidFiles.flatMap((path) => listed.find((file) => file.path === path) ?? []);
+  const listed = new Map(collectedPidFiles(lines).map((file) => [file.path, file]));
+  const found = pidFiles.flatMap((path) => listed.get(path) ?? []);
   return seen({
     pidFiles: readPidFiles(found, about.uid),
     ...(lines.includes('systemd')
