@@ -58,6 +58,8 @@ const FLOOD_CHARACTERS = 12;
 async function discardTypeAhead(): Promise<boolean> {
   const { stdin } = process;
   if (stdin.isTTY !== true) return true;
+  // Loaded before: what is typed while it loads is none, either.
+  await import('inquirer');
   let discarded = 0;
   const onData = (chunk: Buffer) => {
     discarded += chunk.length;

@@ -47,8 +47,8 @@ async function main(): Promise<void> {
     return;
   }
   try {
-    const { commandLine } = await import('./command-line.ts');
-    await commandLine(VERSION).parseAsync(argv.length === 0 ? ['--help'] : argv, { from: 'user' });
+    const { buildProgram } = await import('./program.ts');
+    await buildProgram(VERSION).parseAsync(argv.length === 0 ? ['--help'] : argv, { from: 'user' });
   } catch (error) {
     process.exitCode = report(error, argv.includes('--debug'));
   }

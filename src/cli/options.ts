@@ -159,7 +159,7 @@ export const COMMANDS = {
   },
 };
 
-/** What the settings file may set; the key is the long option without its dashes. */
+/** What the settings file may set; the key is the name with dashes, `closeWaitFail` as `close-wait-fail`. */
 export const SETTINGS = {
   ...INSTANCE,
   ...LOOKING,

@@ -42,6 +42,8 @@ interface FixOptions
 /** Who is told of a fix from its first look to its end; text and JSON are such. */
 export interface FixObserver extends StepObserver {
   readonly look?: DiagnosisObserver;
+  /** It comes up, and gets the time for that. */
+  waitsForStart?(): void;
   planned?(plan: FixPlan, manager: ServiceManager | null): void;
   end?(result: FixResult): void;
 }
@@ -76,7 +78,7 @@ export async function fix(
     const lock = await acquireLock({ port, sshName });
     return work().finally(() => lock.release());
   };
-  const diagnose = () => diagnoseOnceUp(there.host, look, operator.observer.look, already);
+  const diagnose = () => diagnoseOnceUp(there.host, look, operator.observer, already);
   const act = async (before: Diagnosis): Promise<FixResult> => {
     return fixDiagnosed(there, look, options, operator, before);
   };
@@ -94,17 +96,18 @@ export async function fix(
 async function diagnoseOnceUp(
   host: Host,
   { request, policy }: FixLook,
-  observer: DiagnosisObserver | undefined,
+  observer: FixObserver,
   already: Diagnosis | undefined,
 ): Promise<Diagnosis> {
-  const first = already ?? (await diagnoseHost(host, request, policy, observer));
+  const first = already ?? (await diagnoseHost(host, request, policy, observer.look));
   const deadline = performance.now() + (first.verdict.comesUpWithinMs ?? 0);
   let now = first;
   while (now.verdict.comesUpWithinMs !== undefined && performance.now() < deadline) {
+    if (now === first) observer.waitsForStart?.();
     await delay(LOOK_AGAIN_MS);
     now = await diagnoseHost(host, request, policy);
   }
-  return now === first ? first : diagnoseHost(host, request, policy, observer);
+  return now === first ? first : diagnoseHost(host, request, policy, observer.look);
 }
 
 async function fixDiagnosed(

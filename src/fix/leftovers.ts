@@ -45,6 +45,8 @@ function whatStayed(
   now: Diagnosis,
   { asked, declined }: Record<'asked' | 'declined', ReadonlySet<string>>,
 ): Settled {
+  const { processes } = now.evidence;
+  if (!processes.seen) return settled('failed', `can't look: ${processes.why}`);
   const left = leftIn(run, now);
   if (left.length === 0) {
     const kills = asked.size - declined.size;

@@ -68,6 +68,9 @@ export function fixReport(
   };
   return {
     look: textReport(screen, 'normal', flags),
+    waitsForStart() {
+      screen.write('\nIt gets some time to come up.\n');
+    },
     planned(plan, manager) {
       screen.write(`\n${planText(screen, plan, manager)}\n`);
     },

@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { commandLine } from '../../src/cli/command-line.ts';
 import { COMMANDS, defaultsOf, longName, type Option, SETTINGS } from '../../src/cli/options.ts';
+import { buildProgram } from '../../src/cli/program.ts';
 import { loadSettings } from '../../src/cli/settings.ts';
 import { writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { evidenceOf } from '../diagnosis/situation.ts';
@@ -52,7 +52,7 @@ describe('the table of options', () => {
   });
 
   it('names each option as commander does, and each setting as its option', () => {
-    for (const command of commandLine('1').commands) {
+    for (const command of buildProgram('1').commands) {
       const options = Object.keys(COMMANDS[command.name() as keyof typeof COMMANDS]);
       assert.deepEqual(
         command.options.map((option) => option.attributeName()),
@@ -62,7 +62,7 @@ describe('the table of options', () => {
   });
 
   it('makes the help: each option, what it is for, its default', () => {
-    for (const command of commandLine('1').commands) {
+    for (const command of buildProgram('1').commands) {
       const help = command.helpInformation().replace(/\s+/g, ' ');
       const options: readonly Option[] = Object.values(
         COMMANDS[command.name() as keyof typeof COMMANDS],

@@ -12,7 +12,7 @@ Exit codes:
    3 could not determine            77 not permitted     130 interrupted`;
 
 /** The whole command line; the command that it names sets the exit code of the process. */
-export function commandLine(version: string): Command {
+export function buildProgram(version: string): Command {
   const root = new Command('salt-triage')
     .description('Finds and mends what keeps salt-api from answering.')
     .version(version)
