@@ -80,37 +80,52 @@ export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
   const breather = new Breather();
-  const found = { total: 0, deniedArgv: 0, alive: [] as number[], saltApi: [] as ScannedSaltApi[] };
-  const dead: ProcessStat[] = [];
+  const found: Found = { total: 0, deniedArgv: 0, alive: [], dead: [], saltApi: [] };
   for (const pid of pids) {
     if (breather.due) await breather.breathe();
-    const stat = glance(proc, pid);
-    // Whatever it is that could not be read may be salt-api.
-    if (stat === 'unreadable') found.deniedArgv += 1;
-    if (typeof stat === 'string') continue;
-    found.total += 1;
-    if (isDeadState(stat.state)) dead.push(stat);
-    else if (!stat.kernel) await scanLiving(proc, stat, found);
+    const slow = scanOne(proc, pid, found);
+    if (slow !== null) await slow;
   }
   const parents = new Set(found.saltApi.map(({ pid }) => pid));
   return {
     ...found,
-    dead: dead.filter(({ ppid }) => parents.has(ppid)).map(({ pid }) => pid),
+    dead: found.dead.filter(({ ppid }) => parents.has(ppid)).map(({ pid }) => pid),
     // With hidepid=2 not even pid 1 is there for another user (proc(5)).
     hidden: !pids.includes(1),
   };
 }
 
-/** At once after its stat line, which says whether a read of its memory may hang. */
-async function scanLiving(
+interface Found {
+  total: number;
+  deniedArgv: number;
+  readonly alive: number[];
+  readonly dead: ProcessStat[];
+  readonly saltApi: ScannedSaltApi[];
+}
+
+/** Of nearly all processes at once: a promise for each of thousands takes longer than the reads. */
+function scanOne(proc: string, pid: number, found: Found): Promise<unknown> | null {
+  const stat = glance(proc, pid);
+  // Whatever it is that could not be read may be salt-api.
+  if (stat === 'unreadable') found.deniedArgv += 1;
+  if (typeof stat === 'string') return null;
+  found.total += 1;
+  if (isDeadState(stat.state)) found.dead.push(stat);
+  if (isDeadState(stat.state) || stat.kernel) return null;
+  found.alive.push(pid);
+  const take = (argv: readonly string[] | null) => takeArgv(proc, stat, argv, found);
+  return mayHang(stat) ? argvInTime(proc, stat).then(take) : take(argvAtOnce(proc, pid));
+}
+
+function takeArgv(
   proc: string,
   stat: ProcessStat,
-  found: { deniedArgv: number; readonly alive: number[]; readonly saltApi: ScannedSaltApi[] },
-): Promise<void> {
-  found.alive.push(stat.pid);
-  const argv = await readArgv(proc, stat).catch((error) => (isGone(error) ? [] : null));
+  argv: readonly string[] | null,
+  found: Found,
+): Promise<unknown> | null {
   if (argv === null) found.deniedArgv += 1;
-  else if (readSaltApiArgv(argv) !== null) found.saltApi.push(await scanSaltApi(proc, stat, argv));
+  if (argv === null || readSaltApiArgv(argv) === null) return null;
+  return scanSaltApi(proc, stat, argv).then((one) => found.saltApi.push(one));
 }
 
 function glance(proc: string, pid: number): ProcessStat | 'gone' | 'unreadable' {
@@ -129,13 +144,16 @@ async function scanSaltApi(
   const { pid, ppid, startTicks } = stat;
   const files = procFiles(proc);
   // All of it may be secret but the one word that says which instance this is.
-  const environ = await readMemory(`${proc}/${pid}/environ`, stat).catch(() => null);
+  const path = `${proc}/${pid}/environ`;
+  const environ = mayHang(stat)
+    ? await memoryInTime(path).catch(() => null)
+    : tryReadKernelFile(path);
   return {
     pid,
     ppid,
     startTicks,
     argv,
-    environment: environ === null ? null : parseEnvironment(environ),
+    environment: environ === null ? null : parseEnvironment(utf8OfLatin1(environ)),
     uid: parseEffectiveUid(files.text(`${pid}/status`) ?? '') ?? -1,
     cgroup: parseControlGroup(files.text(`${pid}/cgroup`) ?? ''),
     networkNamespace: namespaceRelation(files, 'net', pid),
@@ -143,23 +161,36 @@ async function scanSaltApi(
 }
 
 /**
- * Reads what lies in the memory of a process: its command line, its environment. The kernel takes
- * the memory-map lock for it (fs/proc/base.c, get_mm_cmdline), which a thread in D state may keep
- * for ever, so only that of a single thread that is not in D state is read at once.
- *
- * @returns null where it could not be read in time
- * @throws the error of open(2) or read(2)
+ * Whether a read of what lies in the memory of a process may hang. The kernel takes the memory-map
+ * lock for it (fs/proc/base.c, get_mm_cmdline), which a thread in D state may keep for ever, so only
+ * that of a single thread that is not in D state is read at once, right after its stat line.
  */
-async function readMemory(path: string, stat: ProcessStat): Promise<string | null> {
-  const single = stat.state !== 'D' && stat.threads === 1;
-  if (!single && readsHang()) return null;
-  const text = single ? readKernelFile(path) : await readBounded(path);
-  return text === null ? null : utf8OfLatin1(text);
+function mayHang({ state, threads }: ProcessStat): boolean {
+  return state === 'D' || threads !== 1;
 }
 
-async function readArgv(proc: string, stat: ProcessStat): Promise<string[] | null> {
-  const text = await readMemory(`${proc}/${stat.pid}/cmdline`, stat);
-  return text === null ? null : parseCommandLine(text);
+/** @returns null where it could not be read in time */
+async function memoryInTime(path: string): Promise<string | null> {
+  return readsHang() ? null : readBounded(path);
+}
+
+/** @returns empty where it has gone, null where it can't be read */
+function argvAtOnce(proc: string, pid: number): readonly string[] | null {
+  try {
+    return parseCommandLine(utf8OfLatin1(readKernelFile(`${proc}/${pid}/cmdline`)));
+  } catch (error) {
+    return isGone(error) ? [] : null;
+  }
+}
+
+/** As {@link argvAtOnce}, null also where it could not be read in time. */
+async function argvInTime(proc: string, { pid }: ProcessStat): Promise<readonly string[] | null> {
+  try {
+    const text = await memoryInTime(`${proc}/${pid}/cmdline`);
+    return text === null ? null : parseCommandLine(utf8OfLatin1(text));
+  } catch (error) {
+    return isGone(error) ? [] : null;
+  }
 }
 
 /**
@@ -230,7 +261,7 @@ async function readProcess(
   const { proc, scanned, fds } = about;
   if (scanned === undefined) {
     const stat = parseProcessStat(tryReadKernelFile(`${proc}/${pid}/stat`) ?? '');
-    const argv = stat === null ? null : await readArgv(proc, stat).catch(() => null);
+    const argv = stat === null ? null : await argvInTime(proc, stat);
     return { pid, argv, environment: null, fds, script: null };
   }
   const { argv, environment } = scanned;
