@@ -301,60 +301,41 @@ async function readFdTable(
     readonly breather: Breather;
   },
 ): Promise<FdTable | 'denied' | 'gone'> {
-  const tally = new FdTally(look.sockets, look.files);
+  const { listening, connected, otherListeners } = look.sockets;
+  const listens = new Set<number>();
+  const otherPorts = new Set<number>();
+  const saltFiles = new Set<string>();
+  let portConnections = 0;
+  const takeSocket = (inode: number): void => {
+    const port = otherListeners.get(inode);
+    if (listening.has(inode)) listens.add(inode);
+    else if (look.files === null) return;
+    else if (connected.has(inode)) portConnections += 1;
+    else if (port !== undefined) otherPorts.add(port);
+  };
+  const take = (link: string): void => {
+    const target = tryReadLink(link);
+    if (target === null) return;
+    const inode = parseSocketLink(target);
+    if (inode !== null) takeSocket(inode);
+    else if (look.files !== null && isSaltFile(target, look.files) && isWritten(link)) {
+      saltFiles.add(target);
+    }
+  };
   try {
     for (const name of readdirSync(directory)) {
       if (look.breather.due) await look.breather.breathe();
-      tally.take(`${directory}/${name}`);
+      take(`${directory}/${name}`);
     }
   } catch (error) {
     return isDenied(error) ? 'denied' : 'gone';
   }
-  return tally.table();
-}
-
-class FdTally {
-  readonly #sockets: PortSockets;
-  readonly #files: SaltFiles | null;
-  readonly #listens = new Set<number>();
-  readonly #otherPorts = new Set<number>();
-  readonly #saltFiles = new Set<string>();
-  #portConnections = 0;
-
-  constructor(sockets: PortSockets, files: SaltFiles | null) {
-    this.#sockets = sockets;
-    this.#files = files;
-  }
-
-  /** @param link `/proc/PID/fd/N` */
-  take(link: string): void {
-    const target = tryReadLink(link);
-    if (target === null) return;
-    const inode = parseSocketLink(target);
-    if (inode !== null) this.#takeSocket(inode);
-    else if (this.#files !== null && isSaltFile(target, this.#files) && isWritten(link)) {
-      this.#saltFiles.add(target);
-    }
-  }
-
-  #takeSocket(inode: number): void {
-    const { listening, connected, otherListeners } = this.#sockets;
-    if (listening.has(inode)) this.#listens.add(inode);
-    else if (this.#files !== null) {
-      const port = otherListeners.get(inode);
-      if (connected.has(inode)) this.#portConnections += 1;
-      else if (port !== undefined) this.#otherPorts.add(port);
-    }
-  }
-
-  table(): FdTable {
-    return {
-      listens: [...this.#listens],
-      portConnections: this.#portConnections,
-      otherPorts: [...this.#otherPorts].sort((a, b) => a - b),
-      saltFiles: [...this.#saltFiles],
-    };
-  }
+  return {
+    listens: [...listens],
+    portConnections,
+    otherPorts: [...otherPorts].sort((a, b) => a - b),
+    saltFiles: [...saltFiles],
+  };
 }
 
 /** The mode of an fd's link says how it was opened (fs/proc/fd.c, tid_fd_mode; proc(5)). */
