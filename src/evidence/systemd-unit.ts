@@ -98,6 +98,13 @@ export function parseSystemctlShow(unit: string, text: string): Look<SystemdUnit
   });
 }
 
+/** A `systemctl show` that failed. @param said the last line of its words */
+export function failedShow(unit: string, said: string): Look<never> {
+  const words = stripControl(said) || 'it failed';
+  const cause = /denied|not permitted/i.test(words) ? 'permission' : 'unsupported';
+  return blind(cause, stripControl(`systemctl show ${unit}: ${words}`));
+}
+
 /** The unit of salt-api; null where there is none, or it was not seen. */
 export function unitOf(service: Look<ServiceFacts>): SystemdUnitFacts | null {
   return service.seen && service.value.systemd.seen ? service.value.systemd.value : null;

@@ -8,6 +8,7 @@ import { seen } from '../../src/evidence/evidence.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
 import { planFix } from '../../src/plan/plan.ts';
 import { nextCommand } from '../../src/report/next-command.ts';
+import { LOOK_REQUEST } from '../host/look-request.ts';
 import { stageEvidence } from '../recorded/captures.ts';
 import {
   evidenceOf,
@@ -1078,14 +1079,7 @@ test('roles are told once, from the look to the plan', async () => {
   assert.ok(once > 0);
   asked = 0;
   const host = new RecordedHost(evidence);
-  const request = {
-    port: undefined,
-    configDirectory: undefined,
-    log: undefined,
-    sinceMs: null,
-    probeTimeoutMs: 100,
-    lookTimeoutMs: 1_000,
-  };
+  const request = { ...LOOK_REQUEST, probeTimeoutMs: 100, lookTimeoutMs: 1_000 };
   const diagnosis = await diagnoseHost(host, request, evidence.policy);
   const plan = planFix(diagnosis, null, { only: undefined, restart: 'always' });
   assert.equal(asked, once, `${diagnosis.verdict.code}, ${plan.kind}`);

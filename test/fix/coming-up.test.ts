@@ -6,18 +6,12 @@ import { RecordedHost } from '../../src/host/recorded-host.ts';
 import { fixReport } from '../../src/report/fix-text.ts';
 import { screenOn } from '../../src/report/screen.ts';
 import { evidenceOf, saltApi, TITLED } from '../diagnosis/situation.ts';
+import { LOOK_REQUEST } from '../host/look-request.ts';
 
 it('a salt-api on its way up gets the time for that, and whoever waits is told why', async () => {
   const manager = saltApi({ pid: 100, ppid: 1, argv: TITLED, age: 19 });
   const evidence = evidenceOf({ processes: [manager], pidFile: 100 });
-  const request = {
-    port: undefined,
-    configDirectory: undefined,
-    log: undefined,
-    sinceMs: null,
-    probeTimeoutMs: 100,
-    lookTimeoutMs: 1_000,
-  };
+  const request = { ...LOOK_REQUEST, probeTimeoutMs: 100, lookTimeoutMs: 1_000 };
   const shown: string[] = [];
   const screen = {
     ...screenOn(process.stderr, false),

@@ -21,6 +21,7 @@ import { collectorScript } from '../../src/host/ssh/collector-script.ts';
 import { parseFrames } from '../../src/host/ssh/frames.ts';
 import { collectorParameters } from '../../src/host/ssh/ssh-host.ts';
 import { SHELLS } from '../ssh/shells.ts';
+import { LOOK_REQUEST } from './look-request.ts';
 
 const PORT = 8443;
 const HOSTS_A_SHELL = 6;
@@ -170,12 +171,9 @@ async function sameBothWays(drawn: Host, shell: readonly string[]): Promise<numb
   try {
     const tree = build(drawn, directory);
     const request: LookRequest = {
+      ...LOOK_REQUEST,
       port: drawn.asked.port ? PORT : undefined,
       configDirectory: drawn.asked.directory ? join(directory, 'conf') : undefined,
-      log: undefined,
-      sinceMs: null,
-      probeTimeoutMs: null,
-      lookTimeoutMs: 20_000,
     };
     const { instance, config, port, sockets, processes, service } = new LocalHost({
       proc: tree,

@@ -26,15 +26,9 @@ import { parseFrames } from '../../src/host/ssh/frames.ts';
 import { collectorParameters } from '../../src/host/ssh/ssh-host.ts';
 import { BUNDLE } from '../cli/run.ts';
 import { FakeSaltApis, pidOf, targetOf, until } from '../host/fake-salt-api.ts';
+import { LOOK_REQUEST } from '../host/look-request.ts';
 
-const REQUEST: LookRequest = {
-  port: 65_000,
-  configDirectory: undefined,
-  log: undefined,
-  sinceMs: 3_600_000,
-  probeTimeoutMs: null,
-  lookTimeoutMs: 20_000,
-};
+const REQUEST: LookRequest = { ...LOOK_REQUEST, port: 65_000, sinceMs: 3_600_000 };
 
 let directory: string;
 before(() => {

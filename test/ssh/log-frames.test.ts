@@ -16,6 +16,7 @@ import { collectorScript } from '../../src/host/ssh/collector-script.ts';
 import { parseFrames } from '../../src/host/ssh/frames.ts';
 import { apiLogFacts } from '../../src/host/ssh/log-frames.ts';
 import { collectorParameters } from '../../src/host/ssh/ssh-host.ts';
+import { LOOK_REQUEST } from '../host/look-request.ts';
 
 let directory: string;
 before(() => {
@@ -78,14 +79,7 @@ function reduce(shell: (typeof SHELLS)[number], files: readonly string[], since:
     .map((text) => text.split('\n').filter((line) => line !== ''));
 }
 
-const LOOK: LookRequest = {
-  port: 65_000,
-  configDirectory: undefined,
-  log: undefined,
-  sinceMs: 3_600_000,
-  probeTimeoutMs: null,
-  lookTimeoutMs: 20_000,
-};
+const LOOK: LookRequest = { ...LOOK_REQUEST, port: 65_000, sinceMs: 3_600_000 };
 
 /** What both ways must agree on. */
 function comparable({ files, notes, windowFrom, ...facts }: ApiLogFacts) {

@@ -10,6 +10,7 @@ import {
 import { type RawPidFile, readPidFiles } from '../../evidence/resolve.ts';
 import {
   dropInPaths,
+  failedShow,
   parseSystemctlShow,
   readUnitSections,
   type ServiceMember,
@@ -94,9 +95,7 @@ async function readUnit(unit: string, timeoutMs: number): Promise<Look<SystemdUn
     return blind('timeout', `systemctl show ${unit} did not answer within ${timeoutMs} ms`);
   }
   if (result.failed) {
-    const said = result.stderr.trim().split('\n').at(-1) || (result.shortMessage ?? 'it failed');
-    const cause = /denied|not permitted/i.test(said) ? 'permission' : 'unsupported';
-    return blind(cause, stripControl(`systemctl show ${unit}: ${said}`));
+    return failedShow(unit, result.stderr.trim().split('\n').at(-1) || (result.shortMessage ?? ''));
   }
   const dropIns = await Promise.all(dropInPaths(result.stdout).map(describeDropIn));
   return parseSystemctlShow(unit, [result.stdout, ...dropIns].join('\n'));

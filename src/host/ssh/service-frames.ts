@@ -5,6 +5,7 @@ import { blind, type Look, type ServiceFacts, seen } from '../../evidence/eviden
 import { utf8OfLatin1 } from '../../evidence/proc-text.ts';
 import { type InstancePlaces, type RawPidFile, readPidFiles } from '../../evidence/resolve.ts';
 import {
+  failedShow,
   parseSystemctlShow,
   readUnitSections,
   type UnitSections,
@@ -88,10 +89,6 @@ function shownUnit(
   lines: readonly string[],
   status: string,
 ): Look<SystemdUnitFacts | null> {
-  if (status !== '0') {
-    const said = stripControl(utf8OfLatin1(lines.at(-1) ?? '')) || 'it failed';
-    const cause = /denied|not permitted/i.test(said) ? 'permission' : 'unsupported';
-    return blind(cause, `systemctl show ${unit}: ${said}`);
-  }
+  if (status !== '0') return failedShow(unit, utf8OfLatin1(lines.at(-1) ?? ''));
   return parseSystemctlShow(unit, utf8OfLatin1(lines.join('\n')));
 }
