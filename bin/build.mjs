@@ -7,6 +7,8 @@ import { build } from 'esbuild';
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const outfile = process.argv[2] ?? fileURLToPath(new URL('./salt-triage.cjs', import.meta.url));
 
+const source = (path) => fileURLToPath(new URL(`../src/${path}`, import.meta.url));
+
 const options = {
   bundle: true,
   platform: 'node',
@@ -68,13 +70,29 @@ const packagesOnDemand = {
   },
 };
 
+/** A thread starts from text, as everything is in one file; it reads files alone. */
+const threadAsText = {
+  name: 'thread-as-text',
+  setup({ onLoad }) {
+    onLoad({ filter: /log-thread-source\.ts$/ }, async () => {
+      const { outputFiles } = await build({
+        ...options,
+        entryPoints: [source('host/local/api-log-thread.ts')],
+        minify: true,
+        write: false,
+      });
+      return { contents: `export const logThread = ${JSON.stringify(outputFiles[0].text)};` };
+    });
+  },
+};
+
 await build({
   ...options,
-  entryPoints: [fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))],
+  entryPoints: [source('cli/main.ts')],
   outfile,
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [packagesOnDemand],
+  plugins: [packagesOnDemand, threadAsText],
   banner: { js: '#!/usr/bin/env node' },
 });
 chmodSync(outfile, 0o755);

@@ -68,7 +68,10 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
  * has none (before 22.15), only SIGKILL is left and the code is 137.
  */
 function leave(): void {
-  const hung = process.getActiveResourcesInfo().some((resource) => resource.startsWith('FSReq'));
+  // A thread that reads for us shows as the port to it.
+  const hung = process
+    .getActiveResourcesInfo()
+    .some((resource) => resource.startsWith('FSReq') || resource === 'MessagePort');
   if (!hung) process.exit();
   process.emit('exit', Number(process.exitCode ?? ExitCode.ok));
   if ('execve' in process && typeof process.execve === 'function') {

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { fixedOffsetTime } from '../../src/evidence/api-log-lines.ts';
+import { fixedOffsetTime, hostLocalTime } from '../../src/evidence/api-log-lines.ts';
 import type { ApiLogFacts, Look } from '../../src/evidence/evidence.ts';
-import { readApiLog, readJournal } from '../../src/host/local/api-log.ts';
+import { readApiLog } from '../../src/host/local/api-log.ts';
+import { readJournal } from '../../src/host/local/journal.ts';
+import { type LogThreadOptions, readApiLogAside } from '../../src/host/local/log-thread.ts';
+import { writeLog } from '../bench/staged-load.ts';
 
 const HOUR = 3_600_000;
 const now = Date.UTC(2026, 6, 13, 12);
@@ -363,4 +366,37 @@ test('the journal: same counts, its own source', async () => {
   await rm(path);
   const missing = await journal();
   assert.equal(missing.seen ? 'seen' : missing.cause, 'missing');
+});
+
+test('a large window is read aside, in a thread, and the same is found', async () => {
+  const path = await place();
+  const contents = writeLog(path, 80 * 1024 * 1024, 443, now);
+  const options = { path, origin: 'option' as const, windowFrom: null, now, timeoutMs: 30_000 };
+  const asked: string[] = [];
+  const aside = (request: LogThreadOptions) => {
+    asked.push(request.path);
+    return readApiLogAside(request);
+  };
+  const look = await readApiLog({ ...options, localTime: hostLocalTime, aside });
+  assert.deepEqual(asked, [path]);
+  assert.deepEqual(look, await readApiLog({ ...options, localTime: hostLocalTime }));
+  assert.ok(look.seen && look.value.events === contents.events);
+  // The last hour of it is small: a thread would take longer to start than to read it.
+  const recent = { ...options, windowFrom: now - HOUR, localTime: hostLocalTime, aside };
+  await readApiLog(recent);
+  assert.equal(asked.length, 1);
+});
+
+test('where there is no thread to be had, a large window is read here', async () => {
+  const path = await place();
+  const contents = writeLog(path, 80 * 1024 * 1024, 443, now);
+  const limits = { windowFrom: null, now, localTime: hostLocalTime, timeoutMs: 30_000 };
+  const look = await readApiLog({ path, origin: 'option', ...limits, aside: async () => null });
+  assert.ok(look.seen && look.value.events === contents.events);
+});
+
+test('a thread that ends without an answer is none', async () => {
+  const unusable = { path: null as unknown as string, origin: 'option' as const };
+  const limits = { windowFrom: null, now, timeoutMs: 1_000 };
+  assert.equal(await readApiLogAside({ ...unusable, ...limits }), null);
 });

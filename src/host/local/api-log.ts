@@ -4,31 +4,23 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import {
-  apiLogFacts,
   LOG_NOTES,
-  MAX_JOURNAL,
   MAX_ROTATED,
   MAX_UNPACKED,
   ROTATED_SUFFIX,
   UNDATED_TAIL,
 } from '../../evidence/api-log-facts.ts';
-import type { LocalTime, LogClock } from '../../evidence/api-log-lines.ts';
 import { ApiLogScanner, firstDatedLine } from '../../evidence/api-log-scan.ts';
-import {
-  type ApiLogFacts,
-  blind,
-  type LogSource,
-  type Look,
-  seen,
-} from '../../evidence/evidence.ts';
-import { blindJournal, silentJournal, unreadFile } from '../../evidence/unread-log.ts';
+import { type ApiLogFacts, type LogSource, type Look, seen } from '../../evidence/evidence.ts';
+import { unreadFile } from '../../evidence/unread-log.ts';
 import { stripControl } from '../../untrusted.ts';
-import { isOnPath } from './on-path.ts';
-import { NotPlain, openPlain } from './plain-file.ts';
+import { bounded, Reading, type ReadLimits } from './log-reading.ts';
+import type { LogThreadOptions } from './log-thread.ts';
+import { openPlain } from './plain-file.ts';
 import { Breather, codeOrText, errorCode } from './proc-files.ts';
 
 /** Bytes of one read; two buffers of this size make up most of the memory that a scan takes. */
-const READ_SIZE = 4 * 1024 * 1024;
+const READ_SIZE = 1024 * 1024;
 /** What is scanned at once, in bytes; a log full of failed starts takes longest. */
 const SLICE_SIZE = 512 * 1024;
 /** How much earlier than the window the scan begins: processes do not log in step, in ms. */
@@ -44,100 +36,18 @@ const ORDER_SAMPLES = 12;
 /** How long a log may be away between its rotation and the new one, ms. */
 const ROTATION_MS = 50;
 
-interface ReadLimits {
-  /** Start of the window, epoch ms; null for the whole log. */
-  readonly windowFrom: number | null;
-  /** The host's clock, epoch ms. */
-  readonly now: number;
-  /** How the log's local times are read. */
-  readonly localTime: LocalTime;
-  readonly timeoutMs: number;
-}
+/** From so many bytes on a window is read aside: what a thread takes to start is little then. */
+const LARGE_WINDOW = 64 * 1024 * 1024;
+/** What a gzipped log counts for each of its bytes: unpacking it costs as much as reading so many. */
+const UNPACKING = 8;
+/** A reading aside ends so much earlier, to tell itself how far it has come, ms. */
+const AHEAD_MS = 100;
 
 export interface ReadApiLogOptions extends ReadLimits {
   readonly path: string;
   readonly origin: Extract<LogSource, { kind: 'file' }>['origin'];
-}
-
-export interface ReadJournalOptions extends ReadLimits {
-  /** `salt-api` or `salt-api.service`. */
-  readonly unit: string;
-  /** Program to run instead of `journalctl`, for tests. */
-  readonly journalctl?: string | undefined;
-}
-
-/** What a reading has so far; also told when time runs out. */
-class Reading {
-  readonly scanner: ApiLogScanner;
-  /** What was read, oldest first. */
-  readonly logs: { readonly path: string; readonly bytesRead: number }[] = [];
-  readonly notes: string[] = [];
-  readonly clock: LogClock;
-  readonly limits: ReadLimits;
-  dated = false;
-  late = false;
-
-  constructor(limits: ReadLimits) {
-    this.limits = limits;
-    this.clock = { localTime: limits.localTime, now: limits.now };
-    this.scanner = new ApiLogScanner(limits.windowFrom, this.clock);
-  }
-
-  /** @throws where the time is up: nobody waits for the rest */
-  goOn(): void {
-    if (this.late) throw new Error('the time is up');
-  }
-
-  facts(source: LogSource): ApiLogFacts {
-    const { dated, notes, limits, scanner } = this;
-    const files = this.logs.map(({ path, bytesRead }) => ({ path, bytesRead }));
-    const { windowFrom } = limits;
-    return apiLogFacts({ source, files, windowFrom, dated, notes }, scanner.counts());
-  }
-
-  soFar(): string {
-    const bytes = this.logs.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
-    const { events } = this.scanner.counts();
-    return `${Math.round(bytes / 1024 / 1024)} MiB read, ${events} failed starts found until then`;
-  }
-}
-
-/** Runs `work` until it ends or the time is up; a hung read is left behind. */
-async function bounded(
-  reading: Reading,
-  what: string,
-  work: () => Promise<Look<ApiLogFacts>>,
-): Promise<Look<ApiLogFacts>> {
-  const { timeoutMs } = reading.limits;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Look<never>>((resolve) => {
-    timer = setTimeout(() => {
-      reading.late = true;
-      resolve(blind('timeout', `reading ${what} took over ${timeoutMs} ms (${reading.soFar()})`));
-    }, timeoutMs);
-  });
-  try {
-    return await Promise.race([late, work()]);
-  } catch (error) {
-    return unread(error, what);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function unread(error: unknown, what: string): Look<never> {
-  if (error instanceof NotPlain) return unreadFile.ofType(what, error.kind);
-  const code = codeOrText(error);
-  switch (code) {
-    case 'EACCES':
-    case 'EPERM':
-      return unreadFile.denied(what);
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return unreadFile.missing(what);
-    default:
-      return blind('unsupported', `${what} could not be read: ${stripControl(code)}`);
-  }
+  /** Reads a large window somewhere else; null where that can't be. */
+  readonly aside?: (options: LogThreadOptions) => Promise<Look<ApiLogFacts> | null>;
 }
 
 /**
@@ -151,7 +61,8 @@ function unread(error: unknown, what: string): Look<never> {
  * `udp://` address) or `timeout`; never rejects for what the file is like
  */
 export async function readApiLog(options: ReadApiLogOptions): Promise<Look<ApiLogFacts>> {
-  const { path, origin } = options;
+  const { path, origin, windowFrom, now, timeoutMs, aside } = options;
+  const startedAt = performance.now();
   const shown = stripControl(path);
   if (/^[a-z]+:\/\//i.test(path)) return unreadFile.address(shown);
   const reading = new Reading(options);
@@ -160,7 +71,13 @@ export async function readApiLog(options: ReadApiLogOptions): Promise<Look<ApiLo
     const opened = [live];
     try {
       await openRotatedInWindow(live, opened, reading);
-      for (const log of opened.toReversed()) await scanLog(log, reading);
+      const stretches = await stretchesOf(opened.toReversed(), reading);
+      if (aside !== undefined && costOf(stretches) > LARGE_WINDOW) {
+        const left = timeoutMs - (performance.now() - startedAt) - AHEAD_MS;
+        const look = await aside({ path, origin, windowFrom, now, timeoutMs: Math.max(1, left) });
+        if (look !== null) return look;
+      }
+      for (const stretch of stretches) await scanStretch(stretch, reading);
       if (!(await isStillAt(live))) reading.notes.push(`${shown} was rotated while it was read`);
       return seen(reading.facts({ kind: 'file', path, origin }));
     } finally {
@@ -283,11 +200,32 @@ async function beginsBefore(log: OpenLog, time: number, reading: Reading): Promi
   return first !== null && first.at < time;
 }
 
-/** Scans what of a log may lie in the window. */
-async function scanLog(log: OpenLog, reading: Reading): Promise<void> {
+/** What of a log may lie in the window: from `start` to its end. */
+interface Stretch {
+  readonly log: OpenLog;
+  readonly start: number;
+}
+
+async function stretchesOf(logs: readonly OpenLog[], reading: Reading): Promise<Stretch[]> {
+  const stretches: Stretch[] = [];
+  for (const log of logs) {
+    stretches.push({ log, start: isGzipped(log) ? 0 : await windowStart(log, reading) });
+  }
+  return stretches;
+}
+
+/** Bytes to be read; those of a gzipped log count for more. */
+function costOf(stretches: readonly Stretch[]): number {
+  const costs = stretches.map(({ log, start }) => {
+    return (log.status.size - start) * (isGzipped(log) ? UNPACKING : 1);
+  });
+  return costs.reduce((sum, cost) => sum + cost, 0);
+}
+
+async function scanStretch({ log, start }: Stretch, reading: Reading): Promise<void> {
   reading.logs.push(log);
   if (isGzipped(log)) await scanGzipped(log, reading);
-  else await scanPlain(log, await windowStart(log, reading), reading);
+  else await scanPlain(log, start, reading);
   reading.scanner.endFile();
 }
 
@@ -435,73 +373,4 @@ async function undatedTail(log: OpenLog, reading: Reading): Promise<number> {
   if (from <= 0) return 0;
   reading.notes.push(`${stripControl(log.path)} carries no times: its last 64 MiB were read`);
   return from + (await readAt(log, from, 65_536)).indexOf(10) + 1;
-}
-
-/**
- * Reads a unit's journal (`journalctl -u UNIT -o short-iso`) and counts the failed starts in it.
- *
- * @returns blind with `missing` where there is no journalctl or no journal, `permission`, or
- * `timeout`; at most 256 MiB are read
- */
-export async function readJournal(options: ReadJournalOptions): Promise<Look<ApiLogFacts>> {
-  const { unit, windowFrom, timeoutMs, journalctl } = options;
-  const what = `the journal of ${stripControl(unit)}`;
-  const reading = new Reading(options);
-  const since = windowFrom === null ? [] : ['--since', `@${Math.floor(windowFrom / 1000)}`];
-  // Not --quiet: that leaves out the hint that rights are wanting (journalctl(1)).
-  const argv = ['--no-pager', '-o', 'short-iso', ...since, `--unit=${unit}`];
-  return bounded(reading, what, async () => {
-    if (journalctl === undefined && !(await isOnPath('journalctl'))) {
-      return blindJournal('absent', unit);
-    }
-    const { execa } = await import('execa');
-    const stop = new AbortController();
-    const journal = execa(journalctl ?? 'journalctl', argv, {
-      stdin: 'ignore',
-      buffer: { stdout: false },
-      encoding: 'buffer',
-      maxBuffer: 65_536,
-      reject: false,
-      env: { LC_ALL: 'C' },
-      timeout: timeoutMs,
-      cancelSignal: stop.signal,
-      forceKillAfterDelay: 1_000,
-    });
-    const log = { path: `journal:${unit}`, bytesRead: 0 };
-    reading.logs.push(log);
-    try {
-      await scanOutput(journal.iterable({ from: 'stdout', binary: true }), log, reading);
-    } finally {
-      stop.abort();
-    }
-    if (log.bytesRead > MAX_JOURNAL) {
-      return blind('unsupported', `${what} holds over 256 MiB; ask for less with --since`);
-    }
-    const { code, exitCode, stderr } = await journal;
-    if (code === 'ENOENT') return blindJournal('absent', unit);
-    reading.scanner.endFile();
-    const complaint = stripControl(Buffer.from(stderr).toString('utf8')).trim();
-    const status = exitCode === 0 || exitCode === undefined ? '' : `\nfailed: ${exitCode}`;
-    // Each entry has its time, and journalctl's own lines, such as `-- No entries --`, have none.
-    const silent = silentJournal(complaint + status, reading.scanner.counts().dated, unit);
-    return silent ?? seen(reading.facts({ kind: 'journal', unit }));
-  });
-}
-
-async function scanOutput(
-  output: AsyncIterable<Uint8Array>,
-  log: { bytesRead: number },
-  reading: Reading,
-): Promise<void> {
-  try {
-    for await (const chunk of output) {
-      reading.goOn();
-      reading.scanner.push(chunk);
-      log.bytesRead += chunk.length;
-      if (log.bytesRead > MAX_JOURNAL) return;
-    }
-  } catch {
-    // A journalctl that can't run ends its output so; what became of it, its exit tells.
-    reading.goOn();
-  }
 }

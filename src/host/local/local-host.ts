@@ -24,6 +24,7 @@ import { stripControl } from '../../untrusted.ts';
 import { askApi } from '../ask-api.ts';
 import type { Host, LookInProgress } from '../host.ts';
 import { readHostFacts } from './host-facts.ts';
+import type { LogThreadOptions } from './log-thread.ts';
 import {
   blindProcesses,
   describeProcesses,
@@ -137,15 +138,18 @@ export class LocalHost implements Host {
     request: LookRequest,
     { now }: HostFacts,
   ): Promise<Look<ApiLogFacts>> {
-    const { readApiLog, readJournal } = await import('./api-log.ts');
+    const { readApiLog } = await import('./api-log.ts');
     const window = {
       windowFrom: request.sinceMs === null ? null : now - request.sinceMs,
       now,
       localTime: hostLocalTime,
       timeoutMs: request.lookTimeoutMs,
     };
-    const look = await readApiLog({ path, origin, ...window });
+    const aside = async (options: LogThreadOptions) =>
+      (await import('./log-thread.ts')).readApiLogAside(options);
+    const look = await readApiLog({ path, origin, ...window, aside });
     if (look.seen || look.cause !== 'missing' || origin === 'option') return look;
+    const { readJournal } = await import('./journal.ts');
     return inPlaceOfFile(stripControl(path), await readJournal({ unit: this.#unit, ...window }));
   }
 }
