@@ -1,10 +1,18 @@
 /** The way from a host to a diagnosis, one step at a time. */
-import type { Evidence, LookRequest, Policy } from '../evidence/evidence.ts';
+import { blind, type Evidence, type LookRequest, type Policy } from '../evidence/evidence.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
-import type { Host } from '../host/host.ts';
+import type { Host, LookInProgress } from '../host/host.ts';
+import { apiAnswers } from './checks/api-answers.ts';
 import { CHECKS, type Step } from './checks/checks.ts';
 import type { Known, Section } from './checks/finding.ts';
-import { concludeDiagnosis, type Diagnosis, goesByAnswer, stepOf } from './diagnosis.ts';
+import {
+  concludeDiagnosis,
+  type Diagnosis,
+  goesByAnswer,
+  stepOf,
+  withAnswer,
+} from './diagnosis.ts';
+import { standsWithAnyAnswer, withoutAnswer } from './open-answer.ts';
 import { classifyProcesses, ROLE_NEEDS, type RoleEvidence } from './process-roles.ts';
 import { settledDiagnosis } from './second-ask.ts';
 
@@ -12,19 +20,31 @@ import { settledDiagnosis } from './second-ask.ts';
 export interface DiagnosisObserver {
   /** The head of the report: what is examined. */
   begin?(head: Pick<Evidence, 'host' | 'port'>): void;
-  /** A step is being waited for. */
-  waiting?(title: string): void;
+  /** Something is being waited for. @param boundMs how long that may take, where it is known */
+  waiting?(what: string, boundMs?: number): void;
   /** A step is known; called in the order of the steps. */
   step?(step: Step): void;
+  /** The verdict. A step that it does not hang on may be open still. */
   end?(diagnosis: Diagnosis): void;
+  /** A step that was open at the verdict, completed. */
+  completed?(step: Step): void;
 }
+
+/** An API that answers does so mostly at once, and that long after the ask it is waited for, ms. */
+const SOON_MS = 50;
+/** What the answer is until it has come. */
+const OPEN = blind('not-awaited', 'not known yet');
+/** From this check on nothing is told before the verdict: the answer, or a second one, may change it. */
+const HELD = CHECKS.findIndex(goesByAnswer);
 
 /**
  * Looks at a host and judges what is there, everything once.
  *
  * @param request what to look at
  * @param policy thresholds, kept with the evidence
- * @param observer told of each step as soon as it and all before it are known
+ * @param observer told of each step as soon as it and all before it are known, and of the verdict as
+ *   soon as nothing that is still to come can change it
+ * @param until `verdict`: what is still to come then is left; `record`: it is waited for
  * @throws TriageError where the host can't be reached at all
  */
 export async function diagnoseHost(
@@ -32,31 +52,78 @@ export async function diagnoseHost(
   request: LookRequest,
   policy: Policy,
   observer: DiagnosisObserver = {},
+  until: 'verdict' | 'record' = 'record',
 ): Promise<Diagnosis> {
-  const look = host.look(request);
-  const { askAgain, ...parts } = look;
-  const evidence = collectEvidence(look, policy);
+  const leave = new AbortController();
+  const look = host.look(request, leave.signal);
+  // Nothing is asked before that is known: where to, and whether Salt's.
+  const asking = look.processes.then(() => performance.now());
+  asking.catch(() => undefined);
+  const open = await diagnoseButAnswer(look, policy, observer);
+  const waiting = (what: string, boundMs: number) => observer.waiting?.(what, boundMs);
+  const asked = [apiAnswers.title, request.probeTimeoutMs ?? 0] as const;
+  waiting(...asked);
+  const askedAt = await asking;
+  const soon = askedAt + SOON_MS - performance.now();
+  if ((await settlesWithin(look.answer, soon)) || !standsWithAnyAnswer(open)) {
+    const first = withAnswer(open, await look.answer);
+    return tellRest(await settledDiagnosis(first, look, waiting), observer);
+  }
+  const early = tellRest(withoutAnswer(open, performance.now() - askedAt), observer);
+  if (until === 'verdict') {
+    leave.abort();
+    return early;
+  }
+  waiting(...asked);
+  const whole = withAnswer(open, await look.answer);
+  for (const step of whole.steps) if (!open.steps.includes(step)) observer.completed?.(step);
+  return whole;
+}
+
+/** Judges what comes before the answer and apart from it, and tells what it does not change. */
+async function diagnoseButAnswer(
+  look: LookInProgress,
+  policy: Policy,
+  observer: DiagnosisObserver,
+): Promise<Diagnosis> {
+  const { askAgain: _, ...asked } = look;
+  const parts = { ...asked, answer: Promise.resolve(OPEN) };
+  const evidence = collectEvidence(parts, policy);
   const roles = pick(parts, ROLE_NEEDS).then((known) => classifyProcesses(known as RoleEvidence));
   const sections = { ...parts, policy: Promise.resolve(policy), roles };
   // A look that fails as a whole rejects every part; the first one awaited reports it.
-  for (const part of [...Object.values(sections), evidence]) part.catch(() => undefined);
+  for (const part of [...Object.values(sections), evidence, look.answer]) {
+    part.catch(() => undefined);
+  }
   observer.begin?.({ host: await sections.host, port: await sections.port });
   const steps: Step[] = [];
-  // Told when all is known: it, and what comes after it, may wait for a second ask.
-  const held = CHECKS.findIndex(goesByAnswer);
   for (const check of CHECKS) {
-    observer.waiting?.(check.title);
+    if (steps.length < HELD) observer.waiting?.(check.title);
     const known = await pick(sections, check.needs);
     // Each check is handed the sections that it names; the tuple's types can't be paired up here.
     const step = stepOf(check, known as Known);
     steps.push(step);
-    if (steps.length <= held) observer.step?.(step);
+    if (steps.length <= HELD) observer.step?.(step);
   }
-  const first = concludeDiagnosis({ ...(await evidence), roles: await roles }, steps);
-  const diagnosis = await settledDiagnosis(first, { askAgain });
-  for (const step of diagnosis.steps.slice(held)) observer.step?.(step);
+  return concludeDiagnosis({ ...(await evidence), roles: await roles }, steps);
+}
+
+function tellRest(diagnosis: Diagnosis, observer: DiagnosisObserver): Diagnosis {
+  for (const step of diagnosis.steps.slice(HELD)) observer.step?.(step);
   observer.end?.(diagnosis);
   return diagnosis;
+}
+
+/** Whether a promise settles in time. */
+function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, false);
+    const settled = () => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+    promise.then(settled, settled);
+  });
 }
 
 type Sections = { readonly [S in Section]: Promise<Known[S]> };

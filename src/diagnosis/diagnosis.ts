@@ -1,6 +1,6 @@
 /** A whole diagnosis: evidence, who is who in it, what each step found, and the verdict. */
 import type { Evidence } from '../evidence/evidence.ts';
-import { CHECKS, type Findings, type Step } from './checks/checks.ts';
+import { CHECKS, type Findings, type FindingsBeforeAnswer, type Step } from './checks/checks.ts';
 import type { Known } from './checks/finding.ts';
 import { classifyProcesses, type ProcessRoles } from './process-roles.ts';
 import { judgeVerdict, type Verdict } from './verdict.ts';
@@ -12,6 +12,17 @@ export interface Diagnosis {
   readonly findings: Findings;
   readonly steps: readonly Step[];
   readonly verdict: Verdict;
+}
+
+/**
+ * What of a diagnosis a plan and the next command go by. The answer of the API has a say in them
+ * through the verdict alone, so where that is the same with any answer, they are.
+ */
+export interface ActionBasis {
+  readonly evidence: Omit<Evidence, 'answer'>;
+  readonly roles: ProcessRoles;
+  readonly findings: FindingsBeforeAnswer;
+  readonly verdict: Omit<Verdict, 'evidence'>;
 }
 
 /** Judges evidence that is complete. */
@@ -36,7 +47,7 @@ export function concludeDiagnosis(known: Known, steps: readonly Step[]): Diagnos
   return { evidence, roles, findings, steps, verdict };
 }
 
-/** True where a second answer may change what a check finds. */
+/** True where an answer of the API may change what a check finds. */
 export function goesByAnswer({ needs }: (typeof CHECKS)[number]): boolean {
   return needs.some((name) => name === 'answer');
 }

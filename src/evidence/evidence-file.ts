@@ -57,7 +57,15 @@ const ports = list(portNumber, MAX_SHORT);
 
 const blindLook = v.strictObject({
   seen: v.literal(false),
-  cause: v.picklist(['permission', 'missing', 'timeout', 'malformed', 'unsupported', 'not-asked']),
+  cause: v.picklist([
+    'permission',
+    'missing',
+    'timeout',
+    'malformed',
+    'unsupported',
+    'not-asked',
+    'not-awaited',
+  ]),
   why: text,
 });
 

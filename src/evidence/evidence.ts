@@ -29,7 +29,9 @@ export type BlindCause =
   | 'timeout'
   | 'malformed'
   | 'unsupported'
-  | 'not-asked';
+  | 'not-asked'
+  /** Asked, and left before the reply came: none would have changed the verdict. */
+  | 'not-awaited';
 
 /** Either what was seen, or why nothing could be: a failed look is never an empty one. */
 export type Look<T> =

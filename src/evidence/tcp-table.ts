@@ -11,6 +11,8 @@ import {
 
 /** The `st` column of a socket that listens. */
 const LISTENS = ' 0A ';
+/** Both addresses, state, queues, uid and inode of a row. */
+const COLUMNS = /^ *\S+ +(\S+) +(\S+) +(\S+) +(\S+) +\S+ +\S+ +(\S+) +\S+ +(\S+)/;
 /** Peer addresses kept one by one; the rest is summed by state. */
 const MAX_PEERS = 2_000;
 
@@ -28,7 +30,8 @@ export class TcpTableReader {
   readonly #peers = new Map<string, { -readonly [K in keyof PeerSockets]: PeerSockets[K] }>();
   readonly #overflow = new Map<string, { -readonly [K in keyof PeerSockets]: PeerSockets[K] }>();
   readonly #inodes = new Set<number>();
-  readonly #seen = new Set<string>();
+  /** Both addresses of those sockets that have no inode to be known by. */
+  readonly #unowned = new Set<string>();
   readonly #addresses = new Map<string, string>();
   readonly #otherListeners = new Map<number, number>();
   #ipv6 = false;
@@ -112,9 +115,9 @@ export class TcpTableReader {
   }
 
   #row(line: string, family: 'ipv4' | 'ipv6'): void {
-    const fields = line.split(' ').filter((field) => field !== '');
-    const [, local = '', remote = '', stateHex = '', queues = '', , , uidText = ''] = fields;
-    const inodeText = fields[9] ?? '';
+    const columns = COLUMNS.exec(line) ?? line.trim().split(/ +/, 2);
+    const [, local = '', remote = '', stateHex = '', queues = '', uidText = '', inodeText = ''] =
+      columns;
     if (!local.endsWith(`:${this.#portHex}`)) return;
     const state = TCP_STATES[Number.parseInt(stateHex, 16) - 1];
     const receive = Number.parseInt(queues.slice(queues.indexOf(':') + 1), 16);
@@ -135,10 +138,9 @@ export class TcpTableReader {
     }
     // The kernel finds its place again by counting rows, so rows that go away meanwhile make it
     // show others twice (net/ipv4/tcp_ipv4.c, tcp_seek_last_pos).
-    const socket = `${inode} ${local} ${remote}`;
-    if (this.#seen.has(socket)) return;
-    this.#seen.add(socket);
-    if (inode !== 0) this.#inodes.add(inode);
+    const shown =
+      inode === 0 ? isKnown(this.#unowned, local + remote) : isKnown(this.#inodes, inode);
+    if (shown) return;
     if (state === 'LISTEN') {
       this.#listeners.push({ family, address: localAddress, inode, uid, acceptQueue: receive });
       return;
@@ -180,6 +182,13 @@ export class TcpTableReader {
     row.unreadBytes += counts.unreadBytes;
     map.set(mapKey, row);
   }
+}
+
+/** Whether a set has it already; from now on it has. */
+function isKnown<T>(set: Set<T>, member: T): boolean {
+  if (set.has(member)) return true;
+  set.add(member);
+  return false;
 }
 
 function byWeight(a: PeerSockets, b: PeerSockets): number {

@@ -99,15 +99,17 @@ async function diagnoseOnceUp(
   observer: FixObserver,
   already: Diagnosis | undefined,
 ): Promise<Diagnosis> {
-  const first = already ?? (await diagnoseHost(host, request, policy, observer.look));
+  const diagnose = (told?: DiagnosisObserver) =>
+    diagnoseHost(host, request, policy, told, 'verdict');
+  const first = already ?? (await diagnose(observer.look));
   const deadline = performance.now() + (first.verdict.comesUpWithinMs ?? 0);
   let now = first;
   while (now.verdict.comesUpWithinMs !== undefined && performance.now() < deadline) {
     if (now === first) observer.waitsForStart?.();
     await delay(LOOK_AGAIN_MS);
-    now = await diagnoseHost(host, request, policy);
+    now = await diagnose();
   }
-  return now === first ? first : diagnoseHost(host, request, policy, observer.look);
+  return now === first ? first : diagnose(observer.look);
 }
 
 async function fixDiagnosed(

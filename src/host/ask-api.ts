@@ -25,12 +25,12 @@ interface KnownOfPort {
  * this port. Where nobody listens nothing is sent.
  *
  * @param timeoutMs how long it may take; null asks nothing
- * @param connect how another host is reached; see {@link AnswerRequest}
+ * @param how how another host is reached, and when the ask is given up; see {@link AnswerRequest}
  */
 export async function askApi(
   timeoutMs: number | null,
   { sockets, config, port, processes }: KnownOfPort,
-  connect?: AnswerRequest['connect'],
+  how: Pick<AnswerRequest, 'connect' | 'leave'> = {},
 ): Promise<Look<AnswerFacts>> {
   if (timeoutMs === null) return blind('not-asked', 'not asked (--no-probe)');
   const listeners = sockets.seen ? sockets.value.listeners : null;
@@ -44,7 +44,7 @@ export async function askApi(
     tls: configured?.tls ?? null,
     timeoutMs,
     path: '/',
-    ...(connect === undefined ? {} : { connect }),
+    ...how,
   });
   return seen(value);
 }

@@ -5,7 +5,10 @@ import type { LookInProgress } from './host.ts';
  * Waits for a whole look.
  * @throws what the first section that failed throws, for a host that can't be reached
  */
-export async function collectEvidence(look: LookInProgress, policy: Policy): Promise<Evidence> {
+export async function collectEvidence(
+  look: Omit<LookInProgress, 'askAgain'>,
+  policy: Policy,
+): Promise<Evidence> {
   const entries = SECTIONS.map(async (name) => [name, await look[name]] as const);
   const sections = Object.fromEntries(await Promise.all(entries)) as unknown as Sections;
   return { schemaVersion: 1, policy, ...sections };

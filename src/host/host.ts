@@ -33,7 +33,12 @@ export function eachOf<Name extends keyof Sections>(
 /** A host that can be looked at: this one, one behind ssh, or a recorded one. */
 export interface Host {
   readonly name: string;
-  look(request: LookRequest): LookInProgress;
+  /**
+   * Begins a look.
+   * @param leave aborted once nobody waits for the answer any more: the ask ends, and its connection
+   *   with it
+   */
+  look(request: LookRequest, leave?: AbortSignal): LookInProgress;
 }
 
 /** A process that a plan means to end, with what must still be true when the signal goes out. */

@@ -1,6 +1,6 @@
 /** From a diagnosis to the steps that fix it. Pure: a dry run, the prompts and --yes share it. */
 
-import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import type { ActionBasis } from '../diagnosis/diagnosis.ts';
 import { looksLikeForkedJob } from '../diagnosis/orphan-signs.ts';
 import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
 import { describeStartFailure, startAdvice } from '../diagnosis/start-failure.ts';
@@ -104,7 +104,7 @@ export function changesHost(step: PlanStep): boolean {
  * @param manager how the service is stopped and started; null where nothing can
  */
 export function planFix(
-  diagnosis: Diagnosis,
+  diagnosis: ActionBasis,
   manager: ServiceManager | null,
   options: PlanOptions,
 ): Plan {
@@ -125,7 +125,7 @@ export function planFix(
 }
 
 function planIncident(
-  diagnosis: Diagnosis,
+  diagnosis: ActionBasis,
   manager: ServiceManager | null,
   { only, restart }: PlanOptions,
 ): Plan {
@@ -185,7 +185,7 @@ function orphansAndForks(all: readonly SaltApiProcess[]): ReadonlySet<SaltApiPro
 
 /** The steps of a restart, and what to know before it. */
 function planRestart(
-  diagnosis: Diagnosis,
+  diagnosis: ActionBasis,
   manager: ServiceManager | null,
   orphans: ReadonlySet<SaltApiProcess>,
 ): Pick<FixPlan, 'steps' | 'remarks'> {
@@ -214,7 +214,7 @@ function planRestart(
   return { steps, remarks: [...remarks, ...jobsEnd(roles.all, orphans)] };
 }
 
-function whyStartFailed({ verdict, evidence }: Diagnosis): readonly string[] {
+function whyStartFailed({ verdict, evidence }: ActionBasis): readonly string[] {
   const { startFailure: failure } = verdict;
   if (failure === undefined) return [];
   const { note } = startAdvice(failure, evidence);
@@ -233,7 +233,7 @@ function jobsEnd(
 
 /** Without a stop command kill -9 is the stop: then each process is named beforehand. */
 function stopSteps(
-  diagnosis: Diagnosis,
+  diagnosis: ActionBasis,
   { stop }: ServiceManager,
   orphans: ReadonlySet<SaltApiProcess>,
 ): PlanStep[] {
@@ -257,7 +257,7 @@ function startAgain(unit: string): PlanStep {
 /** The step that ends one process. */
 export function killStep(
   member: SaltApiProcess,
-  { evidence }: Pick<Diagnosis, 'evidence'>,
+  { evidence }: Pick<ActionBasis, 'evidence'>,
 ): KillStep {
   const { facts, role, reasons } = member;
   const { host } = evidence;
@@ -304,7 +304,7 @@ function lossOf({ role, facts }: SaltApiProcess): string | null {
  * proves to be Salt's, or a parent that lives has started, no stop of salt-api was meant for, nor for
  * what that has forked.
  */
-export function leftoversOf({ roles }: Pick<Diagnosis, 'roles'>): SaltApiProcess[] {
+export function leftoversOf({ roles }: Pick<ActionBasis, 'roles'>): SaltApiProcess[] {
   const order = ['manager', 'orphan', 'child', 'unclear', 'fork', 'job'];
   const spared = new Set(
     roles.all

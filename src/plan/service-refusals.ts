@@ -1,5 +1,5 @@
 /** When the service that would be stopped is not one that a fix can or may stop. Pure. */
-import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import type { ActionBasis } from '../diagnosis/diagnosis.ts';
 import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
 import type { ProcessFacts } from '../evidence/evidence.ts';
 import { DEFAULT_CONFIG_DIRECTORY, namesDirectory } from '../evidence/salt-api-argv.ts';
@@ -21,7 +21,7 @@ export interface ServiceRefusal {
  * @returns null where nothing speaks against it
  */
 export function refuseService(
-  diagnosis: Diagnosis,
+  diagnosis: ActionBasis,
   manager: ServiceManager | null,
 ): ServiceRefusal | null {
   return (
@@ -31,7 +31,7 @@ export function refuseService(
   );
 }
 
-function noManager({ roles }: Diagnosis): ServiceRefusal {
+function noManager({ roles }: ActionBasis): ServiceRefusal {
   const its = itsUnit(roles.all);
   const first = its === null ? 'Name one with --service, or' : `${its} Else`;
   return {
@@ -45,7 +45,7 @@ function noManager({ roles }: Diagnosis): ServiceRefusal {
  * can run on a host, and a stop of the wrong one would end the one that is well.
  */
 function strangersService(
-  { evidence, roles }: Diagnosis,
+  { evidence, roles }: ActionBasis,
   manager: ServiceManager | null,
 ): ServiceRefusal | null {
   if (manager === null || manager.named || !evidence.service.seen) return null;
@@ -80,7 +80,7 @@ function defaultNeighbours(
 
 /** A unit that systemd can't start: a stop would be the last that is heard of salt-api. */
 function unusableUnit(
-  { roles }: Diagnosis,
+  { roles }: ActionBasis,
   { unit, start }: ServiceManager,
 ): ServiceRefusal | null {
   const loadState = unit?.loadState ?? null;
@@ -145,7 +145,7 @@ function membersOf(all: readonly SaltApiProcess[]): Membership[] {
  * where nothing tells.
  */
 export function daemonIsBeside(
-  { roles }: Pick<Diagnosis, 'roles'>,
+  { roles }: Pick<ActionBasis, 'roles'>,
   { unit }: ServiceManager,
 ): readonly string[] {
   if (unit === null || roles.daemon === null) return [];
@@ -192,7 +192,7 @@ const SUPERVISORS: readonly Supervisor[] = [
 
 /** Whoever keeps salt-api would start it again beside ours, or is asked for in another way. */
 function keptByAnother(
-  { evidence, roles }: Diagnosis,
+  { evidence, roles }: ActionBasis,
   manager: ServiceManager | null,
 ): ServiceRefusal | null {
   if (manager?.named === true) return null;

@@ -8,6 +8,7 @@ import { stripControl } from '../untrusted.ts';
 import { describeMoment } from '../words.ts';
 import { type Next, nextCommand } from './next-command.ts';
 import { type Screen, wrap } from './screen.ts';
+import { waitingOn } from './waiting.ts';
 
 const INDENT = 16;
 const LABEL = 9;
@@ -32,11 +33,8 @@ export function textReport(
     };
   }
   const { chalk } = screen;
-  let pending = false;
-  const clear = () => {
-    if (pending) screen.clearLine();
-    pending = false;
-  };
+  const verbose = verbosity === 'verbose';
+  const waiting = waitingOn(screen);
   return {
     begin({ host, port }) {
       const left = `salt-api triage on ${stripControl(host.name)}, port ${port.number}`;
@@ -52,20 +50,18 @@ export function textReport(
         screen.write(`${chalk.dim(wrap(`port ${describePortOrigin(port)}`, screen.columns, 2))}\n`);
       }
     },
-    waiting(title) {
-      if (!screen.interactive) return;
-      screen.write(chalk.dim(`  ${title} …`));
-      pending = true;
-    },
+    waiting: waiting.begin,
     step(step) {
-      clear();
-      screen.write(stepLines(screen, step, verbosity === 'verbose'));
+      waiting.end();
+      screen.write(stepLines(screen, step, verbose));
     },
     end(diagnosis) {
-      clear();
-      screen.write(
-        `\n${verdictLines(screen, diagnosis, { flags, verbose: verbosity === 'verbose' })}`,
-      );
+      waiting.end();
+      screen.write(`\n${verdictLines(screen, diagnosis, { flags, verbose })}`);
+    },
+    completed(step) {
+      waiting.end();
+      screen.write(`\n${stepLines(screen, step, verbose)}`);
     },
   };
 }

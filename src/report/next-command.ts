@@ -1,7 +1,7 @@
 /** What to type next: a command that can be copied, and in a few words what it does. */
 
-import type { Findings } from '../diagnosis/checks/checks.ts';
-import type { Diagnosis } from '../diagnosis/diagnosis.ts';
+import type { FindingsBeforeAnswer } from '../diagnosis/checks/checks.ts';
+import type { ActionBasis } from '../diagnosis/diagnosis.ts';
 import { startAdvice } from '../diagnosis/start-failure.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import type { Evidence } from '../evidence/evidence.ts';
@@ -25,7 +25,7 @@ type Flags = readonly string[];
  * The next command for a diagnosis.
  * @param flags options that it must repeat to mean the same salt-api, such as `--port 8443`
  */
-export function nextCommand(diagnosis: Diagnosis, flags: Flags): Next {
+export function nextCommand(diagnosis: ActionBasis, flags: Flags): Next {
   const { findings, verdict } = diagnosis;
   const again = ['salt-triage', 'diagnose', ...flags];
   switch (verdict.code) {
@@ -50,7 +50,7 @@ export function nextCommand(diagnosis: Diagnosis, flags: Flags): Next {
   }
 }
 
-function afterUnknown({ evidence, verdict }: Diagnosis, flags: Flags): Next {
+function afterUnknown({ evidence, verdict }: ActionBasis, flags: Flags): Next {
   const { portInstead, comesUpWithinMs, asksAgain, withoutSalt } = verdict;
   const again = ['salt-triage', 'diagnose', ...flags];
   if (withoutSalt) {
@@ -86,7 +86,7 @@ function lookAtPort(port: number, flags: Flags): Next {
   };
 }
 
-function afterForeignHolder({ findings }: Diagnosis, flags: Flags): Next {
+function afterForeignHolder({ findings }: ActionBasis, flags: Flags): Next {
   const { holders } = findings['port-holder'].evidence;
   const holder = holders.find(({ role }) => role === 'foreign' || role === 'elsewhere');
   const theirs = readSaltApiArgv(holder?.argv ?? [])?.configDirectory;
@@ -116,7 +116,7 @@ function withOption(flags: readonly string[], name: string, value: string): stri
   return [name, quoteForShell(value), ...rest];
 }
 
-function fixNote(code: VerdictCode, findings: Findings): string {
+function fixNote(code: VerdictCode, findings: FindingsBeforeAnswer): string {
   const found = findings.orphans.evidence.processes.map(({ pid }) => pid);
   const pids = found.length > 6 ? pidList(found) : found.join(' ');
   if (code === 'orphan-holds-port') return `kill -9 ${pids}, then restart, asking before each step`;
@@ -145,7 +145,7 @@ export function optionsOfEvidence({ host, port, instance, service }: Evidence): 
 /** What to do about a plan that was refused. */
 export function refusalAdvice(
   { advice }: Extract<Plan, { kind: 'refused' }>,
-  diagnosis: Diagnosis,
+  diagnosis: ActionBasis,
   flags: Flags,
 ): string {
   if (advice !== null) return advice;

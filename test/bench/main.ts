@@ -195,6 +195,27 @@ async function fullLoad(log: string, contents: LogContents): Promise<number> {
   return Math.max(...peaks);
 }
 
+/** How soon after Enter the verdict must stand on the screen, ms. */
+const VERDICT_MS = 500;
+
+/** What nobody needs to wait for is not waited for: the API of a jammed orphan, with its 5 s of silence. */
+async function verdictOnOrphan(log: string, contents: LogContents): Promise<void> {
+  await staged(stageProcesses(directory, FULL.processes));
+  await staged(stageSockets(directory, port, FULL.sockets, log));
+  if (!options.quick) await clientsGone(FULL.sockets);
+  const look = {
+    command: [process.execPath, CLI, 'diagnose', '-q', '--port', String(port), '--log', log],
+    check: (out: string) => assert.match(out, /^orphan-holds-port: /),
+  };
+  const check = expectingByHand(FULL.sockets, contents.lines);
+  const hand = { command: byHand(log), check };
+  show('verdict on a jammed orphan, full load / by hand', versus(look, hand, times), 1);
+  const { a } = rows.at(-1) as Row;
+  slopes['verdict on a jammed orphan'] =
+    `${a.toFixed(0)} ms of ${VERDICT_MS} ms ${a <= VERDICT_MS ? 'met' : 'MISSED'}`;
+  await clean();
+}
+
 function logs(
   sizes: readonly {
     readonly log: string;
@@ -267,6 +288,7 @@ async function bench(): Promise<void> {
     const gibibyte = files.find(({ bytes }) => bytes === FULL.log);
     assert.ok(small !== undefined && gibibyte !== undefined);
     const peak = await fullLoad(gibibyte.log, gibibyte.contents);
+    await verdictOnOrphan(small.log, small.contents);
     const peaks = logs(files);
     await growth(small.log, small.contents);
     for (const [what, figure] of Object.entries(slopes))

@@ -27,11 +27,13 @@ export function stageProcesses(directory: string, count: number): Promise<Staged
 /**
  * A salt-api whose forks share the listening socket and have `count` CLOSE_WAIT sockets of 200
  * peers between them, 31 of which were never accepted.
+ * @param orphansLog the API log, where its manager has died and another runs, without the port
  */
 export async function stageSockets(
   directory: string,
   port: number,
   count: number,
+  orphansLog?: string,
 ): Promise<Staged & { readonly unaccepted: number }> {
   const workers = Math.ceil((count - QUEUED) / SOCKETS_EACH);
   const each = Math.floor((count - QUEUED) / workers);
@@ -41,6 +43,7 @@ export async function stageSockets(
     BENCH_WORKERS: String(workers),
     BENCH_EACH: String(each),
     BENCH_QUEUED: String(unaccepted),
+    ...(orphansLog === undefined ? {} : { BENCH_LOG: orphansLog }),
   });
   return { ...staged, unaccepted };
 }

@@ -42,7 +42,7 @@ export async function diagnoseHosts(
     else screen.write(row(screen, outcome));
   };
   await hostsAtOnce(hosts.connections, hosts.concurrency, async (connection) => {
-    report(await diagnoseOne(connection, hosts, options, flags.strict === true));
+    report(await diagnoseOne(connection, hosts, options, flags));
   });
   if (!flags.json) screen.write(summary(screen, outcomes));
   const codes = outcomes.map(({ exitCode }) => exitCode);
@@ -53,15 +53,17 @@ async function diagnoseOne(
   connection: SshConnection,
   hosts: SshHosts,
   options: LookOptions,
-  strict: boolean,
+  { json, strict }: { readonly json?: boolean; readonly strict?: boolean },
 ): Promise<HostOutcome> {
   const { name } = connection;
   const { connectTimeoutMs } = hosts;
   const host = new SshHost(connection, { unit: options.unit, connectTimeoutMs });
   const flags = [...hosts.repeated(name), ...options.repeated];
   try {
-    const result = await diagnoseHost(host, options.request, options.policy);
-    return { name, result, flags, exitCode: verdictExitCode(result.verdict.code, strict) };
+    const until = json ? 'record' : 'verdict';
+    const result = await diagnoseHost(host, options.request, options.policy, {}, until);
+    const exitCode = verdictExitCode(result.verdict.code, strict === true);
+    return { name, result, flags, exitCode };
   } catch (error) {
     return { name, result: hostError(name, error), flags, exitCode: ExitCode.unknown };
   } finally {

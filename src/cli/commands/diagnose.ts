@@ -46,7 +46,10 @@ async function diagnoseAndTell(
   { request }: LookOptions,
   flags: DiagnoseFlags,
 ): Promise<{ diagnosis: Diagnosis; exitCode: ExitCode }> {
-  const diagnosis = await diagnoseHost(host, request, policy, chooseReport(flags, repeated));
+  const report = chooseReport(flags, repeated);
+  const recorded = flags.json || flags.verbose || flags.save !== undefined;
+  const until = recorded ? 'record' : 'verdict';
+  const diagnosis = await diagnoseHost(host, request, policy, report, until);
   if (flags.save !== undefined) {
     const { saveEvidence } = await import('../evidence-files.ts');
     await saveEvidence(flags.save, diagnosis.evidence);

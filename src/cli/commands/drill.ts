@@ -60,7 +60,7 @@ async function practise(
   const diagnose = async (): Promise<VerdictCode> => {
     screen.write(`\n${screen.chalk.bold('$ salt-triage diagnose')}\n`);
     const report = textReport(screen, 'normal', []);
-    const diagnosis = await diagnoseHost(here.host, look.request, look.policy, report);
+    const diagnosis = await diagnoseHost(here.host, look.request, look.policy, report, 'verdict');
     return diagnosis.verdict.code;
   };
   if ((await diagnose()) !== 'orphan-holds-port') return false;

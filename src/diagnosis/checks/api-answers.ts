@@ -15,7 +15,8 @@ export const apiAnswers: Check<'api-answers', 'answer', ApiAnswersEvidence> = {
 
 function judge({ answer }: Pick<Evidence, 'answer'>): Finding<ApiAnswersEvidence> {
   if (!answer.seen) {
-    const status: StepStatus = answer.cause === 'not-asked' ? 'skip' : 'unknown';
+    const skipped = answer.cause === 'not-asked' || answer.cause === 'not-awaited';
+    const status: StepStatus = skipped ? 'skip' : 'unknown';
     const summary = status === 'skip' ? answer.why : `can't tell: ${stripControl(answer.why)}`;
     return { status, summary, details: [], evidence: { answer: null } };
   }

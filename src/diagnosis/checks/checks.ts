@@ -14,6 +14,13 @@ export type StepId = AnyCheck['id'];
 /** What each step found, by its id. */
 export type Findings = { readonly [C in AnyCheck as C['id']]: Titled & ReturnType<C['judge']> };
 
+/** Findings of the checks that don't go by the API's answer. */
+export type FindingsBeforeAnswer = {
+  readonly [C in AnyCheck as 'answer' extends C['needs'][number]
+    ? never
+    : C['id']]: Findings[C['id']];
+};
+
 /** A finding with the id and title of its step, as output shows it. */
 export type Step = { readonly id: StepId } & Titled & ReturnType<AnyCheck['judge']>;
 

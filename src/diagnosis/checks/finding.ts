@@ -1,7 +1,7 @@
 import type { Evidence } from '../../evidence/evidence.ts';
 import type { ProcessRoles } from '../process-roles.ts';
 
-/** `unknown`: the step could not look. `skip`: it was asked not to. Neither is a pass. */
+/** `unknown`: the step could not look. `skip`: it was asked not to, or need not. Neither is a pass. */
 export type StepStatus = 'pass' | 'warn' | 'fail' | 'unknown' | 'skip';
 
 /** What one step found: a status, a line for a person, and the data behind both. */

@@ -18,6 +18,8 @@ export interface AnswerRequest {
    * host where the API runs; TCP from here where unset.
    */
   readonly connect?: (address: { readonly host: string; readonly port: number }) => Duplex;
+  /** Aborted once nobody waits for the answer any more: then time is up. */
+  readonly leave?: AbortSignal;
 }
 
 /** A status line has less than 100 bytes; whoever sends this much without one speaks no HTTP. */
@@ -34,7 +36,9 @@ const MAX_STATUS_LINE = 8_192;
  */
 export async function probeAnswer(request: AnswerRequest): Promise<AnswerFacts> {
   const startedAt = performance.now();
-  const remaining = (): number => request.timeoutMs - (performance.now() - startedAt);
+  const remaining = (): number => {
+    return request.leave?.aborted ? 0 : request.timeoutMs - (performance.now() - startedAt);
+  };
   if (request.tls === false) return (await attempt(request, false, remaining(), startedAt)).answer;
 
   // A plain server may wait for the end of the ClientHello's "line", so TLS gets half the time.
@@ -72,6 +76,7 @@ async function attempt(
 
     const settle = (outcome: Attempt): void => {
       clearTimeout(timer);
+      request.leave?.removeEventListener('abort', onTimeUp);
       // A FIN would leave one more CLOSE_WAIT with a server that answers nothing; a RST leaves none.
       const unanswered = progress.connected && outcome.answer.kind !== 'answered';
       if (unanswered && transport instanceof net.Socket) transport.resetAndDestroy();
@@ -82,10 +87,9 @@ async function attempt(
     const afterMs = (): number => Math.round(performance.now() - startedAt);
     const onError = (error: Error): void => settle(brokenBy(error, progress, afterMs()));
     const onEnd = (): void => settle(closed(progress, afterMs()));
-    const timer = setTimeout(
-      () => settle(silence(progress, tls, afterMs())),
-      Math.max(1, timeoutMs),
-    );
+    const onTimeUp = (): void => settle(silence(progress, tls, afterMs()));
+    const timer = setTimeout(onTimeUp, Math.max(1, timeoutMs));
+    request.leave?.addEventListener('abort', onTimeUp);
     const converse = (): void => {
       progress.secured = true;
       let received = '';

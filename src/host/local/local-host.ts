@@ -48,7 +48,7 @@ export class LocalHost implements Host {
     this.name = readHostFacts(this.#proc).name;
   }
 
-  look(request: LookRequest): LookInProgress {
+  look(request: LookRequest, leave?: AbortSignal): LookInProgress {
     const proc = this.#proc;
     const host = readHostFacts(proc);
     const scan = scanProcesses(proc).catch((error: unknown) => blindProcesses(error, proc));
@@ -78,7 +78,8 @@ export class LocalHost implements Host {
         processes: holders,
       }),
     );
-    const ask = async (timeoutMs: number | null) => askApi(timeoutMs, await known);
+    const how = leave === undefined ? {} : { leave };
+    const ask = async (timeoutMs: number | null) => askApi(timeoutMs, await known, how);
     return {
       host: Promise.resolve(host),
       instance,

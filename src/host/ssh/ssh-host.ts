@@ -37,10 +37,10 @@ export class SshHost implements Host {
     this.#connectTimeoutMs = options.connectTimeoutMs;
   }
 
-  look(request: LookRequest): LookInProgress {
+  look(request: LookRequest, leave?: AbortSignal): LookInProgress {
     const sections = this.#sections(request);
     const askAgain = (timeoutMs: number | null) =>
-      sections.then((found) => this.#answer(timeoutMs, found));
+      sections.then((found) => this.#answer(timeoutMs, found, leave));
     const known = SECTIONS.filter((name) => name !== 'answer');
     const look = { ...eachOf(known, sections), answer: askAgain(request.probeTimeoutMs) };
     // A host that can't be reached rejects every part: whoever awaits the first is told.
@@ -80,13 +80,19 @@ export class SshHost implements Host {
     return readCollected(parseFrames(stdout, nonce), request);
   }
 
-  async #answer(timeoutMs: number | null, found: Collected): Promise<Look<AnswerFacts>> {
+  async #answer(
+    timeoutMs: number | null,
+    found: Collected,
+    leave: AbortSignal | undefined,
+  ): Promise<Look<AnswerFacts>> {
     const tunnels: ForwardedConnection[] = [];
-    const answer = await askApi(timeoutMs, found, (address) => {
+    const connect = (address: { readonly host: string; readonly port: number }) => {
       const tunnel = this.#connection.forward(address);
       tunnels.push(tunnel);
       return tunnel;
-    });
+    };
+    const how = leave === undefined ? { connect } : { connect, leave };
+    const answer = await askApi(timeoutMs, found, how);
     if (tunnels.some(({ refused }) => refused)) {
       const why = 'ssh was not let through to the port there (AllowTcpForwarding in sshd_config?)';
       return blind('unsupported', why);
