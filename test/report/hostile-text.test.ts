@@ -25,7 +25,7 @@ const NASTY = fc.constantFrom(
 /** A screen whose text is kept. */
 function screenOf(lines: string[]): Screen {
   const write = (text: string) => lines.push(text);
-  return screenOn({ isTTY: false, write } as unknown as NodeJS.WriteStream, true);
+  return screenOn({ isTTY: false, write } as unknown as NodeJS.WriteStream, { color: true });
 }
 
 function printed(evidence: Evidence, verbosity: Verbosity): string {
@@ -128,7 +128,7 @@ test('the error of a host and the plan that was refused are printed without cont
 test("a colour that is not chalk's own does not get out, nor any cursor code", () => {
   const lines: string[] = [];
   const tty = { isTTY: true, columns: 80, write: (text: string) => lines.push(text) };
-  const screen = screenOn(tty as unknown as NodeJS.WriteStream, true);
+  const screen = screenOn(tty as unknown as NodeJS.WriteStream, { color: true });
   screen.write(`\x1b[8mhidden\x1b[31mred\x1b[39m\x1b[2J\x1b]0;t\x07\x1b[1A\r\n`);
   assert.equal(
     lines.join(''),

@@ -24,7 +24,7 @@ export async function historyCommand(
   const asked = flags.stateDir ?? (await loadSettings(flags.config)).stateDir;
   const directories = stateDirectories(asked);
   const incidents = await readAll(directories, asked !== undefined);
-  const screen = screenOn(process.stdout, flags.color);
+  const screen = screenOn(process.stdout, flags);
   if (id === undefined) {
     if (flags.json) writeJson({ incidents });
     else screen.write(listText(screen, incidents, directories));
