@@ -96,14 +96,20 @@ function verdictLines(
   const code = screen.paint(standingOf(verdict.code), verdict.code);
   const lines = [`${label('Verdict')}${code}${chalk.bold(text.slice(verdict.code.length))}`];
   if (verbose) {
-    for (const reason of verdict.evidence) {
+    for (const reason of [...reasonsOf(diagnosis), `would change it: ${verdict.wouldChange}`]) {
       lines.push(`${' '.repeat(LABEL)}${wrap(reason, columns, LABEL + 2)}`);
     }
-    const would = wrap(`would change it: ${verdict.wouldChange}`, columns, LABEL + 2);
-    lines.push(`${' '.repeat(LABEL)}${would}`);
   }
   lines.push(...nextLines(screen, nextCommand(diagnosis, flags)));
   return `${lines.join('\n')}\n`;
+}
+
+/** The steps that the verdict goes by, whose lines stand above, and what it goes by beside them. */
+function reasonsOf({ steps, verdict }: Diagnosis): string[] {
+  const titles = new Map(steps.map(({ title, summary }) => [`${title}: ${summary}`, title]));
+  const by = verdict.evidence.flatMap((reason) => titles.get(reason) ?? []);
+  const beside = verdict.evidence.filter((reason) => !titles.has(reason));
+  return [...(by.length > 0 ? [`judged by: ${by.join(', ')}`] : []), ...beside];
 }
 
 /** The next command stays whole, so that it can be copied; its note goes beside or below it. */

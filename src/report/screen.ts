@@ -82,7 +82,7 @@ const NUMBER = String.raw`(?<![^\s(="'])[+-]?\d[\d.,:]*`;
 const KEPT_BLANK = new RegExp(
   [
     `(?<=${NUMBER}) (?=${UNIT})`,
-    `(?<=${NUMBER} ${UNIT}) (?=\\d+ ${UNIT})`,
+    String.raw`(?<=\d d) (?=\d+ h)|(?<=\d h) (?=\d+ min)|(?<=\d min) (?=\d+ s)`,
     String.raw`(?<=\b(?:ports?|pids?|uid|gid|signal|tick|code|exit|HTTP|daemon)) (?=\d)`,
     String.raw`(?<=\bkill) (?=-\w+ \d)|(?<=\bkill -\w+) (?=\d)`,
   ].join('|'),
