@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openTrail } from '../../src/trail/trail.ts';
+import { conforms } from '../report/conforms.ts';
 
 const HISTORY = fileURLToPath(new URL('../../src/cli/commands/history.ts', import.meta.url));
 const identity = { pid: 17502, startTicks: 4711, bootId: 'a-boot' };
@@ -58,6 +59,7 @@ function history(id: string | undefined, options: { json?: boolean; stateDir?: s
     encoding: 'utf8',
     timeout: 30_000,
   });
+  if (options.json && stdout !== '') conforms(JSON.parse(stdout));
   return { status, stdout, stderr };
 }
 

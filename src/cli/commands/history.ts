@@ -1,7 +1,11 @@
 import { ExitCode, TriageError } from '../../errors.ts';
 import { codeOrText, errorCode, isDenied } from '../../host/local/proc-files.ts';
-import { JSON_SCHEMA_VERSION } from '../../report/diagnosis-json.ts';
 import { incidentText, listText } from '../../report/history-text.ts';
+import {
+  type IncidentDocument,
+  type IncidentsDocument,
+  JSON_SCHEMA_VERSION,
+} from '../../report/json-documents.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { screenOn } from '../../report/screen.ts';
 import { INCIDENT_ID, stateDirectories } from '../../trail/directory.ts';
@@ -26,18 +30,18 @@ export async function historyCommand(
   const incidents = await readAll(directories, asked !== undefined);
   const screen = screenOn(process.stdout, flags);
   if (id === undefined) {
-    if (flags.json) writeJson({ incidents });
+    if (flags.json) writeJson({ schemaVersion: JSON_SCHEMA_VERSION, incidents });
     else screen.write(listText(screen, incidents, directories));
     return ExitCode.ok;
   }
   const incident = await readIncident(find(id, incidents));
-  if (flags.json) writeJson({ incident });
+  if (flags.json) writeJson({ schemaVersion: JSON_SCHEMA_VERSION, incident });
   else screen.write(incidentText(screen, incident));
   return ExitCode.ok;
 }
 
-function writeJson(document: object): void {
-  process.stdout.write(jsonLine({ schemaVersion: JSON_SCHEMA_VERSION, ...document }));
+function writeJson(document: IncidentsDocument | IncidentDocument): void {
+  process.stdout.write(jsonLine(document));
 }
 
 async function readAll(directories: readonly string[], asked: boolean): Promise<IncidentSummary[]> {
