@@ -23,7 +23,10 @@ const module = checker.getSymbolAtLocation(program.getSourceFile(source));
 const named = new Map();
 const definitions = {};
 
-const documents = Object.entries(propertiesOf(exported('JsonDocuments')).properties);
+const documents = checker
+  .getDeclaredTypeOfSymbol(checker.getMemberInModuleExports(module, 'JsonDocument'))
+  .getTypes()
+  .map(schemaOf);
 const version = checker.getTypeOfSymbol(
   checker.getMemberInModuleExports(module, 'JSON_SCHEMA_VERSION'),
 );
@@ -31,15 +34,11 @@ const schema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'What salt-triage prints with --json',
   description: `Documents of schemaVersion ${version.value}. New fields may come within a version; what there is keeps its name and meaning.`,
-  anyOf: documents.map(([, document]) => document),
+  anyOf: documents,
   $defs: Object.fromEntries(Object.entries(definitions).toSorted(([a], [b]) => (a < b ? -1 : 1))),
 };
 writeFileSync(output, `${JSON.stringify(schema, null, 2)}\n`);
 api.close();
-
-function exported(name) {
-  return checker.getDeclaredTypeOfSymbol(checker.getMemberInModuleExports(module, name));
-}
 
 function schemaOf(type) {
   if (type.isUnionType()) return unionOf(type);

@@ -14,16 +14,13 @@ import type { Next } from './next-command.ts';
 /** Raised whenever a field changes its meaning or goes away; new fields don't raise it. */
 export const JSON_SCHEMA_VERSION = 1;
 
-/** What each command prints; a new document is a line here. */
-export interface JsonDocuments {
-  readonly diagnose: DiagnosisDocument;
-  /** One host of several that could not be judged, in place of its diagnosis. */
-  readonly hostError: HostErrorDocument;
-  readonly fix: FixDocument;
-  readonly history: IncidentsDocument;
-  /** `history ID`. */
-  readonly incident: IncidentDocument;
-}
+/** All that is printed as JSON; a new document is a line here. */
+export type JsonDocument =
+  | DiagnosisDocument
+  | HostErrorDocument
+  | FixDocument
+  | IncidentsDocument
+  | IncidentDocument;
 
 interface Document {
   readonly schemaVersion: typeof JSON_SCHEMA_VERSION;
@@ -58,6 +55,7 @@ export type StepDocument = {
   };
 }[StepId];
 
+/** One host of several that could not be judged, in place of its diagnosis. */
 export interface HostErrorDocument extends HostDocument {
   readonly target: string;
   readonly error: { readonly message: string; readonly advice: string };
@@ -123,6 +121,7 @@ export interface IncidentsDocument extends Document {
   readonly incidents: readonly IncidentSummary[];
 }
 
+/** `history ID --json`. */
 export interface IncidentDocument extends Document {
   readonly incident: IncidentRecord;
 }

@@ -1,11 +1,12 @@
 import { printable } from '../untrusted.ts';
+import type { JsonDocument } from './json-documents.ts';
 
 /**
  * The one way out for a JSON document: a line of it. Control characters are gone from every string
  * but for line breaks, since `jq -r` and the like print them as they are. All of it is ASCII, so that
  * no locale stands between it and its reader.
  */
-export function jsonLine(document: object): string {
+export function jsonLine(document: JsonDocument): string {
   return `${JSON.stringify(document, printableString).replace(/[^\x00-\x7f]/g, escaped)}\n`;
 }
 

@@ -5,7 +5,7 @@ import { ExitCode, TriageError } from '../../errors.ts';
 import type { SshConnection } from '../../host/ssh/ssh-connection.ts';
 import { SshHost } from '../../host/ssh/ssh-host.ts';
 import { jsonDiagnosis, jsonHostError } from '../../report/diagnosis-json.ts';
-import type { DiagnosisDocument, HostErrorDocument } from '../../report/json-documents.ts';
+import type { JsonDocument } from '../../report/json-documents.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { type HostOutcome, type HostsReport, hostsReport } from '../../report/many-hosts.ts';
 import { type ScreenOptions, screenOn } from '../../report/screen.ts';
@@ -74,12 +74,7 @@ async function diagnoseOne(
 }
 
 /** The document of a single host, with the name it was given; an error in place of a verdict. */
-function jsonOutcome({
-  name,
-  result,
-  flags,
-  exitCode,
-}: HostOutcome): DiagnosisDocument | HostErrorDocument {
+function jsonOutcome({ name, result, flags, exitCode }: HostOutcome): JsonDocument {
   if (result instanceof TriageError) return jsonHostError(name, result, exitCode);
   return { target: name, ...jsonDiagnosis(result, flags, exitCode) };
 }

@@ -1,11 +1,7 @@
 import { ExitCode, TriageError } from '../../errors.ts';
 import { codeOrText, errorCode, isDenied } from '../../host/local/proc-files.ts';
 import { incidentText, listText } from '../../report/history-text.ts';
-import {
-  type IncidentDocument,
-  type IncidentsDocument,
-  JSON_SCHEMA_VERSION,
-} from '../../report/json-documents.ts';
+import { JSON_SCHEMA_VERSION, type JsonDocument } from '../../report/json-documents.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { screenOn } from '../../report/screen.ts';
 import { INCIDENT_ID, stateDirectories } from '../../trail/directory.ts';
@@ -40,7 +36,7 @@ export async function historyCommand(
   return ExitCode.ok;
 }
 
-function writeJson(document: IncidentsDocument | IncidentDocument): void {
+function writeJson(document: JsonDocument): void {
   process.stdout.write(jsonLine(document));
 }
 
