@@ -117,11 +117,11 @@ export type PlanStepDocument =
   | { readonly kind: Exclude<PlanStep['kind'], 'kill' | CommandStep>; readonly title: string };
 
 /** `history --json`, newest first. */
-export interface IncidentsDocument extends Document {
+interface IncidentsDocument extends Document {
   readonly incidents: readonly IncidentSummary[];
 }
 
 /** `history ID --json`. */
-export interface IncidentDocument extends Document {
+interface IncidentDocument extends Document {
   readonly incident: IncidentRecord;
 }

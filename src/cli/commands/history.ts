@@ -14,6 +14,7 @@ export type HistoryFlags = Flags<typeof COMMANDS.history>;
 
 /**
  * `salt-triage history [ID]`: the incidents that fixes have recorded, or one of them.
+ * @param id whole, a part that one alone has, or `latest`
  * @returns the exit code
  * @throws TriageError for an id that is not there, and a directory that can't be read
  */
@@ -66,21 +67,37 @@ function unreadable(directory: string, cause: unknown): TriageError {
       });
 }
 
-/** @throws TriageError (usage) that names the ids most like it */
-function find(id: string, incidents: readonly IncidentSummary[]): IncidentSummary {
-  const found = incidents.find((incident) => incident.id === id);
-  if (found !== undefined) return found;
-  const nearest = incidents
-    .toSorted((a, b) => sharedStart(b.id, id) - sharedStart(a.id, id))
-    .slice(0, 3)
-    .map((incident) => incident.id);
+/**
+ * The incident that an id, a part that one id alone has, or `latest` names.
+ * @param incidents newest first
+ * @throws TriageError (usage) that names the ids it may be
+ */
+function find(asked: string, incidents: readonly IncidentSummary[]): IncidentSummary {
+  const found = incidents.find(({ id }) => id === asked);
+  const fitting = asked === '' ? [] : incidents.filter(({ id }) => id.includes(asked));
+  const only = asked === 'latest' ? incidents[0] : (found ?? fitting[0]);
+  if (only !== undefined && (found || asked === 'latest' || fitting.length === 1)) return only;
+  const shown = stripControl(JSON.stringify(asked));
+  if (fitting.length > 1) {
+    const message = `${shown} fits ${fitting.length} incidents`;
+    throw new TriageError(message, `Give more of one: ${idsOf(fitting)}`, ExitCode.usage);
+  }
+  const nearest = incidents.toSorted((a, b) => sharedStart(b.id, asked) - sharedStart(a.id, asked));
   throw new TriageError(
-    INCIDENT_ID.test(id)
-      ? `there is no incident ${id}`
-      : `${stripControl(JSON.stringify(id))} is no incident id`,
-    nearest.length > 0 ? `Nearest: ${nearest.join(', ')}` : 'There are none yet.',
+    INCIDENT_ID.test(asked) || asked === 'latest'
+      ? `there is no incident ${asked}`
+      : `${shown} is no incident id, nor a part of one`,
+    nearest.length > 0 ? `Nearest: ${idsOf(nearest)}` : 'There are none yet.',
     ExitCode.usage,
   );
+}
+
+function idsOf(incidents: readonly IncidentSummary[]): string {
+  const more = incidents.length > 3 ? `, and ${incidents.length - 3} more` : '';
+  return `${incidents
+    .slice(0, 3)
+    .map(({ id }) => id)
+    .join(', ')}${more}`;
 }
 
 function sharedStart(a: string, b: string): number {
