@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, Consent } from '../fix/fix-run.ts';
 import type { PlanStep } from '../plan/plan.ts';
-import { screenOn, wrap } from '../report/screen.ts';
+import { type ScreenOptions, screenOn, wrap } from '../report/screen.ts';
 
 /** `--yes`: everything is agreed to beforehand; the guards stay on. */
 export const agreed: Consent = { label: '--yes', takesTime: false, ask: async () => 'yes' };
@@ -22,6 +22,7 @@ export function personIsThere(): boolean {
 export function personAtTerminal(
   details: (step: PlanStep) => Promise<readonly string[]>,
   signal: AbortSignal,
+  options: ScreenOptions,
 ): Consent {
   let explained = false;
   return {
@@ -38,7 +39,7 @@ export function personAtTerminal(
         const answer = await expand(`${step.title}?`, signal);
         if (answer !== 'details') return answer;
         const lines = await details(step);
-        const { columns } = screenOn(process.stderr, false);
+        const { columns } = screenOn(process.stderr, options);
         const wrapped = lines.map((line) => `    ${wrap(line, columns, 6)}`);
         process.stderr.write(`${wrapped.join('\n')}\n`);
       }

@@ -1,3 +1,4 @@
+import { inLocale } from '../characters.ts';
 import { ExitCode, TriageError } from '../errors.ts';
 import { printable } from '../untrusted.ts';
 
@@ -16,7 +17,7 @@ function report(thrown: unknown, debug: boolean): ExitCode {
   const { message, advice, exitCode } = error instanceof TriageError ? error : defect(error, debug);
   const stack = debug ? `${error.stack ?? ''}\n` : '';
   process.stderr.write(
-    printable(`salt-triage: ${message}\n${advice === '' ? '' : `  ${advice}\n`}${stack}`),
+    inLocale(printable(`salt-triage: ${message}\n${advice === '' ? '' : `  ${advice}\n`}${stack}`)),
   );
   return exitCode;
 }

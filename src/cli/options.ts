@@ -115,7 +115,11 @@ const FIXING = {
 const json = option('--json', flag, 'one JSON document on standard output');
 const config = option('--config <file>', path, 'settings of salt-triage', '/etc/salt-triage.yaml');
 const debug = option('--debug', flag, 'show the stack of an error');
-const SCREEN = { color: option('--no-color', flag, 'no colour, as NO_COLOR'), debug };
+const SCREEN = {
+  color: option('--no-color', flag, 'no colour, as NO_COLOR'),
+  ascii: option('--ascii', flag, 'words in place of marks: OK, FAIL, WARN, UNKNOWN'),
+  debug,
+};
 
 /** What every command that looks takes. */
 export const LOOK = { ...INSTANCE, ...LOOKING, ...PATIENCE, ...ASKING, ...THRESHOLDS };

@@ -35,7 +35,7 @@ export function buildProgram(version: string): Command {
   add(root, 'history', async (flags, id) =>
     (await import('./commands/history.ts')).historyCommand(id, flags),
   )
-    .argument('[id]', 'one incident, as the list names it')
+    .argument('[id]', 'one incident: its id, a part that no other has, or latest')
     .description('the incidents that fixes have recorded, newest first, or one of them');
   add(root, 'drill', async (flags) =>
     (await import('./commands/drill.ts')).drillCommand(flags),

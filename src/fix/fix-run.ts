@@ -11,11 +11,11 @@ import { commandResult } from './command-words.ts';
 import { isWell, wanting } from './recovery.ts';
 
 /** How a step ended. `refused`: a guard said no. `not-started`: the sequence ended before it. */
-type StepStatus = 'done' | 'not-needed' | 'declined' | 'refused' | 'failed' | 'not-started';
+type OutcomeStatus = 'done' | 'not-needed' | 'declined' | 'refused' | 'failed' | 'not-started';
 
 export interface StepOutcome {
   readonly step: PlanStep;
-  readonly status: StepStatus;
+  readonly status: OutcomeStatus;
   /** One line; further lines are the output of a command. */
   readonly detail: string;
   readonly durationMs: number;
@@ -26,7 +26,7 @@ export interface StepOutcome {
 /** What a step has come to. */
 export type Settled = Pick<StepOutcome, 'status' | 'detail'> & { readonly notPermitted?: boolean };
 
-export function settled(status: StepStatus, detail: string): Settled {
+export function settled(status: OutcomeStatus, detail: string): Settled {
   return { status, detail };
 }
 
@@ -114,7 +114,7 @@ export class FixRun {
   }
 
   /** What became of the step of a kind that a plan has once. */
-  statusOf(kind: Exclude<PlanStep['kind'], 'kill' | 'start-dependent'>): StepStatus | undefined {
+  statusOf(kind: Exclude<PlanStep['kind'], 'kill' | 'start-dependent'>): OutcomeStatus | undefined {
     return this.outcomes.find(({ step }) => step.kind === kind)?.status;
   }
 

@@ -1,10 +1,13 @@
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { TriageError } from '../errors.ts';
 import { isoMoment } from '../words.ts';
+import {
+  type DiagnosisDocument,
+  type HostErrorDocument,
+  JSON_SCHEMA_VERSION,
+  type StepDocument,
+} from './json-documents.ts';
 import { nextCommand } from './next-command.ts';
-
-/** Raised whenever a field changes its meaning or goes away; new fields don't raise it. */
-export const JSON_SCHEMA_VERSION = 1;
 
 /**
  * A diagnosis as the one JSON document that README documents.
@@ -15,7 +18,7 @@ export function jsonDiagnosis(
   diagnosis: Diagnosis,
   flags: readonly string[],
   exitCode: number,
-): object {
+): DiagnosisDocument {
   const { evidence, steps, verdict } = diagnosis;
   const { code, summary, evidence: because, wouldChange } = verdict;
   const next = nextCommand(diagnosis, flags);
@@ -26,7 +29,8 @@ export function jsonDiagnosis(
     port: evidence.port.number,
     verdict: { code, summary, evidence: because, wouldChange, ...next },
     steps: steps.map(({ id, status, summary, evidence: found }) => {
-      return { id, status, summary, evidence: found };
+      // Each with the evidence of its own kind, which a union does not tell.
+      return { id, status, summary, evidence: found } as StepDocument;
     }),
     exitCode,
   };
@@ -40,7 +44,7 @@ export function jsonHostError(
   target: string,
   { message, advice }: TriageError,
   exitCode: number,
-): object {
+): HostErrorDocument {
   const error = { message, advice };
   return { target, schemaVersion: JSON_SCHEMA_VERSION, host: target, error, exitCode };
 }

@@ -1,5 +1,4 @@
 import type { Step } from '../diagnosis/checks/checks.ts';
-import type { StepStatus } from '../diagnosis/checks/finding.ts';
 import { describePortOrigin } from '../diagnosis/checks/port-holder.ts';
 import type { DiagnosisObserver } from '../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
@@ -7,10 +6,11 @@ import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { stripControl } from '../untrusted.ts';
 import { describeMoment } from '../words.ts';
 import { type Next, nextCommand } from './next-command.ts';
-import { type Screen, wrap } from './screen.ts';
+import { type Screen, type Standing, wrap } from './screen.ts';
 import { waitingOn } from './waiting.ts';
 
-const INDENT = 16;
+/** Columns of a step's name, behind its mark. */
+const NAME = 14;
 const LABEL = 9;
 
 /** `-q` the verdict line alone, `-v` everything that was seen. */
@@ -41,13 +41,13 @@ export function textReport(
       const right = describeMoment(host.now, host);
       const gap = Math.max(2, screen.columns - left.length - right.length);
       const fits = left.length + right.length + 2 <= screen.columns;
-      screen.write(`${chalk.bold(left)}${fits ? ' '.repeat(gap) : '\n'}${chalk.dim(right)}\n`);
+      screen.write(`${chalk.bold(left)}${fits ? ' '.repeat(gap) : '\n'}${right}\n`);
       if (recordedIn !== undefined) {
         const text = `as recorded in ${stripControl(recordedIn)}: no host was looked at now`;
-        screen.write(`${chalk.yellow(wrap(text, screen.columns, 2))}\n`);
+        screen.write(`${screen.paint('warn', wrap(text, screen.columns, 2))}\n`);
       }
       if (port.origin.kind !== 'option') {
-        screen.write(`${chalk.dim(wrap(`port ${describePortOrigin(port)}`, screen.columns, 2))}\n`);
+        screen.write(`${wrap(`port ${describePortOrigin(port)}`, screen.columns, 2)}\n`);
       }
     },
     waiting: waiting.begin,
@@ -67,13 +67,13 @@ export function textReport(
 }
 
 function stepLines(screen: Screen, step: Step, verbose: boolean): string {
-  const { chalk } = screen;
-  const paint = painterOf(screen, step.status);
-  const head = `${paint(screen.symbols[step.status])} ${step.title.padEnd(INDENT - 2)}`;
-  const lines = [`${head}${wrap(step.summary, screen.columns, INDENT)}`];
+  const { columns } = screen;
+  const indent = screen.markWidth + 1 + NAME;
+  const head = `${screen.mark(step.status)} ${step.title.padEnd(NAME)}`;
+  const lines = [`${head}${wrap(step.summary, columns, indent)}`];
   if (verbose) {
     for (const detail of step.details) {
-      lines.push(`${' '.repeat(INDENT)}${chalk.dim(wrap(detail, screen.columns, INDENT + 2))}`);
+      lines.push(`${' '.repeat(indent)}${wrap(detail, columns, indent + 2)}`);
     }
   }
   return `${lines.join('\n')}\n`;
@@ -87,19 +87,25 @@ function verdictLines(
 ): string {
   const { chalk, columns } = screen;
   const { verdict } = diagnosis;
-  const paint = verdictPainter(screen, verdict.code);
   const label = (name: string) => chalk.bold(name.padEnd(LABEL));
   const text = wrap(`${verdict.code}: ${verdict.summary}`, columns, LABEL);
-  const lines = [`${label('Verdict')}${paint(text)}`];
+  const code = screen.paint(standingOf(verdict.code), verdict.code);
+  const lines = [`${label('Verdict')}${code}${chalk.bold(text.slice(verdict.code.length))}`];
   if (verbose) {
-    for (const reason of verdict.evidence) {
-      lines.push(`${' '.repeat(LABEL)}${chalk.dim(wrap(reason, columns, LABEL + 2))}`);
+    for (const reason of [...reasonsOf(diagnosis), `would change it: ${verdict.wouldChange}`]) {
+      lines.push(`${' '.repeat(LABEL)}${wrap(reason, columns, LABEL + 2)}`);
     }
-    const would = wrap(`would change it: ${verdict.wouldChange}`, columns, LABEL + 2);
-    lines.push(`${' '.repeat(LABEL)}${chalk.dim(would)}`);
   }
   lines.push(...nextLines(screen, nextCommand(diagnosis, flags)));
   return `${lines.join('\n')}\n`;
+}
+
+/** The steps that the verdict goes by, whose lines stand above, and what it goes by beside them. */
+function reasonsOf({ steps, verdict }: Diagnosis): string[] {
+  const titles = new Map(steps.map(({ title, summary }) => [`${title}: ${summary}`, title]));
+  const by = verdict.evidence.flatMap((reason) => titles.get(reason) ?? []);
+  const beside = verdict.evidence.filter((reason) => !titles.has(reason));
+  return [...(by.length > 0 ? [`judged by: ${by.join(', ')}`] : []), ...beside];
 }
 
 /** The next command stays whole, so that it can be copied; its note goes beside or below it. */
@@ -107,17 +113,12 @@ function nextLines({ chalk, columns }: Screen, { next, nextNote }: Next): string
   if (next === '') return [];
   const label = chalk.bold('Next'.padEnd(LABEL));
   const beside = LABEL + next.length + 4 + nextNote.length <= columns;
-  if (beside) return [`${label}${next}    ${chalk.dim(nextNote)}`];
-  return [`${label}${next}`, `${' '.repeat(LABEL)}${chalk.dim(wrap(nextNote, columns, LABEL))}`];
+  if (beside) return [`${label}${next}    ${nextNote}`];
+  return [`${label}${next}`, `${' '.repeat(LABEL)}${wrap(nextNote, columns, LABEL)}`];
 }
 
-function painterOf({ chalk }: Screen, status: StepStatus): (text: string) => string {
-  if (status === 'pass') return chalk.green;
-  if (status === 'fail') return chalk.red;
-  return status === 'skip' ? chalk.dim : chalk.yellow;
-}
-
-function verdictPainter({ chalk }: Screen, code: VerdictCode): (text: string) => string {
-  if (code === 'healthy') return chalk.green;
-  return code === 'degraded' || code === 'unknown' ? chalk.yellow : chalk.red;
+/** How a host stands by its verdict. */
+export function standingOf(code: VerdictCode): Standing {
+  if (code === 'healthy') return 'pass';
+  return code === 'degraded' ? 'warn' : code === 'unknown' ? 'unknown' : 'fail';
 }

@@ -3,7 +3,13 @@ import { verdictExitCode } from '../diagnosis/verdict.ts';
 import { type FixResult, fixExitCode } from '../fix/result.ts';
 import type { PlanStep } from '../plan/plan.ts';
 import { isoMoment } from '../words.ts';
-import { JSON_SCHEMA_VERSION, jsonDiagnosis } from './diagnosis-json.ts';
+import { jsonDiagnosis } from './diagnosis-json.ts';
+import {
+  type FixDocument,
+  JSON_SCHEMA_VERSION,
+  type PlanDocument,
+  type PlanStepDocument,
+} from './json-documents.ts';
 import { refusalAdvice } from './next-command.ts';
 
 type Flags = readonly string[];
@@ -12,7 +18,7 @@ type Flags = readonly string[];
  * A fix as the one document that README documents.
  * @param flags options that the next command must repeat
  */
-export function jsonFix(result: FixResult, flags: Flags): object {
+export function jsonFix(result: FixResult, flags: Flags): FixDocument {
   const { before, manager, dryRun } = result;
   const ran = result.kind === 'ran' ? result : null;
   const document = (diagnosis: Diagnosis) =>
@@ -30,7 +36,7 @@ export function jsonFix(result: FixResult, flags: Flags): object {
       ran?.outcomes.map(({ step, status, detail, durationMs }) => {
         return { ...jsonStep(step), status, detail, durationMs };
       }) ?? [],
-    result: ran === null ? result.kind : ran.recovered ? 'recovered' : 'not-recovered',
+    result: result.kind !== 'ran' ? result.kind : result.recovered ? 'recovered' : 'not-recovered',
     before: document(before),
     after: ran?.after == null ? null : document(ran.after),
     trail: ran?.trail ?? null,
@@ -38,7 +44,7 @@ export function jsonFix(result: FixResult, flags: Flags): object {
   };
 }
 
-function jsonPlan({ plan, before }: FixResult, flags: Flags): object {
+function jsonPlan({ plan, before }: FixResult, flags: Flags): PlanDocument {
   switch (plan.kind) {
     case 'nothing-to-do':
       return plan;
@@ -54,20 +60,20 @@ function jsonPlan({ plan, before }: FixResult, flags: Flags): object {
   }
 }
 
-function jsonStep(step: PlanStep): object {
-  const { kind, title } = step;
+function jsonStep(step: PlanStep): PlanStepDocument {
+  const { title } = step;
   switch (step.kind) {
     case 'kill': {
       const { identity } = step.target;
       const { role, reasons, facts, loss, shownArgv: argv } = step;
       const command = ['kill', '-9', String(identity.pid)];
-      return { kind, title, ...identity, argv, role, reasons, facts, loss, command };
+      return { kind: step.kind, title, ...identity, argv, role, reasons, facts, loss, command };
     }
     case 'stop':
     case 'start':
     case 'start-dependent':
-      return { kind, title, command: step.command };
+      return { kind: step.kind, title, command: step.command };
     default:
-      return { kind, title };
+      return { kind: step.kind, title };
   }
 }

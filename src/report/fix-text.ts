@@ -1,3 +1,4 @@
+import { inLocale } from '../characters.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { FixObserver } from '../fix/fix.ts';
 import type { StepOutcome } from '../fix/fix-run.ts';
@@ -8,24 +9,33 @@ import { commandLine } from '../shell-words.ts';
 import { printable, stripControl } from '../untrusted.ts';
 import { textReport } from './diagnosis-text.ts';
 import { nextCommand, refusalAdvice } from './next-command.ts';
-import { type Screen, wrap } from './screen.ts';
+import { type Screen, type Standing, wrap } from './screen.ts';
 
 const INDENT = 6;
+
+const STANDING: Readonly<Record<StepOutcome['status'], Standing>> = {
+  done: 'pass',
+  'not-needed': 'skip',
+  declined: 'skip',
+  'not-started': 'skip',
+  failed: 'fail',
+  refused: 'fail',
+};
 
 /** A plan as text: every step with its command, as a dry run shows it. */
 export function planText(screen: Screen, plan: FixPlan, manager: ServiceManager | null): string {
   const { chalk, columns } = screen;
   const lines = [chalk.bold(wrap(`Plan for ${plan.verdict}`, columns, 0))];
-  if (manager !== null) lines.push(chalk.dim(wrap(`service: ${manager.label}`, columns, 2)));
+  if (manager !== null) lines.push(wrap(`service: ${manager.label}`, columns, 2));
   for (const [index, step] of plan.steps.entries()) {
     const number = String(index + 1).padStart(3);
     lines.push(`${number}  ${wrap(step.title, columns, INDENT - 1)}`);
     for (const detail of stepFacts(step)) {
-      lines.push(`${' '.repeat(INDENT)}${chalk.dim(wrap(detail, columns, INDENT + 2))}`);
+      lines.push(`${' '.repeat(INDENT)}${wrap(detail, columns, INDENT + 2)}`);
     }
   }
   for (const remark of plan.remarks) {
-    lines.push(`  ${chalk.yellow(`! ${wrap(remark, columns, 4)}`)}`);
+    lines.push(`  ${screen.paint('warn', '!')} ${wrap(remark, columns, 4)}`);
   }
   return `${lines.join('\n')}\n`;
 }
@@ -78,7 +88,7 @@ export function fixReport(
       screen.write(`${chalk.bold(wrap(`${position}  ${step.title}`, columns, INDENT))}\n`);
       const planned = /^\d+\/\d+$/.test(position);
       for (const fact of brief && planned ? [] : stepFacts(step)) {
-        screen.write(`${' '.repeat(INDENT)}${chalk.dim(wrap(fact, columns, INDENT + 2))}\n`);
+        screen.write(`${' '.repeat(INDENT)}${wrap(fact, columns, INDENT + 2)}\n`);
       }
     },
     stepEnds(outcome) {
@@ -86,12 +96,12 @@ export function fixReport(
       screen.write(outcomeText(screen, outcome));
     },
     warn(text) {
-      screen.write(`    ${chalk.yellow(`! ${wrap(text, columns, INDENT)}`)}\n`);
+      screen.write(`    ${screen.paint('warn', '!')} ${wrap(text, columns, INDENT)}\n`);
     },
     progress(text) {
       if (!screen.interactive) return;
       clear();
-      screen.write(chalk.dim(`    … ${stripControl(text).slice(0, columns - 8)}`));
+      screen.write(`    … ${stripControl(text).slice(0, columns - 8)}`);
       progressShown = true;
     },
     end(result) {
@@ -101,24 +111,15 @@ export function fixReport(
 }
 
 function outcomeText(screen: Screen, { step, status, detail }: StepOutcome): string {
-  const { chalk, columns } = screen;
-  const { symbol, paint } = mark(screen, status);
+  const { columns } = screen;
+  const indent = INDENT + screen.markWidth - 1;
   const [first = '', ...rest] = detail.split('\n').map(stripControl);
   const text = status === 'done' ? first : `${status}: ${first}`;
   const title = status === 'not-started' ? `${step.title}: ` : '';
   const more = rest.map((line) => {
-    return `${' '.repeat(INDENT)}${chalk.dim(wrap(line, columns, INDENT + 2))}\n`;
+    return `${' '.repeat(indent)}${wrap(line, columns, indent + 2)}\n`;
   });
-  return `    ${paint(symbol)} ${wrap(title + text, columns, INDENT)}\n${more.join('')}`;
-}
-
-function mark({ chalk, symbols }: Screen, status: StepOutcome['status']) {
-  if (status === 'done') return { symbol: symbols.pass, paint: chalk.green };
-  if (status === 'not-needed') return { symbol: symbols.skip, paint: chalk.dim };
-  if (status === 'failed' || status === 'refused') {
-    return { symbol: symbols.fail, paint: chalk.red };
-  }
-  return { symbol: symbols.skip, paint: chalk.yellow };
+  return `    ${screen.mark(STANDING[status])} ${wrap(title + text, columns, indent)}\n${more.join('')}`;
 }
 
 function endText(screen: Screen, result: FixResult, flags: readonly string[]): string {
@@ -143,11 +144,11 @@ export function refusalText(
 ): string {
   const name = where === undefined ? '' : `${where}: `;
   const advice = refusalAdvice(plan, before, flags);
-  return printable(`salt-triage: ${name}refused: ${plan.why}\n  ${advice}\n`);
+  return inLocale(printable(`salt-triage: ${name}refused: ${plan.why}\n  ${advice}\n`));
 }
 
 function closing(screen: Screen, result: FixResultOf<'ran'>, flags: readonly string[]): string {
-  const { chalk, columns } = screen;
+  const { columns } = screen;
   const { outcomes, recovered, ended, after, trail } = result;
   const orphansOnly = outcomes.some(
     ({ step }) => step.kind === 'verify' && step.goal !== 'serving',
@@ -157,7 +158,7 @@ function closing(screen: Screen, result: FixResultOf<'ran'>, flags: readonly str
     : 'Recovered: the API serves again.';
   const completed = ended === 'completed';
   const not = completed ? 'Not recovered.' : `Not recovered (${ended}).`;
-  const lines = ['', recovered ? chalk.green(reached) : chalk.red(not)];
+  const lines = ['', recovered ? screen.paint('pass', reached) : screen.paint('fail', not)];
   if (!recovered) {
     const done = outcomes.filter(({ status }) => status === 'done');
     const open = outcomes.filter(({ status }) => !['done', 'not-needed'].includes(status));

@@ -78,9 +78,9 @@ function describeLine(line: IncidentRecord['journal'][number]): string {
   return words.join('; ');
 }
 
-function paintResult({ chalk }: Screen, result: string): string {
-  if (result === 'recovered') return chalk.green(result);
-  return result === 'unfinished' ? chalk.yellow(result) : chalk.red(result);
+function paintResult(screen: Screen, result: string): string {
+  if (result === 'recovered') return screen.paint('pass', result);
+  return screen.paint(result === 'unfinished' ? 'unknown' : 'fail', result);
 }
 
 /** `2018-11-24 10:33:10`, in the zone of the host where it happened. */

@@ -9,6 +9,8 @@ import { errorCode, tryReadLink } from '../host/local/proc-files.ts';
 export const INCIDENT_ID = /^\d{8}T\d{6}Z-\d{1,5}-[0-9a-f]{6}$/;
 /** The file that every incident has. */
 export const JOURNAL = 'journal.jsonl';
+/** Bound on what is read of it, bytes. */
+export const MAX_JOURNAL = 4 * 1024 * 1024;
 /** Where root keeps incidents unless told otherwise. */
 export const ROOTS_STATE_DIRECTORY = '/var/log/salt-triage';
 

@@ -5,11 +5,8 @@ import { diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import type { Verdict } from '../diagnosis/verdict.ts';
 import { MAX_EVIDENCE_TEXT, parseEvidence } from '../evidence/evidence-file.ts';
 import { readPlainFile } from '../host/local/plain-file.ts';
-import { JOURNAL } from './directory.ts';
+import { JOURNAL, MAX_JOURNAL } from './directory.ts';
 import { listIncidents } from './retention.ts';
-
-/** Bound on what is read of a file, bytes. */
-const MAX_JOURNAL = 4 * 1024 * 1024;
 
 const nullableText = v.nullable(v.string());
 const lineSchema = v.looseObject({

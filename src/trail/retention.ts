@@ -1,6 +1,7 @@
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { INCIDENT_ID, JOURNAL } from './directory.ts';
+import { readPlainFile } from '../host/local/plain-file.ts';
+import { INCIDENT_ID, JOURNAL, MAX_JOURNAL } from './directory.ts';
 
 /** Kept unless told otherwise. */
 export const KEEP_INCIDENTS = 50;
@@ -13,11 +14,12 @@ export interface RetentionLimits {
 }
 
 /**
- * Removes the oldest incidents until both limits hold. Only directories that are ours by name and
+ * Removes incidents until both limits hold: first those whose run did nothing, such as one that was
+ * aborted, then the oldest of the others. Only directories that are ours by name and
  * content are counted or touched, and never the current one. Symbolic links are not followed.
  *
  * @param current id of the incident that is being written
- * @returns ids of what was removed, oldest first
+ * @returns ids of what was removed, in the order in which they would be kept last
  * @throws the error of readdir(3) or rm(1) where the directory can't be read or written
  */
 export async function removeOldIncidents(
@@ -28,7 +30,10 @@ export async function removeOldIncidents(
   const incidents: { readonly id: string; readonly bytes: number }[] = [];
   // Newest first, the current one before all: the clock may have been set back since the others.
   const ids = (await listIncidents(directory)).filter((id) => id !== current).reverse();
-  for (const id of [current, ...ids]) {
+  const acted = new Set<string>();
+  for (const id of ids) if (await didSomething(join(directory, id))) acted.add(id);
+  const byWorth = [...ids.filter((id) => acted.has(id)), ...ids.filter((id) => !acted.has(id))];
+  for (const id of [current, ...byWorth]) {
     incidents.push({ id, bytes: await sizeOf(join(directory, id)) });
   }
   const removed: string[] = [];
@@ -52,6 +57,15 @@ export async function listIncidents(directory: string): Promise<string[]> {
     if (journal?.isFile()) ids.push(entry.name);
   }
   return ids.sort();
+}
+
+/**
+ * Whether the journal has an action that was begun: the trail writes such a line before each, and
+ * within a string of JSON no quote stands bare. What can't be read may have one.
+ */
+async function didSomething(incident: string): Promise<boolean> {
+  const journal = await readPlainFile(join(incident, JOURNAL), MAX_JOURNAL).catch(() => null);
+  return journal === null || journal.includes('"phase":"before"');
 }
 
 async function sizeOf(directory: string): Promise<number> {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { inLocale } from '../characters.ts';
 import type { HostFacts, ProcessIdentity } from '../evidence/evidence.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
 import { redactArgv, redactSecrets, stripControl } from '../untrusted.ts';
@@ -211,7 +212,7 @@ class IncidentTrail implements Trail {
 
   #toStderr(text: string): void {
     const stderr = this.#options.stderr ?? process.stderr;
-    stderr.write(`salt-triage trail: ${stripControl(text)}\n`);
+    stderr.write(inLocale(`salt-triage trail: ${stripControl(text)}\n`));
   }
 
   /** In the background and in order; after a first failure there is no syslog here. */

@@ -4,10 +4,10 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { openTrail } from '../../src/trail/trail.ts';
+import { conforms } from '../report/conforms.ts';
+import { BUNDLE } from './run.ts';
 
-const HISTORY = fileURLToPath(new URL('../../src/cli/commands/history.ts', import.meta.url));
 const identity = { pid: 17502, startTicks: 4711, bootId: 'a-boot' };
 
 let directory: string;
@@ -41,24 +41,16 @@ async function incident(host: string, result: string | null = 'recovered'): Prom
   return trail.place;
 }
 
-/** Runs the command in a process of its own, since it writes to standard output. */
+/** Runs the command as a user does. @returns what it said on standard error without indents */
 function history(id: string | undefined, options: { json?: boolean; stateDir?: string } = {}) {
-  const flags = JSON.stringify({
-    stateDir: directory,
-    color: false,
-    config: '/dev/null',
-    ...options,
-  });
-  const script = `
-    const { historyCommand } = await import(${JSON.stringify(HISTORY)});
-    try { process.exitCode = await historyCommand(${JSON.stringify(id)}, ${flags}); }
-    catch (error) { console.error(error.message + '\\n' + error.advice); process.exitCode = error.exitCode; }`;
-  const args = ['--import', 'tsx', '--input-type=module', '-e', script];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+  const args = ['history', ...(id === undefined ? [] : [id]), ...(options.json ? ['--json'] : [])];
+  const where = ['--state-dir', options.stateDir ?? directory, '--config', '/dev/null'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BUNDLE, ...args, ...where], {
     encoding: 'utf8',
     timeout: 30_000,
   });
-  return { status, stdout, stderr };
+  if (options.json && stdout !== '') conforms(JSON.parse(stdout));
+  return { status, stdout, stderr: stderr.replace(/^salt-triage: /, '').replaceAll('\n  ', '\n') };
 }
 
 describe('history', () => {
@@ -149,9 +141,27 @@ describe('history', () => {
     assert.match(stderr, new RegExp(`no incident ${unknown}\nNearest: ${id}`));
   });
 
+  it('takes a part that one id alone has, and latest', async () => {
+    const ids = [await incident('first'), await incident('second')].map((place) => basename(place));
+    const newest = ids.toSorted().at(-1);
+    const shown = (id: string) => JSON.parse(history(id, { json: true }).stdout).incident.id;
+    assert.equal(shown('latest'), newest);
+    for (const id of ids) assert.equal(shown(id.slice(-6)), id);
+    const { status, stderr } = history('Z-443-');
+    assert.equal(status, 2);
+    assert.match(stderr, /"Z-443-" fits 2 incidents\nGive more of one: /);
+    for (const id of ids) assert.ok(stderr.includes(id));
+  });
+
+  it('names the latest where there is none', () => {
+    const { status, stderr } = history('latest');
+    assert.equal(status, 2);
+    assert.equal(stderr, 'there is no incident latest\nThere are none yet.\n');
+  });
+
   it('never takes an id for a path', async () => {
     await incident('salt-master-01');
-    for (const id of ['../../etc', '.', '', 'journal.jsonl']) {
+    for (const id of ['../../etc', '.', '', 'journal.jsonl', '..']) {
       const { status, stderr } = history(id);
       assert.equal(status, 2, id);
       assert.match(stderr, /is no incident id/);

@@ -80,7 +80,7 @@ describe('--from', () => {
   /** What bears on judging, on what is shown, or, as `--no-probe`, holds anyway. */
   const MEANT = [
     ...['closeWaitWarn', 'closeWaitFail', 'probe', 'config'],
-    ...['json', 'save', 'from', 'strict', 'verbose', 'quiet', 'color', 'debug'],
+    ...['json', 'save', 'from', 'strict', 'verbose', 'quiet', 'color', 'ascii', 'debug'],
   ];
   for (const [name, option] of Object.entries(COMMANDS.diagnose)) {
     if (MEANT.includes(name)) continue;

@@ -1,6 +1,7 @@
 /** Runs the built CLI as a user does: the one file, its own process, pipes instead of a terminal. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { conforms } from '../report/conforms.ts';
 
 export const BUNDLE = fileURLToPath(new URL('../../bin/salt-triage.cjs', import.meta.url));
 
@@ -13,6 +14,7 @@ export interface Ran {
 /**
  * @param options `input`: text on standard input, which is closed otherwise; `env`: added to a
  *   plain environment with a UTF-8 locale
+ * @throws where a document of `--json` is not as the JSON Schema has it
  */
 export function runCli(
   args: readonly string[],
@@ -43,6 +45,20 @@ export function runCli(
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.input ?? '');
     child.once('error', reject);
-    child.once('close', (code) => resolve({ stdout, stderr, code }));
+    child.once('close', (code) => {
+      try {
+        if (args.includes('--json')) documentsOf(stdout).forEach(conforms);
+        resolve({ stdout, stderr, code });
+      } catch (error) {
+        reject(error);
+      }
+    });
   });
+}
+
+function documentsOf(stdout: string): unknown[] {
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }

@@ -14,7 +14,7 @@ it('a salt-api on its way up gets the time for that, and whoever waits is told w
   const request = { ...LOOK_REQUEST, probeTimeoutMs: 100, lookTimeoutMs: 1_000 };
   const shown: string[] = [];
   const screen = {
-    ...screenOn(process.stderr, false),
+    ...screenOn(process.stderr, { color: false }),
     interactive: false,
     write: (text: string) => shown.push(text),
   };

@@ -8,6 +8,7 @@ import { type FixPlan, planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager } from '../../src/plan/service-manager.ts';
 import { jsonFix } from '../../src/report/fix-json.ts';
 import { evidenceOf, type Situation, saltApi, server, TITLED } from '../diagnosis/situation.ts';
+import { conforms } from './conforms.ts';
 
 const daemon = saltApi({ pid: 100, ppid: 1, argv: TITLED, age: 60 });
 const child = server({ pid: 101, ppid: 100, age: 55 });
@@ -49,7 +50,9 @@ function documentOf({
     if (result === undefined) return { ...about, kind: 'planned', plan };
     return { ...about, kind: 'ran', plan, trail: '/var/log/trail', ...result(plan) };
   };
-  return JSON.parse(JSON.stringify(jsonFix(made(), []))) as Document;
+  const document = JSON.parse(JSON.stringify(jsonFix(made(), [])));
+  conforms(document);
+  return document as Document;
 }
 
 const ended =

@@ -10,6 +10,7 @@ import { planFix } from '../../src/plan/plan.ts';
 import { jsonDiagnosis, jsonHostError } from '../../src/report/diagnosis-json.ts';
 import { textReport, type Verbosity } from '../../src/report/diagnosis-text.ts';
 import { planText } from '../../src/report/fix-text.ts';
+import type { JsonDocument } from '../../src/report/json-documents.ts';
 import { jsonLine } from '../../src/report/json-line.ts';
 import { optionsOfEvidence } from '../../src/report/next-command.ts';
 import { type Screen, screenOn, wrap } from '../../src/report/screen.ts';
@@ -25,7 +26,7 @@ const NASTY = fc.constantFrom(
 /** A screen whose text is kept. */
 function screenOf(lines: string[]): Screen {
   const write = (text: string) => lines.push(text);
-  return screenOn({ isTTY: false, write } as unknown as NodeJS.WriteStream, true);
+  return screenOn({ isTTY: false, write } as unknown as NodeJS.WriteStream, { color: true });
 }
 
 function printed(evidence: Evidence, verbosity: Verbosity): string {
@@ -39,8 +40,11 @@ function printed(evidence: Evidence, verbosity: Verbosity): string {
   report.end?.(diagnosis);
   const plan = planFix(diagnosis, null, { only: undefined, restart: 'always' });
   if (plan.kind === 'fix') screen.write(planText(screen, plan, null));
-  return lines.join('') + jsonLine(jsonDiagnosis(diagnosis, flags, 1)) + jsonLine(plan);
+  return lines.join('') + jsonLine(jsonDiagnosis(diagnosis, flags, 1)) + lineOf(plan);
 }
+
+/** Anything at all, as a document would leave. */
+const lineOf = (anything: object) => jsonLine(anything as JsonDocument);
 
 /** The strings of a document, as the keys that lead to them. */
 function strings(value: unknown, path: readonly string[] = []): (readonly string[])[] {
@@ -122,13 +126,13 @@ test('the error of a host and the plan that was refused are printed without cont
   const line = jsonLine(jsonHostError('a\x1b[31mb', error, 3));
   assert.doesNotMatch(JSON.stringify(JSON.parse(line)).replaceAll(/\\u00\w\w/g, '\x00'), RAW);
   assert.deepEqual(JSON.parse(line).error, { message: 'no host ', advice: 'see ' });
-  assert.equal(jsonLine({ detail: 'a\nb\u001b[0m' }), '{"detail":"a\\nb"}\n');
+  assert.equal(lineOf({ detail: 'a\nb\u001b[0m é' }), '{"detail":"a\\nb \\u00e9"}\n');
 });
 
 test("a colour that is not chalk's own does not get out, nor any cursor code", () => {
   const lines: string[] = [];
   const tty = { isTTY: true, columns: 80, write: (text: string) => lines.push(text) };
-  const screen = screenOn(tty as unknown as NodeJS.WriteStream, true);
+  const screen = screenOn(tty as unknown as NodeJS.WriteStream, { color: true });
   screen.write(`\x1b[8mhidden\x1b[31mred\x1b[39m\x1b[2J\x1b]0;t\x07\x1b[1A\r\n`);
   assert.equal(
     lines.join(''),

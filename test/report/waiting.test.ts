@@ -8,7 +8,7 @@ import { waitingOn } from '../../src/report/waiting.ts';
 function terminal() {
   let line = '';
   const screen: Screen = {
-    ...screenOn(process.stdout, false),
+    ...screenOn(process.stdout, { color: false }),
     columns: 30,
     interactive: true,
     write: (text) => {

@@ -27,10 +27,10 @@ function idOf(day: number): string {
   return `201811${String(day).padStart(2, '0')}T093310Z-443-00000${day % 10}`;
 }
 
-function incident(day: number, bytes = 100): string {
+function incident(day: number, bytes = 100, journal = '{"phase":"note"}\n'): string {
   const id = idOf(day);
   mkdirSync(join(directory, id, 'process-1-2'), { recursive: true });
-  writeFileSync(join(directory, id, 'journal.jsonl'), '{}\n');
+  writeFileSync(join(directory, id, 'journal.jsonl'), journal);
   writeFileSync(join(directory, id, 'process-1-2/fds'), 'x'.repeat(bytes));
   return id;
 }
@@ -49,6 +49,23 @@ describe('retention', () => {
     const removed = await removeOldIncidents(directory, idOf(4), { ...MANY, keepIncidents: 2 });
     assert.deepEqual(removed, ids.slice(0, 2));
     assert.deepEqual(readdirSync(directory).sort(), ids.slice(2));
+  });
+
+  it('removes a run that did nothing before an older one that did something', async () => {
+    const acted =
+      '{"phase":"note","action":"begin"}\n{"time":"","phase":"before","action":"stop"}\n';
+    const quoting = '{"phase":"note","action":"\\"phase\\":\\"before\\""}\n';
+    incident(1, 100, acted);
+    incident(2, 100, acted);
+    incident(3, 100, quoting);
+    incident(4);
+    incident(5);
+    assert.deepEqual(
+      await removeOldIncidents(directory, idOf(5), { ...MANY, keepIncidents: 3 }),
+      [3, 4].map(idOf),
+    );
+    await removeOldIncidents(directory, idOf(5), { ...MANY, keepIncidents: 2 });
+    assert.deepEqual(readdirSync(directory).sort(), [2, 5].map(idOf));
   });
 
   it('removes the oldest beyond the size', async () => {

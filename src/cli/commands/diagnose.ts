@@ -116,7 +116,7 @@ function chooseReport(flags: DiagnoseFlags, repeated: readonly string[]): Diagno
   if (flags.json) return {};
   const verbosity: Verbosity = flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal';
   const recordedIn = flags.from === '-' ? 'standard input' : flags.from;
-  return textReport(screenOn(process.stdout, flags.color), verbosity, repeated, recordedIn);
+  return textReport(screenOn(process.stdout, flags), verbosity, repeated, recordedIn);
 }
 
 async function chooseHost(flags: DiagnoseFlags, options: LookOptions): Promise<Asked> {

@@ -24,7 +24,7 @@ export type DrillFlags = Flags<typeof COMMANDS.drill>;
  * @returns 0 where every part went as it should, 1 where one did not
  */
 export async function drillCommand(flags: DrillFlags): Promise<ExitCode> {
-  const screen = screenOn(process.stdout, flags.color);
+  const screen = screenOn(process.stdout, flags);
   const { port } = flags;
   const keepForMs = flags.keep ?? defaultsOf(COMMANDS.drill).keep;
   banner(screen, 'DRILL: staging the incident of July 2018 here; no real salt-api is touched');
@@ -75,13 +75,13 @@ async function practise(
     {},
   );
   const quietly = { ...look, repeated: [] };
-  const fixed = await guideFix(here, quietly, options, { color: flags.color });
+  const fixed = await guideFix(here, quietly, options, flags);
   return fixed === ExitCode.ok && (await diagnose()) === 'healthy';
 }
 
 /** Writes settings that make the drill's own salt-api the one that is meant, and says how to use them. */
 async function showKept(screen: Screen, staged: StagedIncident, keepForMs: number): Promise<void> {
-  const { chalk, write, columns } = screen;
+  const { write, columns } = screen;
   const settings = join(staged.directory, 'salt-triage.yaml');
   const values = {
     port: staged.port,
@@ -102,9 +102,9 @@ async function showKept(screen: Screen, staged: StagedIncident, keepForMs: numbe
     write(`  ${commandLine([...self, command, '--config', settings])}\n`);
   }
   const where = `The orphan is ${staged.orphanPid}, the log ${staged.logFile}`;
-  write(`\n${chalk.dim(wrap(where, columns, 0))}\n`);
+  write(`\n${wrap(where, columns, 0)}\n`);
 }
 
 function banner({ chalk, columns, write }: Screen, text: string): void {
-  write(`${chalk.inverse(wrap(` ${text} `, columns, 0))}\n`);
+  write(`${chalk.bold(wrap(text, columns, 0))}\n`);
 }

@@ -8,7 +8,7 @@ import type { PlanStep } from '../../plan/plan.ts';
 import { jsonFix } from '../../report/fix-json.ts';
 import { fixReport, refusalText } from '../../report/fix-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
-import { screenOn } from '../../report/screen.ts';
+import { type ScreenOptions, screenOn } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
@@ -67,8 +67,7 @@ async function fixBehindSsh(
 }
 
 /** How a fix talks to whoever runs it. */
-interface FixTalk {
-  readonly color: boolean;
+interface FixTalk extends ScreenOptions {
   readonly json?: boolean;
 }
 
@@ -92,7 +91,7 @@ export async function guideFix(
       const interrupts = listenForInterrupts({ survivesHangUp: options.yes });
       const details = (step: PlanStep) => detailsOf(step, before, there.actions);
       return {
-        consent: options.yes ? agreed : personAtTerminal(details, interrupts.signal),
+        consent: options.yes ? agreed : personAtTerminal(details, interrupts.signal, talk),
         interrupted: () => interrupts.interrupted,
         leave: () => interrupts.stop(),
       };
@@ -106,9 +105,10 @@ function observerOf(
   { sshName }: FixTarget,
   { repeated }: LookOptions,
   { yes }: FixOptions,
-  { color, json }: FixTalk,
+  talk: FixTalk,
 ): FixObserver {
-  const screen = screenOn(json ? process.stderr : process.stdout, color);
+  const { json } = talk;
+  const screen = screenOn(json ? process.stderr : process.stdout, talk);
   const text = json && !personIsThere() ? {} : fixReport(screen, { brief: yes, flags: repeated });
   return {
     ...text,

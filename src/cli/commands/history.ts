@@ -1,7 +1,7 @@
 import { ExitCode, TriageError } from '../../errors.ts';
 import { codeOrText, errorCode, isDenied } from '../../host/local/proc-files.ts';
-import { JSON_SCHEMA_VERSION } from '../../report/diagnosis-json.ts';
 import { incidentText, listText } from '../../report/history-text.ts';
+import { JSON_SCHEMA_VERSION, type JsonDocument } from '../../report/json-documents.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { screenOn } from '../../report/screen.ts';
 import { INCIDENT_ID, stateDirectories } from '../../trail/directory.ts';
@@ -14,6 +14,7 @@ export type HistoryFlags = Flags<typeof COMMANDS.history>;
 
 /**
  * `salt-triage history [ID]`: the incidents that fixes have recorded, or one of them.
+ * @param id whole, a part that one alone has, or `latest`
  * @returns the exit code
  * @throws TriageError for an id that is not there, and a directory that can't be read
  */
@@ -24,20 +25,20 @@ export async function historyCommand(
   const asked = flags.stateDir ?? (await loadSettings(flags.config)).stateDir;
   const directories = stateDirectories(asked);
   const incidents = await readAll(directories, asked !== undefined);
-  const screen = screenOn(process.stdout, flags.color);
+  const screen = screenOn(process.stdout, flags);
   if (id === undefined) {
-    if (flags.json) writeJson({ incidents });
+    if (flags.json) writeJson({ schemaVersion: JSON_SCHEMA_VERSION, incidents });
     else screen.write(listText(screen, incidents, directories));
     return ExitCode.ok;
   }
   const incident = await readIncident(find(id, incidents));
-  if (flags.json) writeJson({ incident });
+  if (flags.json) writeJson({ schemaVersion: JSON_SCHEMA_VERSION, incident });
   else screen.write(incidentText(screen, incident));
   return ExitCode.ok;
 }
 
-function writeJson(document: object): void {
-  process.stdout.write(jsonLine({ schemaVersion: JSON_SCHEMA_VERSION, ...document }));
+function writeJson(document: JsonDocument): void {
+  process.stdout.write(jsonLine(document));
 }
 
 async function readAll(directories: readonly string[], asked: boolean): Promise<IncidentSummary[]> {
@@ -66,21 +67,37 @@ function unreadable(directory: string, cause: unknown): TriageError {
       });
 }
 
-/** @throws TriageError (usage) that names the ids most like it */
-function find(id: string, incidents: readonly IncidentSummary[]): IncidentSummary {
-  const found = incidents.find((incident) => incident.id === id);
-  if (found !== undefined) return found;
-  const nearest = incidents
-    .toSorted((a, b) => sharedStart(b.id, id) - sharedStart(a.id, id))
-    .slice(0, 3)
-    .map((incident) => incident.id);
+/**
+ * The incident that an id, a part that one id alone has, or `latest` names.
+ * @param incidents newest first
+ * @throws TriageError (usage) that names the ids it may be
+ */
+function find(asked: string, incidents: readonly IncidentSummary[]): IncidentSummary {
+  const found = incidents.find(({ id }) => id === asked);
+  const fitting = asked === '' ? [] : incidents.filter(({ id }) => id.includes(asked));
+  const only = asked === 'latest' ? incidents[0] : (found ?? fitting[0]);
+  if (only !== undefined && (found || asked === 'latest' || fitting.length === 1)) return only;
+  const shown = stripControl(JSON.stringify(asked));
+  if (fitting.length > 1) {
+    const message = `${shown} fits ${fitting.length} incidents`;
+    throw new TriageError(message, `Give more of one: ${idsOf(fitting)}`, ExitCode.usage);
+  }
+  const nearest = incidents.toSorted((a, b) => sharedStart(b.id, asked) - sharedStart(a.id, asked));
   throw new TriageError(
-    INCIDENT_ID.test(id)
-      ? `there is no incident ${id}`
-      : `${stripControl(JSON.stringify(id))} is no incident id`,
-    nearest.length > 0 ? `Nearest: ${nearest.join(', ')}` : 'There are none yet.',
+    INCIDENT_ID.test(asked) || asked === 'latest'
+      ? `there is no incident ${asked}`
+      : `${shown} is no incident id, nor a part of one`,
+    nearest.length > 0 ? `Nearest: ${idsOf(nearest)}` : 'There are none yet.',
     ExitCode.usage,
   );
+}
+
+function idsOf(incidents: readonly IncidentSummary[]): string {
+  const more = incidents.length > 3 ? `, and ${incidents.length - 3} more` : '';
+  return `${incidents
+    .slice(0, 3)
+    .map(({ id }) => id)
+    .join(', ')}${more}`;
 }
 
 function sharedStart(a: string, b: string): number {

@@ -98,11 +98,8 @@ function judge(known: Pick<Known, Needs>): Finding<ApiLogEvidence> {
       ...startFailures.map((failure) => describeStartFailure(failure, host)),
       ...(log.pids.length > 0 ? [`named by the log: ${log.pids.slice(-8).join(', ')}`] : []),
       ...(childDeaths > 0 ? [`${count(childDeaths, 'child death')} logged by the manager`] : []),
-      ...log.files.map(
-        ({ path, bytesRead }) => `read ${count(bytesRead, 'byte')} of ${stripControl(path)}`,
-      ),
+      ...logLines(log),
       ...notes.map(stripControl),
-      `log ${describeSource(source)}`,
       ...otherPorts(log, port.number),
     ],
     evidence: {
@@ -328,6 +325,18 @@ function describeWindow(ms: number): string {
 function wordingInWords({ wordings }: BindFailureTally, port: number): string {
   const first = BIND_WORDINGS.find(({ wording }) => wordings[wording] !== undefined);
   return (first?.words ?? 'Address already in use').replace('PORT', String(port));
+}
+
+/** Where the log is, and how much of which files was read. */
+function logLines({ source, files }: ApiLogFacts): string[] {
+  const read = (bytes: number) => `${count(bytes, 'byte')} read`;
+  const main = source.kind === 'file' ? files.find(({ path }) => path === source.path) : undefined;
+  return [
+    `log ${describeSource(source)}${main === undefined ? '' : `; ${read(main.bytesRead)}`}`,
+    ...files
+      .filter((file) => file !== main)
+      .map(({ path, bytesRead }) => `log ${stripControl(path)}; ${read(bytesRead)}`),
+  ];
 }
 
 function describeSource(source: LogSource): string {

@@ -59,11 +59,13 @@ function judge(known: Pick<Known, Needs>): Finding<OrphansEvidence> {
     status,
     summary,
     details: [
-      ...[...found, ...others].map((member) => explain(member, host)),
+      ...[...found, ...others].map((member) =>
+        explain(member, host, member === found[0] ? summary : ''),
+      ),
       ...(zombies > 0
         ? [`${count(zombies, 'zombie child', 'zombie children')} not yet reaped`]
         : []),
-      ...(service.seen ? serviceLines(service.value) : [`service: ${service.why}`]),
+      ...(service.seen ? serviceLines(service.value, all) : [`service: ${service.why}`]),
     ],
     evidence: {
       processes: found.map(entry),
@@ -155,21 +157,31 @@ function summarize(found: readonly SaltApiProcess[], host: HostFacts): string {
   return `${count(found.length, 'orphan')}: ${pidsOf(found)}; ${facts.pid} is the oldest, ${parts}`;
 }
 
-function explain({ facts, role, reasons }: SaltApiProcess, host: HostFacts): string {
-  const parts = [
-    `${facts.pid} ${role}: ${reasons.map(stripControl).join('; ')}`,
-    `state ${facts.state}, ${count(facts.threads, 'thread')}, session ${facts.session}`,
+/** Why a process is what it is, and what neither that nor the summary has said of it. */
+function explain(
+  { facts, role, reasons }: SaltApiProcess,
+  host: HostFacts,
+  summary: string,
+): string {
+  const said = new Set([summary, ...reasons].flatMap((text) => text.split(/[,;:] /)));
+  const known = [
+    `state ${facts.state}`,
+    count(facts.threads, 'thread'),
+    `session ${facts.session}`,
     `started ${describeRecent(startedAt(facts, host), host)}`,
+    ...(facts.waitChannel !== null && facts.state === 'D' ? [`waits in ${facts.waitChannel}`] : []),
   ];
-  if (facts.waitChannel !== null && facts.state === 'D')
-    parts.push(`waits in ${facts.waitChannel}`);
-  return parts.join('; ');
+  const rest = known.filter((one) => !said.has(one));
+  return `${facts.pid} ${role}: ${reasons.map(stripControl).join('; ')}; ${rest.join(', ')}`;
 }
 
-function serviceLines(service: Extract<Evidence['service'], { seen: true }>['value']): string[] {
-  const lines = service.pidFiles.map(
-    ({ path, pid }) => `pid file ${stripControl(path)}: ${pid ?? 'no pid in it'}`,
-  );
+function serviceLines(
+  service: Extract<Evidence['service'], { seen: true }>['value'],
+  members: readonly SaltApiProcess[],
+): string[] {
+  const lines = service.pidFiles
+    .filter(({ path }) => !members.some(({ reasons }) => reasons.join('; ').includes(path)))
+    .map(({ path, pid }) => `pid file ${stripControl(path)}: ${pid ?? 'no pid in it'}`);
   const { systemd } = service;
   if (!systemd.seen) lines.push(`systemd: ${systemd.why}`);
   else if (systemd.value !== null) {

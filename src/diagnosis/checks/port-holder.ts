@@ -76,7 +76,10 @@ function judge(known: Pick<Known, Needs>): Finding<PortHolderEvidence> {
   return {
     status: scene.state === 'daemon' ? served : STATUS[scene.state],
     summary: [summarize(scene, units), ...unserved.map(describeOtherPort)].join('; '),
-    details: [...details(known, listeners, holders), ...others.map(describeOtherPort)],
+    details: [
+      ...details(known, listeners, holders),
+      ...others.filter((one) => !unserved.includes(one)).map(describeOtherPort),
+    ],
     evidence: {
       otherPorts: others,
       port: port.number,
@@ -353,24 +356,21 @@ function programName(facts: ProcessFacts): string {
 }
 
 function details(
-  { config, processes, instance, port }: Pick<Known, Needs>,
+  { config, processes, instance }: Pick<Known, Needs>,
   listeners: PortHolderEvidence['listeners'],
   holders: readonly Holder[],
 ): string[] {
-  const lines = [
-    `port ${describePortOrigin(port)}; salt config ${stripControl(instance.configDirectory)} (${instance.origin})`,
-  ];
+  const lines = [`Salt config ${stripControl(instance.configDirectory)} (${instance.origin})`];
   if (config.seen) {
     lines.push(...config.value.problems.map((problem) => `config: ${stripControl(problem)}`));
   } else lines.push(`config: ${stripControl(config.why)}`);
-  for (const { address, family, inode, acceptQueue, pids } of listeners) {
+  for (const { address, family, inode, pids } of listeners) {
     const held = pids.length > 0 ? `held by ${pids.join(', ')}` : 'no visible holder';
-    lines.push(
-      `${family} ${address} inode ${inode}: accept queue ${acceptQueue}, ${held} (/proc/net/tcp, /proc/PID/fd)`,
-    );
+    lines.push(`${family} ${address} inode ${inode}: ${held} (/proc/net/tcp, /proc/PID/fd)`);
   }
   for (const { facts, role, reasons } of holders) {
-    lines.push(`${facts.pid} ${role}: ${reasons.join('; ')}`);
+    // What reads as salt-api is told of in the next step.
+    if (role === 'foreign') lines.push(`${facts.pid} ${role}: ${reasons.join('; ')}`);
   }
   if (processes.seen && processes.value.deniedFds > 0) {
     lines.push(`${count(processes.value.deniedFds, 'fd table')} could not be read: not root`);

@@ -189,8 +189,8 @@ test('-v has each process with its reasons, stripped of what would move the curs
     daemon: 100,
   });
   assert.deepEqual(details.slice(0, 2), [
-    '37 orphan: a; b; state D, 1 thread, session 99; started 02:00:00; waits in nfs_wait',
-    '100 manager: is manager; state S, 1 thread, session 99; started 02:00:00',
+    '37 orphan: a; b; state D, 1 thread, session 99, waits in nfs_wait',
+    '100 manager: is manager; state S, 1 thread, session 99, started 02:00:00',
   ]);
   const [untold] = judge({ parts: [orphan(37, { state: 'D', waitChannel: null })] }).details;
   assert.doesNotMatch(untold ?? '', /waits/);

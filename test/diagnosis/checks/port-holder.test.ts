@@ -507,7 +507,7 @@ test('a salt-api by argv that has no part, a dying one for example, is not calle
   assert.deepEqual(evidence.holders[0]?.reasons, ['not to be judged']);
 });
 
-test('-v has the origin of the port, each listener with its holders, and each holder', () => {
+test('-v has the Salt config, each listener with its holders, and who is no salt-api', () => {
   const { details } = judge({
     parts: [manager, child],
     daemon: 100,
@@ -515,13 +515,14 @@ test('-v has the origin of the port, each listener with its holders, and each ho
     deniedFds: 1,
   });
   assert.deepEqual(details, [
-    'port rest_cherrypy.port in /etc/salt/master; salt config /etc/salt (default)',
-    `ipv4 0.0.0.0 inode ${INODE}: accept queue 3, held by 101 (/proc/net/tcp, /proc/PID/fd)`,
-    'ipv6 :: inode 9: accept queue 0, no visible holder (/proc/net/tcp, /proc/PID/fd)',
-    '101 child: is child',
+    'Salt config /etc/salt (default)',
+    `ipv4 0.0.0.0 inode ${INODE}: held by 101 (/proc/net/tcp, /proc/PID/fd)`,
+    'ipv6 :: inode 9: no visible holder (/proc/net/tcp, /proc/PID/fd)',
     '1 fd table could not be read: not root',
   ]);
   assert.ok(!judge({}).details.some((line) => line.includes('could not be read')));
+  const foreign = judge({ others: [nginx] });
+  assert.ok(foreign.details.includes('800 foreign: its argv is not salt-api'));
 });
 
 test('-v tells why the configuration is unread, and which of its files', () => {
@@ -547,5 +548,5 @@ test('a file or a directory that a stranger named can not move the cursor', () =
   );
   const instance = { configDirectory: '/srv/\x1b[2Ja', defaultConfigured: true, origin: 'argv' };
   const { details } = judge({ evidence: { instance: { ...instance, origin: 'argv' } } });
-  assert.match(details[0] ?? '', /; salt config \/srv\/a \(argv\)$/);
+  assert.match(details[0] ?? '', /^Salt config \/srv\/a \(argv\)$/);
 });

@@ -1,10 +1,10 @@
 /** The order in which many hosts are listed: what needs a person comes first. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { worstFirst } from '../../src/cli/commands/diagnose-hosts.ts';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { type VerdictCode, verdictExitCode } from '../../src/diagnosis/verdict.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
+import { worstFirst } from '../../src/report/many-hosts.ts';
 import { evidenceOf } from '../diagnosis/situation.ts';
 
 function outcome(name: string, code: VerdictCode) {
