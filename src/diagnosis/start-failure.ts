@@ -51,7 +51,8 @@ export function startFailedSince(evidence: Evidence, startedAt: number | null): 
 
 /** `a start failed at 07:39:35: Could not find a certificate: …` */
 export function describeStartFailure(failure: StartFailureFacts, host: HostFacts): string {
-  const what = failure.kind === 'exception' ? 'the API child ended by an error' : 'a start failed';
+  const what =
+    failure.kind === 'exception' ? 'the API child ended with an error' : 'a start failed';
   const when = failure.lastAt === null ? '' : ` at ${describeRecent(failure.lastAt, host)}`;
   return `${what}${when}: ${reasonInWords(failure)}`;
 }
@@ -88,15 +89,16 @@ export function startAdvice(
 const ADVICE: Record<StartFailureKind, string> = {
   'bind-permission':
     'its user may not bind a port below 1024: start it as root, give the unit AmbientCapabilities=CAP_NET_BIND_SERVICE, or take a higher port; a restart alone does not help',
-  'bind-address': 'the address in the config is none of this host: correct host, then restart',
+  'bind-address':
+    'the address in the Salt config is not one of this host: correct `host`, then restart',
   certificate:
-    'the certificate or its key is missing or unusable: put it there, or correct ssl_crt and ssl_key; a restart alone does not help',
+    'the certificate or its key is missing or unusable: install it, or correct ssl_crt and ssl_key; a restart alone does not help',
   permission:
-    'its user may not read a file that it needs, such as the key: give it the right; a restart alone does not help',
+    'its user may not read a file that it needs, such as the key: let it read that file; a restart alone does not help',
   'tls-options': 'set ssl_crt and ssl_key, or disable_ssl: True, then restart',
-  'no-port': 'give the module a port in the master config, then restart',
+  'no-port': 'set a port for the module in the master config, then restart',
   'no-netapi': 'no API module is configured with a port: set rest_cherrypy.port, then restart',
   import:
     'the Python that runs salt-api lacks a module: install CherryPy for that Python, then restart',
-  exception: 'read what the log says of it; a restart alone may not help',
+  exception: 'read the error in the log; a restart alone may not help',
 };

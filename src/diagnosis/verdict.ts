@@ -34,6 +34,8 @@ export const VERDICT_CODES = [
 
 export type VerdictCode = (typeof VERDICT_CODES)[number];
 
+const CONFIG_UNREAD = "the Salt config can't be read";
+
 /** How often a manager looks whether its child has died, and then starts the next (salt-facts §1.6). */
 const RESTART_POLL_MS = 10_000;
 /** A longer gap between two failed starts is not the pause of a loop. */
@@ -159,7 +161,7 @@ function withoutSalt(scene: Scene): Verdict | null {
   // Whoever names a port asks who has it, Salt or no Salt.
   const asked = held.state === 'free' || evidence.port.origin.kind === 'default';
   if (!asked || !isWithoutSalt(evidence, roles)) return null;
-  const summary = `no config, package or unit of Salt is on ${stripControl(evidence.host.name)}, and no salt-api of it runs: is salt-api installed here? did you mean --host?`;
+  const summary = `no Salt config, package or unit on ${stripControl(evidence.host.name)}, and no salt-api of it runs: name the host that runs it with --host`;
   const verdict = undecided(scene, summary, 'a salt-api that is installed, or configured');
   return { ...verdict, withoutSalt: true };
 }
@@ -202,7 +204,7 @@ function heldByOther({ findings, roles, port, held, log, because }: Scene): Verd
     default:
       return {
         code: 'unknown',
-        summary: `can't tell what holds salt-api down: ${findings['port-holder'].summary}`,
+        summary: `can't tell what keeps salt-api from answering: ${findings['port-holder'].summary}`,
         evidence: because('port-holder', 'orphans', 'close-wait', 'api-log', 'api-answers'),
         wouldChange: 'a look with enough rights to see the holder of the port',
       };
@@ -216,14 +218,14 @@ function hung(scene: Scene): Verdict | null {
   const steps = because('api-answers', 'close-wait', 'port-holder', 'orphans', 'api-log');
   return {
     code: 'hung',
-    summary: `the right process, ${pidsOf(servers)}${how}, holds port ${port} and does not serve${trouble}`,
+    summary: `salt-api ${pidsOf(servers)} holds port ${port} and ${how}${trouble}`,
     evidence: [...steps, ...troubles],
     wouldChange: 'any HTTP status from GET /',
   };
 }
 
 /**
- * Says how a server hangs, in words to go behind its pid, or null. A silence alone is none that a few
+ * Says how a server hangs, in words to go behind its port, or null. A silence alone is none that a few
  * slow clients could not make: it takes a second witness, or has to last (salt-facts §10).
  */
 function hangOf({ findings, servers, answers }: Scene): string | null {
@@ -240,7 +242,9 @@ function hangOf({ findings, servers, answers }: Scene): string | null {
     ? asleep && acceptQueue > 0
     : answer?.kind !== 'no-reply' || answer.afterMs >= LASTING_SILENCE_MS;
   if (!telling && !piledUp && !stopped) return null;
-  return stopped ? ', stopped' : asleep ? ', in D state' : '';
+  const continued = pidsOf(servers.filter(({ facts }) => facts.state === 'T')).replaceAll(',', '');
+  if (stopped) return `is suspended (state T): \`kill -CONT ${continued}\` may be enough`;
+  return `does not answer${asleep ? '; it waits in the kernel (state D)' : ''}`;
 }
 
 function strayOrphan({ findings, port, held, because }: Scene): Verdict | null {
@@ -272,20 +276,20 @@ function loneSilence({ holding, answers, because }: Scene): Verdict | null {
   if (answers.status !== 'fail') return null;
   return {
     code: 'unknown',
-    summary: `${holding}: ${answers.summary}, and nothing else says that it hangs`,
+    summary: `${holding}: ${answers.summary}, and nothing else points to a hang`,
     evidence: because('api-answers', 'close-wait', 'port-holder', 'orphans', 'api-log'),
     wouldChange: `any HTTP status from GET /, or none within ${describeDuration(LASTING_SILENCE_MS)} (hung)`,
     asksAgain: true,
   };
 }
 
-function notKnownToBeWell({ evidence, findings, stepsWith, because }: Scene): Verdict | null {
+function notKnownToBeWell({ evidence, findings, port, stepsWith, because }: Scene): Verdict | null {
   const blind = stepsWith('unknown');
   if (blind.length === 0 && !configUnread(evidence)) return null;
   const steps = blind.map((id) => `${findings[id].title} ${findings[id].summary}`);
   return {
     code: 'unknown',
-    summary: `not known to be healthy: ${steps.join('; ') || 'the port is a guess'}`,
+    summary: `not known to be healthy: ${steps.join('; ') || `port ${port} is the default: ${CONFIG_UNREAD}`}`,
     evidence: because(...blind, 'port-holder'),
     wouldChange: 'a look that reaches what this one could not',
   };
@@ -320,7 +324,7 @@ function withSignsOfTrouble({ findings, roles, port, stepsWith, because }: Scene
 }
 
 function healthy({ holding, answers, because }: Scene): Verdict {
-  const rest = answers.status === 'pass' ? ' and answers' : '; it was not asked for an answer';
+  const rest = answers.status === 'pass' ? ' and answers' : '; GET / was not sent';
   return {
     code: 'healthy',
     summary: `${holding}${rest}`,
@@ -360,19 +364,19 @@ function servesInstead(scene: Scene): Verdict | null {
 
 function guessedPort(scene: Scene): Verdict | null {
   const { evidence, ours, port, log } = scene;
-  const guess = `nobody listens on port ${port}, which is a guess`;
+  const unheard = `nobody listens on port ${port}; that is the default`;
   const [first] = ours;
   if (evidence.port.origin.kind === 'default' && first !== undefined && !log.looping) {
-    const summary = `salt-api ${first.facts.pid} runs, and ${guess}`;
-    const verdict = undecided(scene, summary, 'a port in the salt config, or --port');
+    const summary = `salt-api ${first.facts.pid} runs, but ${unheard}, no port of the Salt config`;
+    const verdict = undecided(scene, summary, 'a port in the Salt config, or --port');
     const young = ours.find((one) => one.under === null && startLeft(one, evidence) > 0);
     return young === undefined
       ? verdict
       : { ...verdict, comesUpWithinMs: startLeft(young, evidence) };
   }
   if (!configUnread(evidence)) return null;
-  const summary = `${guess}: the salt config can't be read`;
-  return undecided(scene, summary, 'a readable salt config, or --port');
+  const summary = `${unheard}: ${CONFIG_UNREAD}`;
+  return undecided(scene, summary, 'a readable Salt config, or --port');
 }
 
 function wokenByLook(scene: Scene): Verdict | null {
@@ -559,7 +563,9 @@ function reasonOfFailure({ evidence, roles, log }: Scene): StartFailureFacts | n
 
 /** The daemon in words where it is stopped: it starts no child, and hears no SIGTERM. */
 function stoppedDaemon({ daemon }: ProcessRoles): string[] {
-  return daemon?.facts.state === 'T' ? [`the daemon ${daemon.facts.pid} is stopped (SIGSTOP)`] : [];
+  return daemon?.facts.state === 'T'
+    ? [`the daemon ${daemon.facts.pid} is suspended (state T)`]
+    : [];
 }
 
 function pidsOf(members: readonly SaltApiProcess[]): string {

@@ -43,7 +43,7 @@ describe('a host with nothing of Salt', () => {
     const diagnosis = diagnoseEvidence(laptop());
     const { code, summary } = diagnosis.verdict;
     assert.equal(code, 'unknown');
-    assert.match(summary, /is salt-api installed here\? did you mean --host\?/);
+    assert.match(summary, /name the host that runs it with --host/);
     assert.equal(verdictExitCode(code, false), 3);
     assert.match(nextCommand(diagnosis, []).next, /^salt-triage diagnose --host HOST/);
     const plan = planFix(diagnosis, null, { only: undefined, restart: 'always' });

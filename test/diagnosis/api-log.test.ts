@@ -242,7 +242,7 @@ describe('the API log', () => {
     for (const [origin, words] of [
       ['option', 'from --log'],
       ['argv', 'from --log-file of the running process'],
-      ['config', 'from api_logfile of the salt config'],
+      ['config', 'from api_logfile of the Salt config'],
       ['default', 'at the default place'],
     ] as const) {
       const { details } = judge(log([], { source: source(origin) }));

@@ -219,6 +219,6 @@ describe('what helps against a failed start', () => {
 
   it('says of an exception that the child ended, not that a start failed', () => {
     const { log } = diagnose([failed(7, { kind: 'exception', sample: 'KeyError: 1' })]);
-    assert.match(log.summary, /but the API child ended by an error at 02:59:53: KeyError: 1$/);
+    assert.match(log.summary, /but the API child ended with an error at 02:59:53: KeyError: 1$/);
   });
 });

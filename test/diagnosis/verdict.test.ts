@@ -150,14 +150,14 @@ describe('a daemon that is stopped (SIGSTOP)', () => {
   it('is degraded though its child serves: it would start no other', () => {
     const { code, summary, evidence } = judge([manager(90, { state: 'T' }), child]);
     assert.equal(code, 'degraded');
-    assert.match(summary, /the daemon 100 is stopped \(SIGSTOP\)/);
+    assert.match(summary, /the daemon 100 is suspended \(state T\)/);
     assert.match(evidence.join(), /starts no child and ends none/);
   });
 
   it('turns no loop', () => {
     const { code, summary } = judge([manager(90, { state: 'T' }), zombie], log([32, 22, 12]));
     assert.equal(code, 'down');
-    assert.match(summary, /the daemon 100 is stopped/);
+    assert.match(summary, /the daemon 100 is suspended/);
   });
 });
 
@@ -182,7 +182,7 @@ describe('one silence of 5 s', () => {
   it('is not hung: nothing else says so', () => {
     const verdict = judge(serving, answers(SILENT));
     assert.deepEqual([verdict.code, verdict.asksAgain], ['unknown', true]);
-    assert.match(verdict.summary, /no reply within 5 s .*, and nothing else says that it hangs/);
+    assert.match(verdict.summary, /no reply within 5 s .*, and nothing else points to a hang/);
     assert.equal(verdictExitCode(verdict.code, false), 3);
   });
 

@@ -344,7 +344,7 @@ function describeSource(source: LogSource): string {
   const origin = {
     option: 'from --log',
     argv: 'from --log-file of the running process',
-    config: 'from api_logfile of the salt config',
+    config: 'from api_logfile of the Salt config',
     default: 'at the default place',
   }[source.origin];
   return `${stripControl(source.path)}, ${origin}`;

@@ -96,14 +96,17 @@ function conclude(
   }
   const blind = ours.filter(({ facts }) => facts.fds === 'denied');
   if (blind.length > 0) {
-    return ['unknown', `none proven, but the fds of ${number(blind)} can't be read: run as root`];
+    return [
+      'unknown',
+      `none proven, but the open files of ${number(blind)} can't be read: run as root`,
+    ];
   }
   if (!service.seen) {
     const why = stripControl(service.why);
-    return ['unknown', `none proven, but pid files and unit are unseen: ${why}`];
+    return ['unknown', `none proven, but pid files and unit could not be read: ${why}`];
   }
-  const seen = deniedFds > 0 ? '' : `, ${total} seen`;
-  const nobody = `none; no salt-api process runs${seen}`;
+  const seen = deniedFds > 0 ? '' : ` (${count(total, 'process', 'processes')} seen)`;
+  const nobody = `none: no salt-api process runs${seen}`;
   const none = ours.length === 0 ? nobody : `none among ${number(ours)}`;
   return ['pass', `${none}${namesakes(roles.all.filter(isNamesake))}`];
 }
@@ -150,8 +153,8 @@ function summarize(found: readonly SaltApiProcess[], host: HostFacts): string {
     `parent dead, started ${describeRecent(startedAt(facts, host), host)}`,
     `${describeCpuTime(facts.cpuTicks, host)} CPU`,
     ...(percent >= 1 ? [`${percent}% of a core`] : []),
-    ...(facts.state === 'T' ? ['stopped (SIGSTOP)'] : []),
-    ...(facts.state === 'D' ? ['in uninterruptible sleep'] : []),
+    ...(facts.state === 'T' ? ['suspended (state T)'] : []),
+    ...(facts.state === 'D' ? ['waiting in the kernel (state D)'] : []),
   ].join(', ');
   if (found.length === 1) return `1 orphan: ${facts.pid}, ${parts}`;
   return `${count(found.length, 'orphan')}: ${pidsOf(found)}; ${facts.pid} is the oldest, ${parts}`;

@@ -58,7 +58,10 @@ function judge(known: Pick<Known, Needs>): Finding<PortHolderEvidence> {
   const { port, sockets, processes, roles, host } = known;
   if (!sockets.seen) return unseen(known, `can't read the socket tables: ${sockets.why}`);
   if (!processes.seen && sockets.value.listeners.length > 0) {
-    return unseen(known, `${port.number} is held, by whom can't be seen: ${processes.why}`);
+    return unseen(
+      known,
+      `${port.number} is held, but its holder can't be identified: ${processes.why}`,
+    );
   }
   const table = processes.seen ? processes.value.processes : [];
   const holding = table.filter((facts) => facts.listens.length > 0);
@@ -161,7 +164,7 @@ function holderOf(
   if (member !== undefined) return { ...member, facts, forService: false };
   const forService = facts.pid === 1 && units.length > 0;
   const named = readSaltApiArgv(facts.argv) !== null;
-  const stranger = named ? 'not to be judged' : 'its argv is not salt-api';
+  const stranger = named ? 'can not be judged' : 'its command line is not that of salt-api';
   const reasons = [forService ? `systemd itself, for ${units.join(', ')}` : stranger];
   return { facts, role: 'foreign', reasons, under: null, proven: false, forService };
 }
@@ -306,7 +309,7 @@ const HOLDER: Record<Exclude<HolderState, 'free'>, (scene: Scene) => string> = {
   },
   unproven: ({ holders }) =>
     holders.some(({ proven }) => proven)
-      ? `salt-api ${who(holders)}, whose part nothing proves`
+      ? `salt-api ${who(holders)}, whose role nothing proves`
       : `${who(holders)}: salt-api by name, but nothing else says that it is`,
   unseen: somebodyUnseen,
   unknown: somebodyUnseen,
@@ -317,8 +320,10 @@ function somebodyUnseen({ known: { processes, sockets, host } }: Scene): string 
     return "a process we can't see: the kernel, or another PID namespace";
   }
   const owner = sockets.seen ? sockets.value.listeners[0]?.uid : undefined;
-  const of = owner === undefined ? '' : ` of uid ${owner}`;
-  return `a process${of} that uid ${host.uid} may not see: run as root`;
+  const of = owner === undefined ? '' : owner === 0 ? ' of root' : ` of uid ${owner}`;
+  // Of what root itself can't see no rights would tell more.
+  const help = host.uid === 0 ? 'it can not be identified' : 'run with sudo to identify it';
+  return `a process${of}; ${help}`;
 }
 
 /** Who of the daemon's line has the port, and who else has its socket or another address of it. */

@@ -123,7 +123,7 @@ export class LocalHost implements Host {
   #config(instance: InstanceFacts, request: LookRequest): Promise<Look<SaltConfigFacts>> {
     const directory =
       instance.origin === 'argv' ? instance.configDirectory : request.configDirectory;
-    return within(readSaltConfig({ directory }), request.lookTimeoutMs, 'the salt config');
+    return within(readSaltConfig({ directory }), request.lookTimeoutMs, 'the Salt config');
   }
 
   async #service(places: InstancePlaces, request: LookRequest): Promise<Look<ServiceFacts>> {

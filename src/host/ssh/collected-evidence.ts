@@ -193,7 +193,7 @@ async function configFacts(
   directory: string,
   usedDirectory: string,
 ): Promise<Look<SaltConfigFacts>> {
-  if (frames.config.late) return timedOut('the salt config');
+  if (frames.config.late) return timedOut('the Salt config');
   const files = directory === usedDirectory ? configFiles(frames.config.lines) : [];
   const used = fields(frames.used.lines);
   const mainFile = used.get('main');

@@ -59,8 +59,8 @@ test('a share of a core is told from one percent on', () => {
 
 test('an orphan that can not be killed at once says so', () => {
   const summary = (state: string) => judge({ parts: [orphan(37, { state })] }).summary;
-  assert.match(summary('D'), /, in uninterruptible sleep$/);
-  assert.match(summary('T'), /, stopped \(SIGSTOP\)$/);
+  assert.match(summary('D'), /, waiting in the kernel \(state D\)$/);
+  assert.match(summary('T'), /, suspended \(state T\)$/);
   assert.doesNotMatch(summary('S'), /sleep|stopped/);
 });
 
@@ -83,11 +83,11 @@ test('none found is no pass where something was hidden: an orphan may be among t
     [{ ...pair, hidden: true, evidence: asUser(1000) }, /hidepid; run as root$/],
     [
       { ...pair, parts: [manager, { ...child, facts: { ...child.facts, fds: 'denied' } }] },
-      /^none proven, but the fds of 1 salt-api process can't be read: run as root$/,
+      /^none proven, but the open files of 1 salt-api process can't be read: run as root$/,
     ],
     [
       { ...pair, evidence: { service: blind('timeout', 'systemctl took \x1b[31m5 s') } },
-      /^none proven, but pid files and unit are unseen: systemctl took 5 s$/,
+      /^none proven, but pid files and unit could not be read: systemctl took 5 s$/,
     ],
     [
       { evidence: { processes: blind('permission', 'no /proc') } },
@@ -112,7 +112,7 @@ test('an orphan that was seen is one, whatever else was hidden', () => {
   }
 });
 
-test('a salt-api whose part nothing proves is a warning, not an orphan and not a pass', () => {
+test('a salt-api whose role nothing proves is a warning, not an orphan and not a pass', () => {
   const unclear = (pid: number): Part => ({ facts: saltApi({ pid, ppid: 700 }), role: 'unclear' });
   const one = judge({ ...pair, parts: [manager, child, unclear(300)] });
   assert.equal(one.status, 'warn');
@@ -162,11 +162,11 @@ test('look-alikes by the thousand are cut at 200, ours before those of others', 
 });
 
 test('no salt-api at all is told with how many processes were seen, unless some were not', () => {
-  assert.equal(judge({}).summary, 'none; no salt-api process runs, 120 seen');
+  assert.equal(judge({}).summary, 'none: no salt-api process runs (120 processes seen)');
   assert.equal(judge({}).status, 'pass');
-  assert.equal(judge({ deniedFds: 1 }).summary, 'none; no salt-api process runs');
+  assert.equal(judge({ deniedFds: 1 }).summary, 'none: no salt-api process runs');
   const elsewhere: Part = { facts: saltApi({ pid: 900, ppid: 1 }), role: 'elsewhere' };
-  assert.match(judge({ parts: [elsewhere] }).summary, /^none; no salt-api process runs/);
+  assert.match(judge({ parts: [elsewhere] }).summary, /^none: no salt-api process runs/);
 });
 
 test('zombies count where a salt-api is their parent', () => {

@@ -179,7 +179,7 @@ const TABLE: readonly {
     scene: { parts: [manager, part('job', 200, { under: 100 })], daemon: 100 },
     state: 'unproven',
     status: 'fail',
-    summary: '443 is held by salt-api 200, whose part nothing proves',
+    summary: '443 is held by salt-api 200, whose role nothing proves',
   },
   {
     name: 'a second daemon itself',
@@ -249,7 +249,7 @@ const TABLE: readonly {
     scene: { parts: [part('unclear', 300)] },
     state: 'unproven',
     status: 'fail',
-    summary: '443 is held by salt-api 300, whose part nothing proves',
+    summary: '443 is held by salt-api 300, whose role nothing proves',
   },
   {
     name: 'what is salt-api by its name and by nothing else',
@@ -263,14 +263,14 @@ const TABLE: readonly {
     scene: { parts: [part('unclear', 300, { proven: false }), part('unclear', 301)] },
     state: 'unproven',
     status: 'fail',
-    summary: '443 is held by salt-api 300, 301, whose part nothing proves',
+    summary: '443 is held by salt-api 300, 301, whose role nothing proves',
   },
   {
     name: 'a fork of nobody that we know is no proof that the daemon serves',
     scene: { parts: [manager, part('fork', 201, { under: 900 })], daemon: 100 },
     state: 'unproven',
     status: 'fail',
-    summary: '443 is held by salt-api 201, whose part nothing proves',
+    summary: '443 is held by salt-api 201, whose role nothing proves',
   },
   {
     name: 'forks of nobody beside another program are not the daemon either',
@@ -284,14 +284,14 @@ const TABLE: readonly {
     scene: { listeners: [{ uid: 33 }], deniedFds: 1, evidence: asUser },
     state: 'unseen',
     status: 'unknown',
-    summary: '443 is held by a process of uid 33 that uid 1000 may not see: run as root',
+    summary: '443 is held by a process of uid 33; run with sudo to identify it',
   },
   {
     name: 'somebody that hidepid hides',
     scene: { listeners: [{ uid: 0 }], hidden: true, evidence: asUser },
     state: 'unseen',
     status: 'unknown',
-    summary: '443 is held by a process of uid 0 that uid 1000 may not see: run as root',
+    summary: '443 is held by a process of root; run with sudo to identify it',
   },
   {
     name: 'nobody that root can see',
@@ -305,7 +305,7 @@ const TABLE: readonly {
     scene: { listeners: [{}], evidence: { processes: blind('timeout', 'it took 5 s') } },
     state: 'unknown',
     status: 'unknown',
-    summary: "443 is held, by whom can't be seen: it took 5 s",
+    summary: "443 is held, but its holder can't be identified: it took 5 s",
   },
   {
     name: 'the sockets could not be read',
@@ -490,7 +490,7 @@ test('the evidence has who holds which listener, the daemon, and what could not 
     evidence.holders.map(({ pid, role, reasons }) => ({ pid, role, reasons })),
     [
       { pid: 101, role: 'child', reasons: ['is child'] },
-      { pid: 900, role: 'foreign', reasons: ['its argv is not salt-api'] },
+      { pid: 900, role: 'foreign', reasons: ['its command line is not that of salt-api'] },
     ],
   );
   assert.deepEqual([evidence.daemonPid, evidence.deniedFds], [100, 2]);
@@ -504,7 +504,7 @@ test('what could not be read is counted, of a table that could not be read at al
 
 test('a salt-api by argv that has no part, a dying one for example, is not called another program', () => {
   const { evidence } = judge({ others: [server({ pid: 37, ppid: 1 })] });
-  assert.deepEqual(evidence.holders[0]?.reasons, ['not to be judged']);
+  assert.deepEqual(evidence.holders[0]?.reasons, ['can not be judged']);
 });
 
 test('-v has the Salt config, each listener with its holders, and who is no salt-api', () => {
@@ -522,7 +522,7 @@ test('-v has the Salt config, each listener with its holders, and who is no salt
   ]);
   assert.ok(!judge({}).details.some((line) => line.includes('could not be read')));
   const foreign = judge({ others: [nginx] });
-  assert.ok(foreign.details.includes('800 foreign: its argv is not salt-api'));
+  assert.ok(foreign.details.includes('800 foreign: its command line is not that of salt-api'));
 });
 
 test('-v tells why the configuration is unread, and which of its files', () => {
