@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
@@ -78,6 +79,27 @@ describe('a host behind a real sshd', { skip: sshdMissing() }, () => {
     api.close();
     assert.ok(answer.seen && answer.value.kind === 'answered');
     assert.equal(answer.value.status, 200);
+  });
+
+  it('ends the connection there when nobody waits for the answer any more', async (t) => {
+    const silent = createServer();
+    t.after(() => silent.close());
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const connection = new SshConnection(
+      { destination: 'master', sudo: false },
+      { connectTimeoutMs: 20_000, mayAsk: false, program: sshd.client },
+    );
+    t.after(() => connection.close());
+    const host = new SshHost(connection, { unit: 'salt-api', connectTimeoutMs: 20_000 });
+    const leave = new AbortController();
+    const request = { ...REQUEST, port, probeTimeoutMs: 150_000 };
+    const { answer } = host.look(request, leave.signal);
+    const [socket] = (await once(silent, 'connection')) as [Socket];
+    const closed = once(socket.resume(), 'close');
+    leave.abort();
+    await closed;
+    assert.ok((await answer).seen);
   });
 
   it('leaves nothing behind here', async (t) => {
