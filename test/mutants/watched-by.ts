@@ -31,6 +31,7 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
     'diagnosis/absence.test.ts',
     'diagnosis/properties.test.ts',
   ],
+  'src/diagnosis/open-answer.ts': ['diagnosis/open-answer.test.ts'],
   'src/evidence/process-facts.ts': ['evidence/process-facts.test.ts'],
   'src/diagnosis/checks/orphans.ts': [
     'diagnosis/checks/orphans.test.ts',
