@@ -181,7 +181,7 @@ async function startUp(): Promise<void> {
   const log = join(directory, 'idle.log');
   writeQuietLog(log);
   const look = { command: diagnose(log), check: quiet(0) };
-  show('diagnose, idle host / node -e 0', versus(look, bare, times), 2);
+  show('diagnose, idle host / node -e 0', versus(look, bare, times), 1.7);
 }
 
 async function fullLoad(log: string, contents: LogContents): Promise<number> {

@@ -2,7 +2,6 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createGunzip } from 'node:zlib';
 import {
   LOG_NOTES,
   MAX_ROTATED,
@@ -269,6 +268,7 @@ async function scanPlain(log: OpenLog, start: number, reading: Reading): Promise
 async function scanGzipped(log: OpenLog, reading: Reading): Promise<void> {
   const chunks = { autoClose: false, start: 0, highWaterMark: 262_144 };
   const source = log.file.createReadStream(chunks);
+  const { createGunzip } = await import('node:zlib');
   const unpacked = createGunzip({ chunkSize: 262_144 });
   source.on('error', (error) => unpacked.destroy(error));
   source.on('data', (chunk) => {

@@ -1,5 +1,4 @@
 /** Files that a person names: read only where they are plain ones, written only as new ones. */
-import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -101,6 +100,7 @@ export async function writePlainFile(path: string, text: string): Promise<void> 
   if (there !== null && !there.isFile()) {
     throw new Error(`${kindOf(there)} is there, which is not replaced`);
   }
+  const { randomBytes } = await import('node:crypto');
   const draft = join(
     dirname(path),
     `.${basename(path).slice(0, 200)}.${randomBytes(8).toString('hex')}`,
