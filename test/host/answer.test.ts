@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -259,6 +259,26 @@ describe('a probe that got no answer', () => {
       }
     });
   }
+
+  it('leaves none either where time is up before our end has been told that it is connected', async () => {
+    const port = await stoppedServer();
+    const leave = new AbortController();
+    const busyConnect: AnswerRequest['connect'] = (address) => {
+      const socket = connect(address);
+      const began = performance.now();
+      setTimeout(() => leave.abort(), 1);
+      // As a large log would keep us: when we are through, timers are served before sockets.
+      while (performance.now() - began < 20);
+      return socket;
+    };
+    await probe(port, { leave: leave.signal, connect: busyConnect });
+    const { facts } = await readPortSockets(port);
+    assert.ok(facts.seen);
+    assert.deepEqual(
+      facts.value.peers.filter(({ state }) => state === 'CLOSE_WAIT'),
+      [],
+    );
+  });
 });
 
 describe('no connection', () => {

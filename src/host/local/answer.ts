@@ -87,7 +87,10 @@ async function attempt(
     const afterMs = (): number => Math.round(performance.now() - startedAt);
     const onError = (error: Error): void => settle(brokenBy(error, progress, afterMs()));
     const onEnd = (): void => settle(closed(progress, afterMs()));
-    const onTimeUp = (): void => settle(silence(progress, tls, afterMs()));
+    // After the sockets' turn: who was busy until then has not been told yet that it is connected.
+    const onTimeUp = (): void => {
+      setImmediate(() => settle(silence(progress, tls, afterMs())));
+    };
     const timer = setTimeout(onTimeUp, Math.max(1, timeoutMs));
     request.leave?.addEventListener('abort', onTimeUp);
     const converse = (): void => {
