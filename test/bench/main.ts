@@ -47,6 +47,12 @@ function enterNamespace(): void {
 interface Row extends Comparison {
   readonly name: string;
   readonly target?: number;
+  /** What the first may take at most, ms. */
+  readonly mostMs?: number;
+}
+
+function isMissed({ a, ratio, target = ratio, mostMs = a }: Row): boolean {
+  return ratio > target || a > mostMs;
 }
 
 const rows: Row[] = [];
@@ -63,12 +69,18 @@ function versus(look: Contestant, other: Contestant, pairs: number): Comparison 
   return compare(look, { ...look, command }, pairs);
 }
 
-function show(name: string, comparison: Comparison, ownTarget?: number): void {
+function show(name: string, comparison: Comparison, ownTarget?: number, mostMs?: number): void {
   const target = options.against === undefined ? ownTarget : NOISE;
-  rows.push({ name, ...comparison, ...(target === undefined ? {} : { target }) });
+  const row: Row = {
+    ...{ name, ...comparison },
+    ...(target === undefined ? {} : { target }),
+    ...(mostMs === undefined ? {} : { mostMs }),
+  };
+  rows.push(row);
   const { a, b, ratio } = comparison;
-  const against =
-    target === undefined ? '' : `  target ${target} ${ratio <= target ? 'met' : 'MISSED'}`;
+  const limits = [target, mostMs === undefined ? undefined : `${mostMs} ms`];
+  const named = limits.filter((limit) => limit !== undefined).join(', ');
+  const against = named === '' ? '' : `  target ${named} ${isMissed(row) ? 'MISSED' : 'met'}`;
   const figures = `${a.toFixed(0).padStart(7)} ms ${b.toFixed(0).padStart(7)} ms  ratio ${ratio.toFixed(2)}`;
   process.stdout.write(`${name.padEnd(58)}${figures}${against}\n`);
 }
@@ -209,10 +221,8 @@ async function verdictOnOrphan(log: string, contents: LogContents): Promise<void
   };
   const check = expectingByHand(FULL.sockets, contents.lines);
   const hand = { command: byHand(log), check };
-  show('verdict on a jammed orphan, full load / by hand', versus(look, hand, times), 1);
-  const { a } = rows.at(-1) as Row;
-  slopes['verdict on a jammed orphan'] =
-    `${a.toFixed(0)} ms of ${VERDICT_MS} ms ${a <= VERDICT_MS ? 'met' : 'MISSED'}`;
+  const compared = versus(look, hand, times);
+  show('verdict on a jammed orphan, full load / by hand', compared, undefined, VERDICT_MS);
   await clean();
 }
 
@@ -310,8 +320,7 @@ function report(peakMiB: number, peaksByLog: readonly number[], tookMs: number):
   const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length };
   const document = { takenAt: new Date(), machine, peakMiB, peaksByLog, slopes, rows };
   writeFileSync(out, `${JSON.stringify(document, null, 2)}\n`);
-  const missed = rows.filter(({ ratio, target }) => target !== undefined && ratio > target);
-  const verdict = missed.length === 0 && peakMiB <= 120 ? 'every target met' : 'targets missed';
+  const verdict = !rows.some(isMissed) && peakMiB <= 120 ? 'every target met' : 'targets missed';
   process.stdout.write(`${verdict} in ${(tookMs / 1000).toFixed(0)} s; figures in ${out}\n`);
   process.exitCode = verdict === 'every target met' ? 0 : 1;
 }
