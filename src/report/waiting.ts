@@ -26,7 +26,7 @@ export function waitingOn(screen: Screen): Waiting {
   };
   const show = (what: string, passed: string) => {
     if (shown) screen.clearLine();
-    const room = Math.max(0, screen.columns - passed.length - 6);
+    const room = Math.max(0, screen.columns - passed.length - 8);
     screen.write(`  ${stripControl(what).slice(0, room)} …${passed}`);
     shown = true;
   };
