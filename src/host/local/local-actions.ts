@@ -22,7 +22,7 @@ import {
 import { runCommand } from './run-command.ts';
 
 /** A parent that reaps at all does so within this time, ms. */
-const REAP_MS = 250;
+const REAP_MS = 100;
 /** Bit of CAP_KILL in CapEff (linux/capability.h). */
 const CAP_KILL = 1n << 5n;
 /** How long ps(1) may take for the whole process table, ms. */
