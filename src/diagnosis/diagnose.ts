@@ -30,7 +30,7 @@ export interface DiagnosisObserver {
   completed?(step: Step): void;
 }
 
-/** An API that answers does so mostly at once, and that long it is waited for in any case, ms. */
+/** An API that answers does so mostly at once, and that long after the ask it is waited for, ms. */
 const SOON_MS = 100;
 /** What the answer is until it has come. */
 const OPEN = blind('not-awaited', 'not known yet');
@@ -56,16 +56,20 @@ export async function diagnoseHost(
 ): Promise<Diagnosis> {
   const leave = new AbortController();
   const look = host.look(request, leave.signal);
+  // Nothing is asked before that is known: where to, and whether Salt's.
+  const asking = look.processes.then(() => performance.now());
+  asking.catch(() => undefined);
   const open = await diagnoseButAnswer(look, policy, observer);
   const waiting = (what: string, boundMs: number) => observer.waiting?.(what, boundMs);
   const asked = [apiAnswers.title, request.probeTimeoutMs ?? 0] as const;
   waiting(...asked);
-  const began = performance.now();
-  if ((await settlesWithin(look.answer, SOON_MS)) || !standsWithAnyAnswer(open)) {
+  const askedAt = await asking;
+  const soon = askedAt + SOON_MS - performance.now();
+  if ((await settlesWithin(look.answer, soon)) || !standsWithAnyAnswer(open)) {
     const first = withAnswer(open, await look.answer);
     return tellRest(await settledDiagnosis(first, look, waiting), observer);
   }
-  const early = tellRest(withoutAnswer(open, performance.now() - began), observer);
+  const early = tellRest(withoutAnswer(open, performance.now() - askedAt), observer);
   if (until === 'verdict') {
     leave.abort();
     return early;

@@ -54,6 +54,29 @@ describe('diagnose on the staged incident', () => {
     assert.equal(answer.evidence.answer.kind, 'no-reply');
   });
 
+  it('tells the verdict before the probe is over, and leaves what can not change it', async () => {
+    const began = performance.now();
+    const ran = await runCli(['diagnose', '--probe-timeout', '100s', ...target]);
+    assert.ok(performance.now() - began < 50_000);
+    assert.match(ran.stdout, /^- API answers {3}no reply within \d+ ms; the verdict is the same/m);
+    assert.match(ran.stdout, /\nVerdict {2}orphan-holds-port: .*\nNext {5}salt-triage fix/s);
+    assert.equal(ran.stderr, '');
+    assert.equal(ran.code, 1);
+  });
+
+  it('completes the probe after the verdict where -v shows it or --save keeps it', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'salt-triage-test-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'evidence.json');
+    const args = ['diagnose', '-v', '--save', file, '--probe-timeout', '2s'];
+    const ran = await runCli([...args, ...target]);
+    const completed = '✖ API answers   connected, no reply within 2 s';
+    assert.match(ran.stdout, new RegExp(`^Verdict [^]*^Next [^]*\n\n${completed}\n$`, 'm'));
+    assert.equal(ran.stderr, 'salt-triage: waiting: API answers, up to 2 s\n');
+    const saved = JSON.parse((await runCli(['diagnose', '--json', '--from', file])).stdout);
+    assert.equal(saved.steps[4].evidence.answer.kind, 'no-reply');
+  });
+
   it('fits 80 columns without colour or control characters when piped', async () => {
     const ran = await runCli(['diagnose', '-v', '--probe-timeout', '1s', ...target]);
     assert.equal(ran.code, 1);

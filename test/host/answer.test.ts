@@ -200,6 +200,23 @@ describe('no reply', () => {
     }
   });
 
+  it('ends its connection at once when nobody waits for the answer any more', async () => {
+    for (const tls of [false, true, null]) {
+      const silent = createServer();
+      const port = await serve(silent);
+      const leave = new AbortController();
+      const began = performance.now();
+      const asked = probe(port, { tls, leave: leave.signal, timeoutMs: 100_000 });
+      const [socket] = (await once(silent, 'connection')) as [Socket];
+      const closed = once(socket.resume(), 'close');
+      leave.abort();
+      // Our end may not know yet that it is connected.
+      assert.match((await asked).kind, /^no-/);
+      await closed;
+      assert.ok(performance.now() - began < 50_000);
+    }
+  });
+
   it('leaves no silent connection on a TLS port: it speaks at once and hangs up', async () => {
     const closed: Promise<unknown>[] = [];
     const first: Promise<Buffer>[] = [];
