@@ -84,7 +84,9 @@ function judge(known: Pick<Known, Needs>): Finding<ApiLogEvidence> {
   if (!look.seen) {
     const why = stripControl(look.why);
     const [status, summary] =
-      look.cause === 'not-asked' ? (['skip', why] as const) : (['unknown', `can't be read: ${why}`] as const);
+      look.cause === 'not-asked'
+        ? (['skip', why] as const)
+        : (['unknown', `can't be read: ${why}`] as const);
     return { status, summary, details: [], evidence: UNREAD };
   }
   const log = look.value;

@@ -35,7 +35,8 @@ export interface CollectorParameters {
 
 /** The script with its parameters filled in, for `sh -s`. */
 export function collectorScript(parameters: CollectorParameters): string {
-  const { nonce, port, configDirectory, log, pidFiles, since, withoutLog, unit, limit } = parameters;
+  const { nonce, port, configDirectory, log, pidFiles, since, withoutLog, unit, limit } =
+    parameters;
   const values = {
     NONCE: nonce,
     PORT: port,
