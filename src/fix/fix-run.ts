@@ -307,8 +307,9 @@ export class FixRun {
    * What settles a step where it serves again before anything was done to it. After a kill of ours
    * it may well have recovered; `--restart always` restarts it still.
    */
-  cameBack({ verdict, findings }: Diagnosis): Settled | null {
-    if (this.#hasKilled || !isWell(verdict.code)) return null;
+  cameBack({ evidence, verdict, findings }: Diagnosis): Settled | null {
+    // A look that has not asked the API finds nothing wrong with it.
+    if (this.#hasKilled || !evidence.answer.seen || !isWell(verdict.code)) return null;
     this.servesAgain = 'untouched';
     const { summary } = findings['api-answers'];
     return settled('not-needed', `nothing to do: the API serves again, ${summary}`);

@@ -7,6 +7,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { RACES, race } from './fix-race.ts';
 import { type Comparison, type Contestant, compare, slope } from './measure.ts';
 import {
   clientsGone,
@@ -47,6 +48,8 @@ function enterNamespace(): void {
 interface Row extends Comparison {
   readonly name: string;
   readonly target?: number;
+  /** So much longer may the first take, ms. */
+  readonly mostMs?: number;
 }
 
 const rows: Row[] = [];
@@ -71,6 +74,23 @@ function show(name: string, comparison: Comparison, ownTarget?: number): void {
     target === undefined ? '' : `  target ${target} ${ratio <= target ? 'met' : 'MISSED'}`;
   const figures = `${a.toFixed(0).padStart(7)} ms ${b.toFixed(0).padStart(7)} ms  ratio ${ratio.toFixed(2)}`;
   process.stdout.write(`${name.padEnd(58)}${figures}${against}\n`);
+}
+
+/** What a fix may take beside what a script needs that knows everything, ms. */
+const FIX_ADDS_MS = 1_500;
+
+async function fixes(): Promise<void> {
+  const { against } = options;
+  for (const one of RACES) {
+    const cli = { cli: CLI, against: against === undefined ? undefined : resolve(against) };
+    const comparison = await race(one, cli, options.quick ? 3 : 5);
+    show(one.name, comparison);
+    if (against !== undefined) continue;
+    rows.push({ ...(rows.pop() as Row), mostMs: FIX_ADDS_MS });
+    const moreMs = comparison.a - comparison.b;
+    const met = moreMs <= FIX_ADDS_MS ? 'met' : 'MISSED';
+    process.stdout.write(`  ${moreMs.toFixed(0)} ms more  target ${FIX_ADDS_MS} ${met}\n`);
+  }
 }
 
 function diagnose(log: string, ...more: string[]): string[] {
@@ -256,6 +276,7 @@ async function bench(): Promise<void> {
   try {
     if (root) execFileSync('ip', ['link', 'set', 'lo', 'up']);
     await startUp();
+    await fixes();
     const sizes = options.quick
       ? [10, 1024]
       : [10, 100, 1024, ...(hasRoomFor(10_240) ? [10_240] : [])];
@@ -288,7 +309,9 @@ function report(peakMiB: number, peaksByLog: readonly number[], tookMs: number):
   const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length };
   const document = { takenAt: new Date(), machine, peakMiB, peaksByLog, slopes, rows };
   writeFileSync(out, `${JSON.stringify(document, null, 2)}\n`);
-  const missed = rows.filter(({ ratio, target }) => target !== undefined && ratio > target);
+  const missed = rows.filter(({ a, b, ratio, target, mostMs }) => {
+    return (target !== undefined && ratio > target) || (mostMs !== undefined && a - b > mostMs);
+  });
   const verdict = missed.length === 0 && peakMiB <= 120 ? 'every target met' : 'targets missed';
   process.stdout.write(`${verdict} in ${(tookMs / 1000).toFixed(0)} s; figures in ${out}\n`);
   process.exitCode = verdict === 'every target met' ? 0 : 1;

@@ -511,8 +511,8 @@ describe('a look within a fix', () => {
     const host = world([orphan, daemon]);
     host.onQuestion = (kind) => (kind === 'kill' ? 'yes' : 'abort');
     const { after } = await host.fix();
-    const { apiLog, answer } = JSON.parse(host.saved.get('evidence-after.json') ?? '{}');
-    assert.deepEqual([apiLog.seen, answer.seen], [true, true]);
+    const { evidence } = JSON.parse(host.saved.get('evidence-after.json') ?? '{}');
+    assert.deepEqual([evidence.apiLog.seen, evidence.answer.seen], [true, true]);
     assert.equal(after?.verdict.code, 'down');
   });
 
