@@ -79,11 +79,16 @@ function whatStayed(
  */
 function lookForLeftovers(run: FixRun, asked: ReadonlySet<string>): Promise<Diagnosis> {
   const hung = hungIn(run.before);
+  let lastGraceMs = 0;
+  let since = 0;
   return run.lookUntil({ scope: 'processes', waitMs: FINISH_MS }, (now, timeIsUp, waitedMs) => {
     const left = notAsked(leftIn(run, now), asked);
     const { sockets } = now.evidence;
     const graceMs = run.stopped === null ? 0 : graceOf(left, { sockets, hung });
-    if (timeIsUp || waitedMs >= graceMs) return now;
+    // What has just finished its work begins to end only now.
+    if (graceMs !== lastGraceMs) since = waitedMs;
+    lastGraceMs = graceMs;
+    if (timeIsUp || waitedMs - since >= graceMs) return now;
     return `until ${pidList(left.map(({ facts }) => facts.pid))} has ended by itself`;
   });
 }

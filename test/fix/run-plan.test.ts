@@ -704,6 +704,31 @@ describe('what a stop has left behind', () => {
     assert.ok(performance.now() - began < 4_500, 'no grace for what can not end');
   });
 
+  it('is not killed where it ends soon after the request that it had in work', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    const ending = { ...child, listens: [], portConnections: 1 };
+    const began = performance.now();
+    host.onStop = () => {
+      host.processes = [daemon, ending];
+      const { sockets } = host.evidence();
+      assert.ok(sockets.seen);
+      const waits = { address: '10.0.0.9', state: 'ESTABLISHED', accepted: 1 } as const;
+      const peers = [{ ...waits, unaccepted: 0, unreadBytes: 0 }];
+      host.also = { sockets: seen({ ...sockets.value, peers }) };
+    };
+    host.onWaiting = () => {
+      const passed = performance.now() - began;
+      if (passed > 1_500) host.processes = [daemon, { ...ending, portConnections: 0 }];
+      if (passed > 1_900) {
+        host.processes = [];
+        host.also = {};
+      }
+    };
+    const { recovered } = await host.fix();
+    assert.deepEqual([recovered, host.kills], [true, []]);
+  });
+
   it('is killed where the stop has failed and the server still hangs', async () => {
     const host = world([daemon, child]);
     host.silent = true;
