@@ -25,7 +25,7 @@ export interface LookRequest {
 }
 
 /** Sections that may be left out of a look. */
-export type OptionalSection = 'apiLog' | 'answer';
+type OptionalSection = 'apiLog' | 'answer';
 
 /** Why a look came back without data. */
 export type BlindCause =

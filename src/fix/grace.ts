@@ -39,12 +39,12 @@ function graceOfOne(member: SaltApiProcess, basis: GraceBasis): number {
   const { role, facts } = member;
   // What it holds can't be seen: it may be at work.
   if (facts.fds === 'denied') return FINISH_MS;
+  // It runs a job, whatever its sockets say: they are inherited.
+  if (role === 'fork' || role === 'job') return FINISH_MS;
   // Neither listener nor connection: it serves nobody, but may have just closed them.
   if (!servesPort(facts)) return role === 'manager' ? ALONE_MS : role === 'child' ? ENDING_MS : 0;
   const hangs = basis.hung.has(identityOf(facts));
-  // A fork runs a job, whatever its sockets, which it has inherited.
-  const working = role === 'fork' || role === 'job' || hasWork(member, hangs, basis.sockets);
-  if (working) return FINISH_MS;
+  if (hasWork(member, hangs, basis.sockets)) return FINISH_MS;
   // A stop reaches it no more, as its manager is dead: what listens goes on listening.
   if (role === 'orphan') return 0;
   // It may serve whoever comes next, and close its listener any moment.

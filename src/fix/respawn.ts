@@ -11,13 +11,10 @@ const KEPT_STATES = ['active', 'activating', 'reloading'];
  * itself, which has started what leads a session there (Upstart, an inittab), as a daemon that has
  * forked itself away never does (salt-facts §1.2); or systemd, whose unit is not stopped.
  */
-export function isKept(
-  { facts, role, under, reparented }: SaltApiProcess,
-  now: Diagnosis,
-): boolean {
+export function isKept({ facts, under, reparented }: SaltApiProcess, now: Diagnosis): boolean {
   const unit = unitOf(now.evidence.service);
   if (unit !== null && KEPT_STATES.includes(unit.activeState)) return true;
-  // Nobody starts an orphan, and whoever has a manager is started by that.
-  if (role === 'orphan' || under !== null) return false;
+  // Whoever has a manager is started by that.
+  if (under !== null) return false;
   return !reparented || facts.session === facts.pid;
 }

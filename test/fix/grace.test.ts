@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { blind, type PeerSockets, type ProcessFacts, seen } from '../../src/evidence/evidence.ts';
 import { identityOf } from '../../src/fix/fix-run.ts';
-import { FINISH_MS, graceOf } from '../../src/fix/grace.ts';
+import { graceOf } from '../../src/fix/grace.ts';
 import { leftoversOf } from '../../src/plan/plan.ts';
 import { evidenceOf, saltApi, server, TITLED } from '../diagnosis/situation.ts';
 
@@ -16,6 +16,8 @@ const ORPHAN = { ppid: 1, session: 12, age: 9_000 };
 const orphan = server({ pid: 37, ...ORPHAN });
 const newcomer = saltApi({ pid: 102, ppid: 100, age: 1 });
 const fork = server({ pid: 103, ppid: 101, threads: 1, age: 60 });
+const job = server({ pid: 104, ppid: 1, session: 104, threads: 1, age: 60 });
+const newer = saltApi({ pid: 200, ppid: 1, argv: TITLED, age: 60 });
 
 const peer = { address: '10.0.0.9', accepted: 1, unaccepted: 0, unreadBytes: 0 } as const;
 const GONE: PeerSockets = { ...peer, state: 'CLOSE_WAIT' };
@@ -25,17 +27,25 @@ const QUEUED: PeerSockets = { ...WAITS, accepted: 0, unaccepted: 1 };
 interface Left {
   readonly processes: readonly ProcessFacts[];
   readonly peers?: readonly PeerSockets[];
+  /** Of peers beyond those that are told one by one. */
+  readonly overflow?: readonly PeerSockets[];
   /** The server was judged to hang before the stop. */
   readonly hangs?: boolean;
   readonly blind?: boolean;
 }
 
-function grace({ processes, peers = [], hangs = false, blind: unseen = false }: Left): number {
+function grace({
+  processes,
+  peers = [],
+  overflow = [],
+  hangs = false,
+  blind: unseen = false,
+}: Left): number {
   const evidence = evidenceOf({ processes, pidFile: manager.pid });
   const { sockets } = evidence;
   assert.ok(sockets.seen);
   return graceOf(leftoversOf(diagnoseEvidence(evidence)), {
-    sockets: unseen ? blind('timeout', 'late') : seen({ ...sockets.value, peers }),
+    sockets: unseen ? blind('timeout', 'late') : seen({ ...sockets.value, peers, overflow }),
     hung: new Set(hangs ? processes.map(identityOf) : []),
   });
 }
@@ -52,6 +62,11 @@ describe('all the time that CherryPy takes for its threads', () => {
       peers: [GONE, WAITS],
       hangs: true,
     },
+    'one that hangs, with a client among many that waits': {
+      processes: [manager, at(child, 2)],
+      overflow: [WAITS],
+      hangs: true,
+    },
     'one that hangs, whose clients can not be seen': {
       processes: [manager, at(child, 1)],
       hangs: true,
@@ -62,11 +77,15 @@ describe('all the time that CherryPy takes for its threads', () => {
       peers: [GONE],
     },
     'an orphan that the stop has made of a server at work': { processes: [at(orphan, 1)] },
-    'a fork: it runs a job': { processes: [manager, child, fork], hangs: true },
+    'a fork: it runs a job': {
+      processes: [manager, child, { ...fork, listens: [] }],
+      hangs: true,
+    },
+    'a job that has no parent any more': { processes: [manager, child, job], hangs: true },
     'whom we may not look into': { processes: [manager, { ...newcomer, fds: 'denied' }] },
   };
   for (const [who, left] of Object.entries(cases)) {
-    it(`is for ${who}`, () => assert.equal(grace(left), FINISH_MS));
+    it(`is for ${who}`, () => assert.equal(grace(left), 5_000));
   }
 });
 
@@ -106,6 +125,7 @@ describe('no time at all', () => {
       processes: [manager, at({ ...child, state: 'T' }, 1)],
       peers: [WAITS],
     },
+    'an orphan that holds nothing': { processes: [newer, { ...orphan, listens: [] }] },
     nobody: { processes: [] },
   };
   for (const [who, left] of Object.entries(cases)) {

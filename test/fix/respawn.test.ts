@@ -36,6 +36,7 @@ describe('something may start anew', () => {
   it('what is of a unit that is not stopped', () => {
     assert.ok(kept(100, {}, { activeState: 'active' }));
     assert.ok(kept(100, {}, { activeState: 'activating' }));
+    assert.ok(kept(100, {}, { activeState: 'reloading' }));
     assert.ok(!kept(100, {}, { activeState: 'failed' }));
     assert.ok(!kept(100, {}, { activeState: 'inactive' }));
   });
