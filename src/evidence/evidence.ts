@@ -20,7 +20,12 @@ export interface LookRequest {
   readonly probeTimeoutMs: number | null;
   /** Bound on every other single look, in ms: one that takes longer is blind. */
   readonly lookTimeoutMs: number;
+  /** What nobody will read: it is not looked at, and comes back blind. */
+  readonly leaveOut?: readonly OptionalSection[];
 }
+
+/** Sections that may be left out of a look. */
+type OptionalSection = 'apiLog' | 'answer';
 
 /** Why a look came back without data. */
 export type BlindCause =
@@ -47,6 +52,9 @@ export function seen<T>(value: T): Look<T> {
 export function blind(cause: BlindCause, why: string): Look<never> {
   return { seen: false, cause, why };
 }
+
+/** A section that was left out of a look. */
+export const LEFT_OUT = blind('not-asked', 'not looked at: nothing went by it');
 
 /** The host itself, and the clock and boot that every other number is relative to. */
 export interface HostFacts {

@@ -1,4 +1,6 @@
 /** One run of a plan: what has come of it so far, and what its steps have in common. */
+import { pauseAfterLook } from '../backoff.ts';
+import { apiAnswers } from '../diagnosis/checks/api-answers.ts';
 import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import { settledDiagnosis } from '../diagnosis/second-ask.ts';
 import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
@@ -6,6 +8,7 @@ import { collectEvidence } from '../host/collect-evidence.ts';
 import type { CommandOutcome, Host, HostActions } from '../host/host.ts';
 import { changesHost, type FixPlan, type PlanStep } from '../plan/plan.ts';
 import type { ServiceManager } from '../plan/service-manager.ts';
+import { commandLine } from '../shell-words.ts';
 import type { ActionTrail, JournalEntry } from '../trail/trail.ts';
 import { commandResult } from './command-words.ts';
 import { isWell, wanting } from './recovery.ts';
@@ -46,7 +49,12 @@ export interface Consent {
 export interface StepObserver {
   stepBegins?(step: PlanStep, position: string): void;
   stepEnds?(outcome: StepOutcome): void;
-  progress?(text: string): void;
+  /**
+   * Something is waited for, until the step ends or something else is.
+   * @param boundMs how long it may take at most
+   * @param began when it began, by `performance.now()`: the same again tells of the same wait
+   */
+  waiting?(what: string, boundMs: number, began?: number): void;
   /** What a person should know before the next question. */
   warn?(text: string): void;
 }
@@ -80,11 +88,17 @@ export interface RunContext extends FixTarget, FixTimes {
   readonly pause: (ms: number) => Promise<void>;
 }
 
-/** For so long a whole look holds where nobody has been asked meanwhile. */
+/** For so long a look holds where nobody has been asked meanwhile. */
 const RECENT_LOOK_MS = 2_000;
-const POLL_MS = 500;
 /** A log read after a start need not reach back further than the start. */
 const RECENT_LOG_MS = 600_000;
+
+/**
+ * How much of the host a look is at. `processes`: who runs, and who holds the port. `whole`: what the
+ * log and the API say, too. `settled`: and the API is asked for longer where one silence alone would
+ * speak for a hang.
+ */
+export type LookScope = 'processes' | 'whole' | 'settled';
 
 export class FixRun {
   readonly plan: FixPlan;
@@ -103,9 +117,12 @@ export class FixRun {
   startedAt: number | null = null;
   /** What ran when the stop went out, identity to pid; null where none has reached a service. */
   stopped: ReadonlyMap<string, number> | null = null;
-  /** The last whole look, null where none was taken after the first. */
+  /** The last look, null where none was taken after the first. */
   latest: Diagnosis | null = null;
+  /** Whether that was a whole one. */
+  latestIsWhole = false;
   #latestAt = Number.NEGATIVE_INFINITY;
+  readonly #began = performance.now();
 
   constructor(plan: FixPlan, before: Diagnosis, context: RunContext) {
     this.plan = plan;
@@ -178,6 +195,7 @@ export class FixRun {
     const { actions, trail, consent, commandTimeoutMs } = this.context;
     await trail.journal({ phase: 'before', action, command: argv, answer: consent.label });
     return this.journaled({ action, command: argv }, async () => {
+      this.context.observer.waiting?.(commandLine(argv), commandTimeoutMs);
       const outcome = await actions.run(argv, commandTimeoutMs);
       return [outcome, commandResult(outcome)];
     });
@@ -203,49 +221,70 @@ export class FixRun {
     }
   }
 
-  /** @param probe `again`: asked for longer where one silence alone would speak for a hang */
-  async look({ probe }: { readonly probe: boolean | 'again' }): Promise<Diagnosis> {
-    const { host, request, policy } = this.context;
+  /** Looks at the host as it is now, at no more of it than is gone by. */
+  async look(scope: LookScope): Promise<Diagnosis> {
+    const { host, request, policy, observer } = this.context;
     const look = host.look({
       ...request,
       // The port was settled by the first look; a config that changes meanwhile must not move it.
       port: this.before.evidence.port.number,
       sinceMs: Math.min(request.sinceMs ?? RECENT_LOG_MS, RECENT_LOG_MS),
-      probeTimeoutMs: probe === false ? null : request.probeTimeoutMs,
+      leaveOut: scope === 'processes' ? ['apiLog', 'answer'] : [],
     });
+    const waiting = (what: string, boundMs: number) => observer.waiting?.(what, boundMs);
+    if (scope === 'settled') waiting(apiAnswers.title, request.probeTimeoutMs ?? 0);
     const first = diagnoseEvidence(await collectEvidence(look, policy));
-    const diagnosis = probe === 'again' ? await settledDiagnosis(first, look) : first;
+    const diagnosis = scope === 'settled' ? await settledDiagnosis(first, look, waiting) : first;
     this.latest = diagnosis;
+    this.latestIsWhole = scope !== 'processes';
     this.#latestAt = performance.now();
     return diagnosis;
   }
 
   /**
-   * A whole look before a kill, or the last one where that was a moment ago and nobody was asked
+   * A look before a kill, or the last one where that was a moment ago and nobody was asked
    * since: thousands of processes would else be looked at before each of thousands of kills. The
    * guard reads the process and its parent once more in any case.
    */
   async recentLook(): Promise<Diagnosis> {
     const recent = performance.now() - this.#latestAt < RECENT_LOOK_MS;
     if (recent && this.latest !== null && !this.context.consent.takesTime) return this.latest;
-    return this.look({ probe: false });
+    return this.look('processes');
+  }
+
+  /**
+   * A look before what stops the service. The API is asked whether it serves again, which would spare
+   * the stop; but not after a kill of ours, when that no longer counts, nor where it was silent to the
+   * last, and the fix has begun a moment ago and asked nobody since.
+   */
+  lookBeforeStop(): Promise<Diagnosis> {
+    const { answer } = this.before.evidence;
+    const wasSilent = answer.seen && ['no-reply', 'no-connection'].includes(answer.value.kind);
+    const hasJustBegun = performance.now() - this.#began < RECENT_LOOK_MS;
+    const isKnown = wasSilent && hasJustBegun && !this.context.consent.takesTime;
+    return this.look(this.#hasKilled || isKnown ? 'processes' : 'settled');
   }
 
   /**
    * Looks again and again until a look settles it.
-   * @param judge given a look and whether time is up; in words, what is still waited for
+   * @param judge given a look, whether time is up and how long that is waited for, ms; in words, what
+   *   is still waited for
    */
   async lookUntil<T extends object>(
-    { probe, waitMs }: { readonly probe: boolean; readonly waitMs: number },
-    judge: (now: Diagnosis, timeIsUp: boolean) => T | string,
+    { scope, waitMs }: { readonly scope: LookScope; readonly waitMs: number },
+    judge: (now: Diagnosis, timeIsUp: boolean, waitedMs: number) => T | string,
   ): Promise<T> {
-    const deadline = performance.now() + waitMs;
-    for (;;) {
-      const now = await this.look({ probe });
-      const judged = judge(now, performance.now() > deadline || this.context.interrupted());
+    const { interrupted, observer, pause } = this.context;
+    const began = performance.now();
+    for (let turn = 0; ; turn += 1) {
+      const lookedAt = performance.now();
+      const now = await this.look(scope);
+      const knownAt = performance.now();
+      const waitedMs = knownAt - began;
+      const judged = judge(now, waitedMs > waitMs || interrupted(), waitedMs);
       if (typeof judged !== 'string') return judged;
-      this.context.observer.progress?.(judged);
-      await this.context.pause(POLL_MS);
+      observer.waiting?.(judged, waitMs, began);
+      await pause(pauseAfterLook(turn, knownAt - lookedAt));
     }
   }
 
@@ -268,14 +307,16 @@ export class FixRun {
    * What settles a step where it serves again before anything was done to it. After a kill of ours
    * it may well have recovered; `--restart always` restarts it still.
    */
-  cameBack({ verdict, findings }: Diagnosis): Settled | null {
-    const killed = this.outcomes.some(({ step, status }) => {
-      return step.kind === 'kill' && status === 'done';
-    });
-    if (killed || !isWell(verdict.code)) return null;
+  cameBack({ evidence, verdict, findings }: Diagnosis): Settled | null {
+    // A look that has not asked the API finds nothing wrong with it.
+    if (this.#hasKilled || !evidence.answer.seen || !isWell(verdict.code)) return null;
     this.servesAgain = 'untouched';
     const { summary } = findings['api-answers'];
     return settled('not-needed', `nothing to do: the API serves again, ${summary}`);
+  }
+
+  get #hasKilled(): boolean {
+    return this.outcomes.some(({ step, status }) => step.kind === 'kill' && status === 'done');
   }
 }
 

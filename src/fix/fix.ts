@@ -3,6 +3,7 @@
  * happens, and asked.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { pauseAfterLook } from '../backoff.ts';
 import { type DiagnosisObserver, diagnoseHost } from '../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../errors.ts';
@@ -20,9 +21,6 @@ import type { FixTarget, FixTimes, RunContext, StepObserver } from './fix-run.ts
 import { acquireLock } from './lock.ts';
 import type { FixResult } from './result.ts';
 import { runPlan } from './run-plan.ts';
-
-/** Between two looks at a salt-api on its way up, ms. */
-const LOOK_AGAIN_MS = 1_000;
 
 /** What is looked at, and by which limits it is judged. */
 interface FixLook extends Pick<ServiceOptions, 'unit' | 'unitNamed'> {
@@ -102,12 +100,18 @@ async function diagnoseOnceUp(
   const diagnose = (told?: DiagnosisObserver) =>
     diagnoseHost(host, request, policy, told, 'verdict');
   const first = already ?? (await diagnose(observer.look));
-  const deadline = performance.now() + (first.verdict.comesUpWithinMs ?? 0);
+  const withinMs = first.verdict.comesUpWithinMs ?? 0;
+  const began = performance.now();
   let now = first;
-  while (now.verdict.comesUpWithinMs !== undefined && performance.now() < deadline) {
+  let lookMs = 0;
+  for (let turn = 0; now.verdict.comesUpWithinMs !== undefined; turn += 1) {
+    if (performance.now() - began >= withinMs) break;
     if (now === first) observer.waitsForStart?.();
-    await delay(LOOK_AGAIN_MS);
+    observer.waiting?.(`until it is up: ${now.verdict.summary}`, withinMs, began);
+    await delay(pauseAfterLook(turn, lookMs));
+    const lookedAt = performance.now();
     now = await diagnose();
+    lookMs = performance.now() - lookedAt;
   }
   return now === first ? first : diagnose(observer.look);
 }

@@ -14,7 +14,7 @@ export async function kill(
   step: KillStep,
   reason: Reason = 'planned',
 ): Promise<Settled> {
-  const { actions, trail, consent, interrupted } = run.context;
+  const { actions, trail, consent, interrupted, observer } = run.context;
   const { identity } = step.target;
   const declined = await run.consent(step);
   if (declined !== null) return declined;
@@ -29,6 +29,7 @@ export async function kill(
   const action = { action: `kill -9 ${identity.pid}`, identity, answer: consent.label };
   await trail.journal({ phase: 'before', ...action, command: step.shownArgv });
   return run.journaled(action, async () => {
+    observer.waiting?.(`until ${identity.pid} has ended`, KILL_WAIT_MS);
     const outcome = await actions.kill(step.target, KILL_WAIT_MS);
     const ended = describeKill(outcome, identity.pid);
     return [ended, `${outcome.kind}: ${ended.detail}`];
@@ -38,7 +39,7 @@ export async function kill(
 async function lostPremise(run: FixRun, step: KillStep, reason: Reason): Promise<Settled | null> {
   // Without a stop command the first kill is the stop: what serves again is left alone.
   const isStop = reason === 'planned' && !['orphan', 'fork'].includes(step.role);
-  const now = isStop ? await run.look({ probe: 'again' }) : await run.recentLook();
+  const now = isStop ? await run.lookBeforeStop() : await run.recentLook();
   return (isStop ? run.cameBack(now) : null) ?? whyNotKilled(step, reason, now);
 }
 

@@ -1,14 +1,14 @@
 /** What a stop has left behind, and what somebody has started meanwhile. */
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
-import { type SaltApiProcess, servesPort } from '../diagnosis/process-roles.ts';
+import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
 import { killStep, leftoversOf } from '../plan/plan.ts';
 import { stripControl } from '../untrusted.ts';
 import { count, pidList } from '../words.ts';
 import { type FixRun, identityOf, type Settled, settled } from './fix-run.ts';
+import { FINISH_MS, graceOf, isStopped } from './grace.ts';
 import { kill } from './kill-step.ts';
+import { isKept } from './respawn.ts';
 
-/** What a stop has signalled may still be finishing; then it needs no kill -9. */
-const LEFTOVER_GRACE_MS = 5_000;
 /** A supervisor's usual pause before it starts anew, and the time that a daemon takes to show. */
 const RESPAWN_MS = 1_500;
 const LEFTOVER_ROUNDS = 3;
@@ -17,27 +17,36 @@ const LEFTOVER_ROUNDS = 3;
 export async function killLeftovers(run: FixRun): Promise<Settled> {
   const declined = declinedKills(run);
   const asked = new Set(declined);
+  let kept = false;
+  let now = await lookForLeftovers(run, asked);
   for (let round = 1; round <= LEFTOVER_ROUNDS; round += 1) {
-    const now = await lookForLeftovers(run, asked);
-    const { processes } = now.evidence;
-    if (!processes.seen) return settled('failed', `can't look: ${processes.why}`);
     const fresh = notAsked(leftIn(run, now), asked);
     if (fresh.length === 0) break;
     if (run.statusOf('stop') === 'failed' && (await serves(run))) {
       run.servesAgain = 'by itself';
       return settled('not-needed', 'it could not be stopped, and the API serves');
     }
+    const seen = now;
+    kept ||= fresh.some((member) => isKept(member, seen));
     for (const member of stoppedFirst(fresh)) {
       asked.add(identityOf(member.facts));
       run.heedInterrupt();
       if (run.ended !== 'completed') return settled('failed', run.ended);
-      const step = killStep(member, now);
+      const step = killStep(member, seen);
       await run.perform(step, `left, round ${round}`, () => kill(run, step, 'left'));
     }
+    now = await lookForLeftovers(run, asked);
   }
-  // A supervisor starts anew at once what was killed: then a start of ours would be a second one.
-  if (asked.size > declined.size) await run.context.pause(RESPAWN_MS);
-  return whatStayed(run, await lookForLeftovers(run, asked), { asked, declined });
+  if (kept) now = await lookForRespawn(run);
+  return whatStayed(run, now, { asked, declined });
+}
+
+/** What is kept is started anew once it was killed: then a start of ours would be a second one. */
+function lookForRespawn(run: FixRun): Promise<Diagnosis> {
+  return run.lookUntil({ scope: 'processes', waitMs: RESPAWN_MS }, (now, timeIsUp) => {
+    const isOver = timeIsUp || startedSinceStop(run, now) !== undefined;
+    return isOver ? now : 'whether a supervisor starts salt-api anew';
+  });
 }
 
 function whatStayed(
@@ -65,22 +74,31 @@ function whatStayed(
 
 /**
  * What a stop has signalled may end by itself, such as a server that finishes its requests; and
- * what somebody starts meanwhile shows itself as a daemon. So what is left gets some time, but for
- * what is stopped. That gets no SIGCONT either: it would run what queued for clients long gone
- * before it came to its SIGTERM (salt-facts §10).
+ * what somebody starts meanwhile shows itself as a daemon. So what is left gets its grace.
  * @param asked what the person has been asked about
  */
 function lookForLeftovers(run: FixRun, asked: ReadonlySet<string>): Promise<Diagnosis> {
-  return run.lookUntil({ probe: false, waitMs: LEFTOVER_GRACE_MS }, (now, timeIsUp) => {
-    const left = leftIn(run, now);
-    // What holds nothing and serves nobody has nothing to finish; also where nothing is left.
-    const idle = left.every(({ role, facts }) => {
-      return !['manager', 'child'].includes(role) && !servesPort(facts);
-    });
-    const stuck = notAsked(left, asked).some(isStopped);
-    if (idle || stuck || timeIsUp || run.stopped === null) return now;
-    return `waiting for ${pidList(left.map(({ facts }) => facts.pid))} to end`;
+  const hung = hungIn(run.before);
+  let lastGraceMs = 0;
+  let since = 0;
+  return run.lookUntil({ scope: 'processes', waitMs: FINISH_MS }, (now, timeIsUp, waitedMs) => {
+    const left = notAsked(leftIn(run, now), asked);
+    const { sockets } = now.evidence;
+    const graceMs = run.stopped === null ? 0 : graceOf(left, { sockets, hung });
+    // What has just finished its work begins to end only now.
+    if (graceMs !== lastGraceMs) since = waitedMs;
+    lastGraceMs = graceMs;
+    if (timeIsUp || waitedMs - since >= graceMs) return now;
+    return `until ${pidList(left.map(({ facts }) => facts.pid))} has ended by itself`;
   });
+}
+
+/** The servers that were judged to hang. */
+function hungIn({ verdict, roles }: Diagnosis): ReadonlySet<string> {
+  const servers = roles.all.filter(({ role, facts }) => {
+    return role !== 'elsewhere' && facts.listens.length > 0;
+  });
+  return new Set(verdict.code === 'hung' ? servers.map(({ facts }) => identityOf(facts)) : []);
 }
 
 function leftIn(run: FixRun, now: Diagnosis): SaltApiProcess[] {
@@ -100,14 +118,9 @@ function stoppedFirst(members: SaltApiProcess[]): SaltApiProcess[] {
   return stuck.length > 0 ? stuck : members;
 }
 
-/** True for a process that SIGSTOP has stopped. */
-function isStopped({ facts }: SaltApiProcess): boolean {
-  return facts.state === 'T';
-}
-
 /** A daemon that could not be stopped may have come to itself by now. */
 async function serves(run: FixRun): Promise<boolean> {
-  return run.wanting(await run.look({ probe: true }), 'serving').length === 0;
+  return run.wanting(await run.look('whole'), 'serving').length === 0;
 }
 
 /** A person who has said no to a kill is not asked again. */

@@ -18,7 +18,8 @@ export function isWell(code: VerdictCode): boolean {
 export function wanting(now: Diagnosis, replaced: Diagnosis | null): string[] {
   const { orphans, 'api-answers': answer } = now.findings;
   const orphansLeft = orphans.status === 'unknown' || orphans.evidence.processes.length > 0;
-  const silent = answer.status === 'fail' || answer.status === 'unknown';
+  // Not asked, or not waited for, is no answer either.
+  const silent = !['pass', 'warn'].includes(answer.status);
   return [
     portWanting(now, replaced),
     orphansLeft ? `orphans: ${orphans.summary}` : null,

@@ -41,11 +41,18 @@ export async function runPlan(
   }
   // The last step may have been cut short: that is no verdict on the host.
   if (!run.recovered) run.heedInterrupt();
+  await completeLastLook(run);
   const { outcomes, ended, recovered, latest: after } = run;
   if (after !== null) await trail.saveFile('evidence-after.json', writeEvidence(after.evidence));
   const result = recovered ? 'recovered' : `not recovered, ${ended}`;
   await trail.journal({ phase: 'note', action: 'end', result });
   return { outcomes, after, ended, recovered };
+}
+
+/** The steps look at no more than they go by; what is told and saved at the end is a whole look. */
+async function completeLastLook(run: FixRun): Promise<void> {
+  if (run.latest === null || run.latestIsWhole || run.ended === 'cut off') return;
+  await run.look('whole').catch((error: unknown) => cutOff(run, error));
 }
 
 /** A host that is gone ends the sequence where it is; what was done and what not is still told. */

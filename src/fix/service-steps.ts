@@ -17,7 +17,7 @@ export async function stop(run: FixRun, step: StepOf<'stop'>): Promise<Settled> 
   }
   const declined = await run.consent(step);
   if (declined !== null) return declined;
-  const now = await run.look({ probe: 'again' });
+  const now = await run.lookBeforeStop();
   const back = run.cameBack(now);
   if (back !== null) return back;
   run.stopped = runningIn(now);
@@ -36,7 +36,7 @@ export async function start(run: FixRun, step: StepOf<'start'>): Promise<Settled
   }
   const declined = await run.consent(step);
   if (declined !== null) return declined;
-  const now = await run.look({ probe: false });
+  const now = await run.look('processes');
   const { evidence, summary } = now.findings['port-holder'];
   if (evidence.state === 'daemon') return settled('not-needed', summary);
   if (!isPortFree(now, run.before)) return settled('refused', summary);
@@ -46,7 +46,7 @@ export async function start(run: FixRun, step: StepOf<'start'>): Promise<Settled
   if (step.before !== null) await run.command(step.before, 'prepare the start');
   let outcome = await run.command(step.command, step.title);
   if (outcome.lost) {
-    const newcomer = newcomerIn(await run.look({ probe: false }), now);
+    const newcomer = newcomerIn(await run.look('processes'), now);
     if (newcomer !== undefined) {
       const lost = 'the connection was lost while it was started';
       return settled('done', `salt-api ${newcomer} runs; ${lost}`);

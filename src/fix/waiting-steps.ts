@@ -11,12 +11,12 @@ const NOTHING_COMES_MS = 3_000;
 
 export function awaitRecovery(run: FixRun): Promise<Settled> {
   const { waitMs, interrupted, manager } = run.context;
-  return run.lookUntil({ probe: true, waitMs }, (now, timeIsUp) => {
+  return run.lookUntil({ scope: 'whole', waitMs }, (now, timeIsUp) => {
     if (run.wanting(now, 'serving').length === 0) {
       run.servesAgain = 'by itself';
       return settled('done', 'the daemon took the port by itself');
     }
-    if (!timeIsUp) return 'the daemon has not taken the port yet';
+    if (!timeIsUp) return `until the daemon takes the port: ${portOf(now)}`;
     if (interrupted()) return settled('done', 'it did not so far');
     if (manager !== null) return settled('done', 'it did not');
     return settled(
@@ -28,21 +28,22 @@ export function awaitRecovery(run: FixRun): Promise<Settled> {
 
 export function waitPortFree(run: FixRun, { port }: StepOf<'wait-port-free'>): Promise<Settled> {
   const { before, patienceMs: waitMs } = run;
-  return run.lookUntil({ probe: false, waitMs }, (now, timeIsUp) => {
+  return run.lookUntil({ scope: 'processes', waitMs }, (now, timeIsUp) => {
     if (isPortFree(now, before)) return settled('done', `port ${port} is free`);
     const { evidence, summary } = now.findings['port-holder'];
     // A supervisor of its own may have started it again: then the port is in the right hands.
     const stays = run.statusOf('stop') === 'declined' || !isHeldAsBefore(now, before);
     if (evidence.state === 'daemon' && stays) return settled('not-needed', summary);
     const inVain = evidence.state === 'foreign' || run.keptHolder !== null || run.stopMissed;
-    return timeIsUp || inVain ? settled('failed', summary) : summary;
+    if (timeIsUp || inVain) return settled('failed', summary);
+    return `until port ${port} is free: ${summary}`;
   });
 }
 
 export function verify(run: FixRun, { goal }: StepOf<'verify'>): Promise<Settled> {
   const began = performance.now();
   let lastSign = began;
-  return run.lookUntil({ probe: true, waitMs: run.patienceMs }, (now, timeIsUp) => {
+  return run.lookUntil({ scope: 'whole', waitMs: run.patienceMs }, (now, timeIsUp) => {
     // What has said that it was started is waited for, seen or not.
     if (run.startIsSaid || isComing(now)) lastSign = performance.now();
     const wanting = run.wanting(now, goal);
@@ -52,10 +53,14 @@ export function verify(run: FixRun, { goal }: StepOf<'verify'>): Promise<Settled
     const reason = serves ? null : startFailedSince(now.evidence, run.startedAt);
     if (reason !== null) return settled('failed', reason);
     const nothingComes = performance.now() - lastSign > NOTHING_COMES_MS;
-    if (!timeIsUp && !nothingComes) return first;
+    if (!timeIsUp && !nothingComes) return `until the API serves: ${first}`;
     const waited = describeDuration(performance.now() - began);
     return settled('failed', `after ${waited}: ${wanting.join('; ')}`);
   });
+}
+
+function portOf({ findings }: Diagnosis): string {
+  return findings['port-holder'].summary;
 }
 
 function reached(run: FixRun, { findings }: Diagnosis, goal: 'serving' | 'no-orphans'): Settled {

@@ -10,6 +10,7 @@ import { printable, stripControl } from '../untrusted.ts';
 import { textReport } from './diagnosis-text.ts';
 import { nextCommand, refusalAdvice } from './next-command.ts';
 import { type Screen, type Standing, wrap } from './screen.ts';
+import { waitingOn } from './waiting.ts';
 
 const INDENT = 6;
 
@@ -71,13 +72,17 @@ export function fixReport(
   { brief, flags }: { readonly brief: boolean; readonly flags: readonly string[] },
 ): FixObserver {
   const { chalk, columns } = screen;
-  let progressShown = false;
-  const clear = () => {
-    if (progressShown) screen.clearLine();
-    progressShown = false;
-  };
+  const waiting = waitingOn(screen);
+  const report = textReport(screen, 'normal', flags);
   return {
-    look: textReport(screen, 'normal', flags),
+    look: {
+      ...report,
+      begin(head) {
+        waiting.end();
+        report.begin?.(head);
+      },
+    },
+    waiting: waiting.begin,
     waitsForStart() {
       screen.write('\nIt gets some time to come up.\n');
     },
@@ -85,6 +90,7 @@ export function fixReport(
       screen.write(`\n${planText(screen, plan, manager)}\n`);
     },
     stepBegins(step, position) {
+      waiting.end();
       screen.write(`${chalk.bold(wrap(`${position}  ${step.title}`, columns, INDENT))}\n`);
       const planned = /^\d+\/\d+$/.test(position);
       for (const fact of brief && planned ? [] : stepFacts(step)) {
@@ -92,17 +98,11 @@ export function fixReport(
       }
     },
     stepEnds(outcome) {
-      clear();
+      waiting.end();
       screen.write(outcomeText(screen, outcome));
     },
     warn(text) {
       screen.write(`    ${screen.paint('warn', '!')} ${wrap(text, columns, INDENT)}\n`);
-    },
-    progress(text) {
-      if (!screen.interactive) return;
-      clear();
-      screen.write(`    … ${stripControl(text).slice(0, columns - 8)}`);
-      progressShown = true;
     },
     end(result) {
       screen.write(endText(screen, result, flags));

@@ -6,8 +6,12 @@ import type { Screen } from './screen.ts';
 const LASTS_MS = 1_000;
 
 export interface Waiting {
-  /** Shows a wait in place of the one before. @param boundMs how long it may take; 0 where none knows */
-  begin(what: string, boundMs?: number): void;
+  /**
+   * Shows a wait in place of the one before.
+   * @param boundMs how long it may take; 0 where none knows
+   * @param began by `performance.now()`: where that is the same, it is the same wait in other words
+   */
+  begin(what: string, boundMs?: number, began?: number): void;
   /** Takes it back. */
   end(): void;
 }
@@ -19,33 +23,39 @@ export interface Waiting {
 export function waitingOn(screen: Screen): Waiting {
   let timer: NodeJS.Timeout | undefined;
   let shown = false;
+  let since: number | undefined;
+  let words = '';
   const end = () => {
     clearTimeout(timer);
+    since = undefined;
     if (shown) screen.clearLine();
     shown = false;
   };
-  const show = (what: string, passed: string) => {
+  const show = (began: number, bound: number) => {
     if (shown) screen.clearLine();
+    // A timer may be a little early.
+    const seconds = Math.floor((performance.now() - began + 50) / 1000);
+    const passed = seconds < 1 ? '' : ` ${seconds} s${bound > 0 ? ` of ${bound}` : ''}`;
     const room = Math.max(0, screen.columns - passed.length - 8);
-    screen.write(`  ${stripControl(what).slice(0, room)} …${passed}`);
+    screen.write(`  ${stripControl(words).slice(0, room)} …${passed}`);
     shown = true;
   };
   return {
-    begin(what, boundMs = 0) {
-      end();
+    begin(what, boundMs = 0, began = performance.now()) {
+      const goesOn = since === began;
+      if (!goesOn) end();
+      since = began;
+      words = what;
       const bound = Math.ceil(boundMs / 1000);
-      if (!screen.interactive) {
+      if (screen.interactive) show(began, bound);
+      if (goesOn) return;
+      if (screen.interactive) timer = setInterval(show, 1000, began, bound).unref();
+      else {
         const upTo = bound > 0 ? `, up to ${bound} s` : '';
-        const line = printable(`salt-triage: waiting: ${what}${upTo}\n`);
-        timer = setTimeout(() => process.stderr.write(line), LASTS_MS).unref();
-        return;
+        const tell = () =>
+          process.stderr.write(printable(`salt-triage: waiting: ${words}${upTo}\n`));
+        timer = setTimeout(tell, LASTS_MS).unref();
       }
-      show(what, '');
-      const began = performance.now();
-      timer = setInterval(() => {
-        const seconds = Math.round((performance.now() - began) / 1000);
-        show(what, ` ${seconds} s${bound > 0 ? ` of ${bound}` : ''}`);
-      }, 1000).unref();
     },
     end,
   };

@@ -20,7 +20,11 @@ export interface Comparison {
 export function compare(a: Contestant, b: Contestant, pairs: number): Comparison {
   time(a);
   time(b);
-  const taken = Array.from({ length: pairs }, () => [time(a), time(b)] as const);
+  return comparison(Array.from({ length: pairs }, () => [time(a), time(b)] as const));
+}
+
+/** What times add up to that were taken in pairs, ms. */
+export function comparison(taken: readonly (readonly [number, number])[]): Comparison {
   const ratios = taken.map(([first, second]) => first / second);
   return {
     a: median(taken.map(([first]) => first)),

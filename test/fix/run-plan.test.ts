@@ -7,13 +7,15 @@ import {
   type AnswerFacts,
   blind,
   type Evidence,
+  LEFT_OUT,
   type Listener,
+  type LookRequest,
   type ProcessFacts,
   type StartFailureFacts,
   type SystemdUnitFacts,
   seen,
 } from '../../src/evidence/evidence.ts';
-import type { RunContext } from '../../src/fix/fix-run.ts';
+import type { Answer, RunContext } from '../../src/fix/fix-run.ts';
 import { runPlan } from '../../src/fix/run-plan.ts';
 import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
 import { RecordedHost } from '../../src/host/recorded-host.ts';
@@ -39,6 +41,8 @@ class World {
   silent = false;
   takesTime = true;
   looks = 0;
+  /** Looks at the log and the answer as well. */
+  wholeLooks = 0;
   /** What the API log says of failed starts. */
   startFailures: readonly StartFailureFacts[] = [];
   /** How long GET / is waited for in vain, ms, while it is silent. */
@@ -50,14 +54,15 @@ class World {
   gone = false;
   interrupted = false;
   readonly kills: number[] = [];
+  readonly saved = new Map<string, string>();
   readonly commands: string[] = [];
   readonly warnings: string[] = [];
   readonly journal: JournalEntry[] = [];
   onKill = (_pid: number): void => undefined;
   onStop = (): void => undefined;
   onStart = (): void => undefined;
-  onProgress = (): void => undefined;
-  onQuestion = (_kind: string): 'yes' | 'skip' => 'yes';
+  onWaiting = (): void => undefined;
+  onQuestion = (_kind: string): Answer => 'yes';
   stopExit = 0;
   startExit = 0;
   waitMs = 20;
@@ -112,15 +117,18 @@ class World {
   #context(manager: RunContext['manager']): RunContext {
     const host = {
       name: 'world',
-      look: () => {
+      look: ({ leaveOut = [] }: LookRequest) => {
         this.looks += 1;
+        if (leaveOut.length === 0) this.wholeLooks += 1;
         if (this.gone) throw new TriageError('it is gone', 'look', ExitCode.unknown);
         const askAgain = async (timeoutMs: number) => {
           this.secondAsks.push(timeoutMs);
           if (this.second?.kind === 'answered') this.silent = false;
           return this.second === null ? blind('unsupported', 'no way') : seen(this.second);
         };
-        return { ...new RecordedHost(this.evidence()).look(), askAgain };
+        const left = leaveOut.map((name) => [name, Promise.resolve(LEFT_OUT)]);
+        const look = new RecordedHost(this.evidence()).look();
+        return { ...look, ...Object.fromEntries(left), askAgain };
       },
     };
     return {
@@ -157,7 +165,9 @@ class World {
         },
       },
       trail: {
-        saveFile: async () => undefined,
+        saveFile: async (name, text) => {
+          this.saved.set(name, text);
+        },
         saveProcess: async () => undefined,
         journal: async (entry) => {
           this.journal.push(entry);
@@ -166,7 +176,7 @@ class World {
       observer: {
         stepBegins: () => undefined,
         stepEnds: () => undefined,
-        progress: () => this.onProgress(),
+        waiting: () => this.onWaiting(),
         warn: (text) => this.warnings.push(text),
       },
       waitMs: this.waitMs,
@@ -489,11 +499,42 @@ describe('a fix of a server that hangs', () => {
   });
 });
 
+describe('a look within a fix', () => {
+  it('reads the log and asks the API where a step goes by them alone', async () => {
+    const host = world([orphan, daemon]);
+    const { recovered } = await host.fix();
+    assert.ok(recovered);
+    assert.equal(host.wholeLooks, 1, 'the one of the verify step');
+  });
+
+  it('is whole at the end, as it is saved and told', async () => {
+    const host = world([orphan, daemon]);
+    host.onQuestion = (kind) => (kind === 'kill' ? 'yes' : 'abort');
+    const { after } = await host.fix();
+    const { evidence } = JSON.parse(host.saved.get('evidence-after.json') ?? '{}');
+    assert.deepEqual([evidence.apiLog.seen, evidence.answer.seen], [true, true]);
+    assert.equal(after?.verdict.code, 'down');
+  });
+
+  for (const [takesTime, asks] of [
+    [false, 1],
+    [true, 2],
+  ] as const) {
+    it(`asks a silent API ${asks === 1 ? 'not ' : ''}again before the stop where ${takesTime ? 'a person' : 'nobody'} was asked meanwhile`, async () => {
+      const host = world([daemon, child]);
+      host.silent = true;
+      host.takesTime = takesTime;
+      const { recovered } = await host.fix();
+      assert.deepEqual([recovered, host.wholeLooks], [true, asks]);
+    });
+  }
+});
+
 describe('fix --only kill', () => {
   it('waits for the daemon to take the port that it has freed', async () => {
     const host = world([orphan, daemon]);
     host.waitMs = 5_000;
-    host.onProgress = () => {
+    host.onWaiting = () => {
       host.processes = [daemon, child];
     };
     const { recovered, status } = await host.fix({ only: 'kill' });
@@ -583,7 +624,7 @@ describe('a start that failed', () => {
     host.waitMs = 20_000;
     let looks = 0;
     const began = performance.now();
-    host.onProgress = () => {
+    host.onWaiting = () => {
       // Beyond the time after which nothing is waited for where nothing comes.
       if (performance.now() - began > 4_000) host.processes = started;
       looks += 1;
@@ -663,6 +704,31 @@ describe('what a stop has left behind', () => {
     assert.ok(performance.now() - began < 4_500, 'no grace for what can not end');
   });
 
+  it('is not killed where it ends soon after the request that it had in work', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    const ending = { ...child, listens: [], portConnections: 1 };
+    const began = performance.now();
+    host.onStop = () => {
+      host.processes = [daemon, ending];
+      const { sockets } = host.evidence();
+      assert.ok(sockets.seen);
+      const waits = { address: '10.0.0.9', state: 'ESTABLISHED', accepted: 1 } as const;
+      const peers = [{ ...waits, unaccepted: 0, unreadBytes: 0 }];
+      host.also = { sockets: seen({ ...sockets.value, peers }) };
+    };
+    host.onWaiting = () => {
+      const passed = performance.now() - began;
+      if (passed > 1_500) host.processes = [daemon, { ...ending, portConnections: 0 }];
+      if (passed > 1_900) {
+        host.processes = [];
+        host.also = {};
+      }
+    };
+    const { recovered } = await host.fix();
+    assert.deepEqual([recovered, host.kills], [true, []]);
+  });
+
   it('is killed where the stop has failed and the server still hangs', async () => {
     const host = world([daemon, child]);
     host.silent = true;
@@ -717,7 +783,7 @@ describe('a verification', () => {
     const host = world([orphan, daemon]);
     host.waitMs = 5_000;
     host.onStart = () => undefined;
-    host.onProgress = () => {
+    host.onWaiting = () => {
       host.interrupted = host.commands.includes('start');
     };
     const { ended, recovered } = await host.fix();

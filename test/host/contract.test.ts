@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { type StagedIncident, stageIncident } from '../../src/drill/stage.ts';
-import type { Evidence, LookRequest } from '../../src/evidence/evidence.ts';
+import { type Evidence, LEFT_OUT, type LookRequest } from '../../src/evidence/evidence.ts';
 import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { collectEvidence } from '../../src/host/collect-evidence.ts';
 import type { Host } from '../../src/host/host.ts';
@@ -90,6 +90,20 @@ describe('the same staged incident, seen by every kind of host', { skip: sshdMis
     await assertSame(
       await sshHost([`ForceCommand ${noise}; echo oops >&2; eval "$SSH_ORIGINAL_COMMAND"`]),
     );
+  });
+
+  it('leaves out what nobody reads, and does not call that well', async () => {
+    for (const host of [new LocalHost(), await sshHost()]) {
+      const look = host.look({ ...request, leaveOut: ['apiLog', 'answer'] });
+      const evidence = await collectEvidence(look, POLICY);
+      assert.deepEqual([evidence.apiLog, evidence.answer], [LEFT_OUT, LEFT_OUT]);
+      const { findings, verdict } = diagnoseEvidence(evidence);
+      assert.equal(verdict.code, 'orphan-holds-port');
+      assert.deepEqual(
+        [findings['api-log'].status, findings['api-answers'].status],
+        ['skip', 'skip'],
+      );
+    }
   });
 
   it('a host behind ssh with busybox as its userland', { skip: busyboxMissing() }, async () => {

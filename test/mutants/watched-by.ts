@@ -75,4 +75,7 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/report/screen.ts': ['report/screen.test.ts'],
   'src/report/fix-json.ts': ['report/fix-json.test.ts'],
+  'src/fix/grace.ts': ['fix/grace.test.ts'],
+  'src/fix/respawn.ts': ['fix/respawn.test.ts'],
+  'src/backoff.ts': ['backoff.test.ts'],
 };

@@ -44,3 +44,13 @@ test('a wait stays on one line, which can be taken back, and a title of a strang
   assert.ok(line().length < 30, line());
   assert.ok(!line().includes('\u001b'));
 });
+
+test('a wait that is told again in other words goes on from where it is', async () => {
+  const { screen, line } = terminal();
+  const waiting = waitingOn(screen);
+  const began = performance.now() - 2_100;
+  waiting.begin('port is held', 9_000, began);
+  waiting.begin('port is free', 9_000, began);
+  assert.equal(line(), '  port is free … 2 s of 9');
+  waiting.end();
+});

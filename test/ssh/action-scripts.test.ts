@@ -111,7 +111,13 @@ for (const shell of SHELLS) {
 it('leaves no watchdog of a look behind', () => {
   // In no other process list than ours.
   const limit = `${600 + (process.pid % 300)}`;
-  const nothing = { configDirectory: directory, log: '', pidFiles: '', since: '60' };
+  const nothing = {
+    configDirectory: directory,
+    log: '',
+    pidFiles: '',
+    since: '60',
+    withoutLog: '',
+  };
   const parameters = { nonce: 'a'.repeat(32), port: '65001', unit: 'salt-api', limit, ...nothing };
   for (const shell of SHELLS) {
     const [program = '', ...args] = shell;

@@ -53,10 +53,15 @@ function shellCommand(shell: (typeof SHELLS)[number]) {
 }
 
 /** What each log is reduced to where it lies, with a window of so many seconds. */
-function reduce(shell: (typeof SHELLS)[number], files: readonly string[], since: number | null) {
+function reduce(
+  shell: (typeof SHELLS)[number],
+  files: readonly string[],
+  since: number | null,
+  request: Partial<LookRequest> = {},
+) {
   const { argv, path } = shellCommand(shell);
   const script = collectorScript({
-    ...collectorParameters({ ...LOOK, sinceMs: null }, 'salt-api'),
+    ...collectorParameters({ ...LOOK, ...request, sinceMs: null }, 'salt-api'),
     nonce: 'abc',
   });
   const functions = script.slice(0, script.lastIndexOf('\nmain '));
@@ -342,6 +347,14 @@ function sampled() {
 }
 
 describe('a log that is reduced where it lies', () => {
+  it('is not read where nobody goes by it', () => {
+    const path = join(directory, 'left-out');
+    writeFileSync(path, "OSError: Port 443 not free on '0.0.0.0'\n");
+    const [shell = 'dash'] = SHELLS;
+    assert.notDeepEqual(reduce(shell, [path], null), [[]]);
+    assert.deepEqual(reduce(shell, [path], null, { leaveOut: ['apiLog'] }), [[]]);
+  });
+
   for (const shell of SHELLS) {
     for (const since of [3_600, null]) {
       it(`tells what the whole log tells: ${shell}, ${since ?? 'no'} window`, async () => {

@@ -82,8 +82,12 @@ export const apiLog: Check<'api-log', Needs, ApiLogEvidence> = {
 function judge(known: Pick<Known, Needs>): Finding<ApiLogEvidence> {
   const { apiLog: look, host, port } = known;
   if (!look.seen) {
-    const summary = `can't be read: ${stripControl(look.why)}`;
-    return { status: 'unknown', summary, details: [], evidence: UNREAD };
+    const why = stripControl(look.why);
+    const [status, summary] =
+      look.cause === 'not-asked'
+        ? (['skip', why] as const)
+        : (['unknown', `can't be read: ${why}`] as const);
+    return { status, summary, details: [], evidence: UNREAD };
   }
   const log = look.value;
   const { source, notes, childDeaths, startFailures = [] } = log;

@@ -1,4 +1,6 @@
 import { readdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { growingPause } from '../../backoff.ts';
 import type { NamespaceRelation } from '../../evidence/evidence.ts';
 import {
   isDeadState,
@@ -22,7 +24,7 @@ import {
 import { runCommand } from './run-command.ts';
 
 /** A parent that reaps at all does so within this time, ms. */
-const REAP_MS = 250;
+const REAP_MS = 100;
 /** Bit of CAP_KILL in CapEff (linux/capability.h). */
 const CAP_KILL = 1n << 5n;
 /** How long ps(1) may take for the whole process table, ms. */
@@ -194,7 +196,7 @@ function readAncestors(): number[] {
 async function becomeOf({ identity }: KillTarget, timeoutMs: number): Promise<KillOutcome> {
   const { pid, startTicks } = identity;
   const began = performance.now();
-  for (let pause = 5; ; pause = Math.min(200, pause * 2)) {
+  for (let turn = 0; ; turn += 1) {
     const stat = parseProcessStat(tryReadKernelFile(`/proc/${pid}/stat`) ?? '');
     if (stat === null || stat.startTicks !== startTicks) return { kind: 'gone' };
     const waited = performance.now() - began;
@@ -203,7 +205,7 @@ async function becomeOf({ identity }: KillTarget, timeoutMs: number): Promise<Ki
       return { kind: 'zombie', parent: stat.ppid };
     if (late && isStuck(pid)) return { kind: 'uninterruptible', waitChannel: stuckIn(pid) };
     if (late) return { kind: 'still-there', state: stat.state };
-    await new Promise((resolve) => setTimeout(resolve, Math.min(pause, timeoutMs - waited + 1)));
+    await delay(Math.min(growingPause(turn, 5, REAP_MS), timeoutMs - waited + 1));
   }
 }
 

@@ -5,6 +5,7 @@ import {
   blind,
   type HostFacts,
   type InstanceFacts,
+  LEFT_OUT,
   type Look,
   type LookRequest,
   type SaltConfigFacts,
@@ -49,6 +50,7 @@ export class LocalHost implements Host {
   }
 
   look(request: LookRequest, leave?: AbortSignal): LookInProgress {
+    const { leaveOut = [] } = request;
     const proc = this.#proc;
     const host = readHostFacts(proc);
     const scan = scanProcesses(proc).catch((error: unknown) => blindProcesses(error, proc));
@@ -94,8 +96,10 @@ export class LocalHost implements Host {
       ),
       processes,
       service: places.then((chosen) => this.#service(chosen, request)),
-      apiLog: places.then(({ log }) => this.#apiLog(log, request, host)),
-      answer: ask(request.probeTimeoutMs),
+      apiLog: places.then(({ log }) => {
+        return leaveOut.includes('apiLog') ? LEFT_OUT : this.#apiLog(log, request, host);
+      }),
+      answer: leaveOut.includes('answer') ? Promise.resolve(LEFT_OUT) : ask(request.probeTimeoutMs),
       askAgain: ask,
     };
   }

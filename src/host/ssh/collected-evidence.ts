@@ -4,6 +4,7 @@ import {
   blind,
   type Evidence,
   type HostFacts,
+  LEFT_OUT,
   type Look,
   type LookRequest,
   type Policy,
@@ -93,12 +94,14 @@ export async function readCollected(frames: Frames, request: LookRequest): Promi
     }),
     processes,
     service: await serviceFacts(frames, places, { unit: used.unit, uid: host.uid }),
-    apiLog: apiLogFacts(frames.log, {
-      source: { kind: 'file', ...log },
-      unit: used.unit,
-      windowFrom: used.since === null ? null : host.now - used.since * 1000,
-      host,
-    }),
+    apiLog: request.leaveOut?.includes('apiLog')
+      ? LEFT_OUT
+      : apiLogFacts(frames.log, {
+          source: { kind: 'file', ...log },
+          unit: used.unit,
+          windowFrom: used.since === null ? null : host.now - used.since * 1000,
+          host,
+        }),
     lookAgain: guessedRight
       ? null
       : { port: port.number, configDirectory, log: log.path, pidFiles },

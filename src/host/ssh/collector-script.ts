@@ -26,6 +26,8 @@ export interface CollectorParameters {
   readonly pidFiles: string;
   /** Seconds; empty for the whole log. */
   readonly since: string;
+  /** `yes` reads no log at all; else empty. */
+  readonly withoutLog: string;
   readonly unit: string;
   /** Bound on each part, in seconds. */
   readonly limit: string;
@@ -33,7 +35,8 @@ export interface CollectorParameters {
 
 /** The script with its parameters filled in, for `sh -s`. */
 export function collectorScript(parameters: CollectorParameters): string {
-  const { nonce, port, configDirectory, log, pidFiles, since, unit, limit } = parameters;
+  const { nonce, port, configDirectory, log, pidFiles, since, withoutLog, unit, limit } =
+    parameters;
   const values = {
     NONCE: nonce,
     PORT: port,
@@ -41,6 +44,7 @@ export function collectorScript(parameters: CollectorParameters): string {
     LOG: log,
     PID_FILES: pidFiles,
     SINCE: since,
+    WITHOUT_LOG: withoutLog,
     UNIT: unit,
     LIMIT: limit,
     PROPERTIES: UNIT_PROPERTIES.join(','),
@@ -840,6 +844,7 @@ rotated() {
 }
 
 api_log() {
+  [ -z "$WITHOUT_LOG" ] || return 0
   case $log in [a-z]*://*) echo "address $log"; return 0 ;; esac
   if [ -d "$log" ]; then echo "type a directory"; return 0
   elif [ -p "$log" ]; then echo "type a FIFO"; return 0

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import {
   type AnswerFacts,
   blind,
+  LEFT_OUT,
   type Look,
   type LookRequest,
   SECTIONS,
@@ -42,7 +43,10 @@ export class SshHost implements Host {
     const askAgain = (timeoutMs: number | null) =>
       sections.then((found) => this.#answer(timeoutMs, found, leave));
     const known = SECTIONS.filter((name) => name !== 'answer');
-    const look = { ...eachOf(known, sections), answer: askAgain(request.probeTimeoutMs) };
+    const answer = request.leaveOut?.includes('answer')
+      ? Promise.resolve(LEFT_OUT)
+      : askAgain(request.probeTimeoutMs);
+    const look = { ...eachOf(known, sections), answer };
     // A host that can't be reached rejects every part: whoever awaits the first is told.
     for (const part of Object.values(look)) part.catch(() => undefined);
     return { ...look, askAgain };
@@ -111,6 +115,7 @@ export function collectorParameters(request: LookRequest, unit: string) {
     log: request.log === undefined ? '' : posix.resolve(request.log),
     pidFiles: '',
     since: request.sinceMs === null ? '' : String(Math.ceil(request.sinceMs / 1000)),
+    withoutLog: request.leaveOut?.includes('apiLog') ? 'yes' : '',
     unit,
     limit: String(Math.max(1, Math.ceil(request.lookTimeoutMs / 1000))),
   };
