@@ -61,7 +61,8 @@ export function screenOn(stream: NodeJS.WriteStream, { color, ascii }: ScreenOpt
     paint,
     write: (text) => stream.write(encode(printable(text, level > 0))),
     clearLine: () => stream.write('\r\u001b[K'),
-    clearLines: (count) => stream.write(count > 0 ? `\u001b[${count}A\r\u001b[J` : ''),
+    // One by one: some terminals keep a screen that is erased as a whole among what has scrolled by.
+    clearLines: (count) => stream.write(`${'\u001b[A\u001b[2K'.repeat(count)}\r`),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What is being waited for, shown for as long as it lasts. */
+import { inLocale } from '../characters.ts';
 import { printable, stripControl } from '../untrusted.ts';
 import type { Screen } from './screen.ts';
 
@@ -36,7 +37,7 @@ export function waitingOn(screen: Screen): Waiting {
       const bound = Math.ceil(boundMs / 1000);
       if (!screen.interactive) {
         const upTo = bound > 0 ? `, up to ${bound} s` : '';
-        const line = printable(`salt-triage: waiting: ${what}${upTo}\n`);
+        const line = inLocale(printable(`salt-triage: waiting: ${what}${upTo}\n`));
         timer = setTimeout(() => process.stderr.write(line), LASTS_MS).unref();
         return;
       }
