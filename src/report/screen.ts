@@ -15,7 +15,8 @@ export interface ScreenOptions {
 
 export interface Screen {
   readonly columns: number;
-  readonly chalk: ChalkInstance;
+  /** Bold alone: a colour is that of a standing, which `paint` knows. */
+  readonly chalk: Pick<ChalkInstance, 'bold' | 'level'>;
   /** A person is looking: lines may be rewritten in place. */
   readonly interactive: boolean;
   /** Columns that every mark takes. */

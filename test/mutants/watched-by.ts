@@ -73,5 +73,8 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
     'plan/plan.test.ts',
   ],
   'src/report/screen.ts': ['report/screen.test.ts'],
+  'src/report/many-hosts.ts': ['report/many-hosts.test.ts', 'fleet/rows.test.ts'],
+  'src/drill/kept.ts': ['drill/kept.test.ts'],
+  'src/trail/retention.ts': ['trail/retention.test.ts'],
   'src/report/fix-json.ts': ['report/fix-json.test.ts'],
 };
