@@ -159,6 +159,7 @@ export const COMMANDS = {
   drill: {
     port: option('-p, --port <number>', unprivileged, 'port to stage it on (default: a free one)'),
     keep: option('--keep [span]', span, 'leave it standing to practise on, at most so long', '10m'),
+    end: { ...option('--end', flag, 'end what was left standing'), conflicts: 'keep' },
     ...SCREEN,
   },
 };

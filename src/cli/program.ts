@@ -1,5 +1,6 @@
 /** argv → one command: commander, made from the table of options. */
 import { Command } from 'commander';
+import { inLocale } from '../characters.ts';
 import type { ExitCode } from '../errors.ts';
 import { many } from './option-kinds.ts';
 import { COMMANDS, type Flags, type Option, readFlags } from './options.ts';
@@ -17,7 +18,7 @@ export function buildProgram(version: string): Command {
     .description('Finds and mends what keeps salt-api from answering.')
     .version(version)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text) })
+    .configureOutput({ outputError: (text, write) => write(inLocale(text)) })
     .showSuggestionAfterError()
     .showHelpAfterError('  Add --help for what there is.')
     .addHelpText('after', EXIT_CODES);

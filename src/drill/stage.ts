@@ -10,6 +10,7 @@ import type { SocketFacts } from '../evidence/evidence.ts';
 import { TcpTableReader } from '../evidence/tcp-table.ts';
 import { endWithThisProcess } from '../on-exit.ts';
 import { describeDuration } from '../words.ts';
+import { DRILL_PREFIX, markKept } from './kept.ts';
 import { SALT_API_SCRIPT, SERVICE_SCRIPT } from './scripts.ts';
 import { endStaged, killStaged, stagedProcess, stagedProcesses } from './staged-processes.ts';
 
@@ -48,7 +49,7 @@ export interface StagedIncident extends DrillFiles {
   readonly stopCommand: readonly [string, ...string[]];
   /** Ends every process of the drill and removes its directory. May be called again. */
   cleanup(): Promise<void>;
-  /** Leaves the drill standing when this process ends, until its own time is up. */
+  /** Leaves the drill standing when this process ends, until its own time is up or `endKept`. */
   leaveStanding(): void;
 }
 
@@ -91,7 +92,7 @@ export async function stageIncident(options: StageOptions = {}): Promise<StagedI
       ExitCode.usage,
     );
   }
-  const directory = mkdtempSync(join(resolve(options.directory ?? tmpdir()), 'salt-triage-drill-'));
+  const directory = mkdtempSync(join(resolve(options.directory ?? tmpdir()), DRILL_PREFIX));
   const script = join(directory, 'salt-api');
   const end = () => {
     endStaged(script);
@@ -129,7 +130,11 @@ export async function stageIncident(options: StageOptions = {}): Promise<StagedI
       );
     }
     const where = { directory, ...files, port, orphanPid, managerPid, startCommand, stopCommand };
-    return { ...where, cleanup, leaveStanding: release };
+    const leaveStanding = () => {
+      markKept(where);
+      release();
+    };
+    return { ...where, cleanup, leaveStanding };
   } catch (error) {
     await cleanup();
     throw error;

@@ -1,25 +1,45 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { type ProcessStat, parseCommandLine, parseProcessStat } from '../evidence/proc-text.ts';
 
 /**
- * The live processes of one drill: those that run the given script.
+ * The live processes of one drill: those of this user that run the given script.
  * A drill's directory is fresh and private, so no other process can have this path as its
  * second argument. Zombies have no command line any more and don't count.
  *
  * @param script absolute path of the drill's `salt-api`
  */
 export function stagedProcesses(script: string): ProcessStat[] {
+  return allPids()
+    .map((pid) => stagedProcess(pid, script))
+    .filter((process) => process !== null);
+}
+
+/** The scripts that processes of this user run as a drill's salt-api, by their path. */
+export function ourScripts(): string[] {
+  const scripts = allPids().map((pid) => scriptOf(pid) ?? '');
+  return [...new Set(scripts.filter((script) => /^\/.*\/salt-api$/.test(script)))];
+}
+
+function allPids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map((name) => stagedProcess(Number(name), script))
-    .filter((process) => process !== null);
+    .map(Number);
+}
+
+/** The second word of the command line of a process of this user, else null. */
+function scriptOf(pid: number): string | null {
+  try {
+    if (statSync(`/proc/${pid}`).uid !== process.geteuid?.()) return null;
+    return parseCommandLine(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))[1] ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** What `pid` is now, or null where it is gone or is no process of this drill. */
 export function stagedProcess(pid: number, script: string): ProcessStat | null {
   try {
-    const argv = parseCommandLine(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
-    if (argv[1] !== script) return null;
+    if (scriptOf(pid) !== script) return null;
     return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     // Gone between two reads, or not ours to read: either way not one that we staged.

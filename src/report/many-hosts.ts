@@ -5,7 +5,7 @@ import { ExitCode, TriageError } from '../errors.ts';
 import { stripControl } from '../untrusted.ts';
 import { count } from '../words.ts';
 import { standingOf } from './diagnosis-text.ts';
-import type { Screen } from './screen.ts';
+import { type Screen, wrap } from './screen.ts';
 
 /** What became of one host. */
 export interface HostOutcome {
@@ -68,7 +68,8 @@ export function hostsReport(
       }
       const sorted = live || terminal === null;
       const rows = sorted ? worstFirst(outcomes).map(rowOf).join('') : '';
-      screen.write(`${screen.chalk.bold(totals(outcomes, sorted))}\n${rows}`);
+      const head = wrap(totals(outcomes, sorted), screen.columns, 0);
+      screen.write(`${screen.chalk.bold(head)}\n${rows}`);
     },
   };
 }

@@ -15,7 +15,8 @@ export interface ScreenOptions {
 
 export interface Screen {
   readonly columns: number;
-  readonly chalk: ChalkInstance;
+  /** Bold alone: a colour is that of a standing, which `paint` knows. */
+  readonly chalk: Pick<ChalkInstance, 'bold' | 'level'>;
   /** A person is looking: lines may be rewritten in place. */
   readonly interactive: boolean;
   /** Columns that every mark takes. */
@@ -61,7 +62,8 @@ export function screenOn(stream: NodeJS.WriteStream, { color, ascii }: ScreenOpt
     paint,
     write: (text) => stream.write(encode(printable(text, level > 0))),
     clearLine: () => stream.write('\r\u001b[K'),
-    clearLines: (count) => stream.write(count > 0 ? `\u001b[${count}A\r\u001b[J` : ''),
+    // One by one: some terminals keep a screen that is erased as a whole among what has scrolled by.
+    clearLines: (count) => stream.write(`${'\u001b[A\u001b[2K'.repeat(count)}\r`),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What is being waited for, shown for as long as it lasts. */
+import { inLocale } from '../characters.ts';
 import { printable, stripControl } from '../untrusted.ts';
 import type { Screen } from './screen.ts';
 
@@ -53,7 +54,12 @@ export function waitingOn(screen: Screen): Waiting {
       else {
         const upTo = bound > 0 ? `, up to ${bound} s` : '';
         const tell = () =>
-          process.stderr.write(printable(`salt-triage: waiting: ${words}${upTo}\n`));
+          process.stderr.write(
+            inLocale(
+              printable(`salt-triage: waiting: ${words}${upTo}
+`),
+            ),
+          );
         timer = setTimeout(tell, LASTS_MS).unref();
       }
     },

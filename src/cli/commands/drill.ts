@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { VerdictCode } from '../../diagnosis/verdict.ts';
+import { endKept, type KeptDrill, keptDrills } from '../../drill/kept.ts';
 import { type StagedIncident, stageIncident } from '../../drill/stage.ts';
 import { ExitCode } from '../../errors.ts';
 import { LocalActions } from '../../host/local/local-actions.ts';
@@ -9,7 +10,7 @@ import { LocalHost } from '../../host/local/local-host.ts';
 import { textReport } from '../../report/diagnosis-text.ts';
 import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
-import { describeDuration } from '../../words.ts';
+import { count, describeDuration } from '../../words.ts';
 import { resolveFixOptions } from '../fix-options.ts';
 import { resolveLookOptions } from '../look-options.ts';
 import { COMMANDS, defaultsOf, type Flags } from '../options.ts';
@@ -19,13 +20,15 @@ export type DrillFlags = Flags<typeof COMMANDS.drill>;
 
 /**
  * `salt-triage drill`: stages the incident for real on this machine, diagnoses it, fixes it,
- * shows that it is fixed, and removes every trace. With `--keep` it stops after staging.
+ * shows that it is fixed, and removes every trace. With `--keep` it stops after staging; `--end` ends
+ * what was kept.
  *
  * @returns 0 where every part went as it should, 1 where one did not
  */
 export async function drillCommand(flags: DrillFlags): Promise<ExitCode> {
   const screen = screenOn(process.stdout, flags);
   const { port } = flags;
+  if (flags.end) return endDrills(screen, keptDrills(), port);
   const keepForMs = flags.keep ?? defaultsOf(COMMANDS.drill).keep;
   banner(screen, 'DRILL: staging the incident of July 2018 here; no real salt-api is touched');
   const staged = await stageIncident({ keepForMs, ...(port === undefined ? {} : { port }) });
@@ -41,6 +44,25 @@ export async function drillCommand(flags: DrillFlags): Promise<ExitCode> {
     await staged.cleanup();
     banner(screen, 'DRILL: over; every process and file of it is gone');
   }
+}
+
+/** @param port of the one to end; of all where undefined */
+function endDrills(screen: Screen, kept: readonly KeptDrill[], port: number | undefined): ExitCode {
+  const meant = kept.filter((drill) => port === undefined || drill.port === port);
+  let code: ExitCode = ExitCode.ok;
+  const say = (text: string) => screen.write(`${wrap(text, screen.columns, 2)}\n`);
+  if (meant.length === 0) say(`No drill of yours is kept${port ? ` on port ${port}` : ''}.`);
+  for (const drill of meant) {
+    const what = `the drill on port ${drill.port}`;
+    try {
+      const ended = count(endKept(drill), 'process', 'processes');
+      say(`Ended ${what}: ${ended} and ${drill.directory} are gone.`);
+    } catch (error) {
+      code = ExitCode.incident;
+      say(`Could not end ${what} in ${drill.directory}: ${(error as Error).message}`);
+    }
+  }
+  return code;
 }
 
 /** Diagnose, fix, diagnose: what an operator would type. */
@@ -95,12 +117,13 @@ async function showKept(screen: Screen, staged: StagedIncident, keepForMs: numbe
   const self = process.argv[1] === undefined ? ['salt-triage'] : ['node', process.argv[1]];
   const span = describeDuration(keepForMs);
   write(
-    `${wrap(`It stands for ${span} at most and then ends by itself. Practise with:`, columns, 0)}\n\n`,
+    `${wrap(`It stands for ${span} at most and then ends by itself. Practise with, and end it before:`, columns, 0)}\n\n`,
   );
   for (const command of ['diagnose', 'fix']) {
     // Whole, however long: these are for copying.
     write(`  ${commandLine([...self, command, '--config', settings])}\n`);
   }
+  write(`  ${commandLine([...self, 'drill', '--end'])}\n`);
   const where = `The orphan is ${staged.orphanPid}, the log ${staged.logFile}`;
   write(`\n${wrap(where, columns, 0)}\n`);
 }

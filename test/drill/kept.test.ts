@@ -1,0 +1,84 @@
+/** `drill --end`: what was kept is found by what it is, and nothing else is touched. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { keptDrills } from '../../src/drill/kept.ts';
+import { type StagedIncident, stageIncident } from '../../src/drill/stage.ts';
+import { stagedProcesses } from '../../src/drill/staged-processes.ts';
+import { runCli } from '../cli/run.ts';
+
+const NOBODY = 65_534;
+const asRoot = process.geteuid?.() === 0;
+
+describe('a kept drill', () => {
+  let directory: string;
+  let incident: StagedIncident;
+  const found = () => keptDrills().filter(({ port }) => port === incident.port);
+  // By its port: on this machine others may practise, too.
+  const end = (options = {}) => runCli(['drill', '--end', '--port', `${incident.port}`], options);
+
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'salt-kept-'));
+    incident = await stageIncident({ directory, stage: 'orphan' });
+  });
+  after(async () => {
+    await incident.cleanup();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('is none while the command that staged it still runs', async () => {
+    assert.deepEqual(found(), []);
+    const { code, stdout } = await end();
+    assert.equal(code, 0);
+    assert.equal(stdout, `No drill of yours is kept on port ${incident.port}.\n`);
+  });
+
+  it('is found wherever it lies, and only while it is closed to others', () => {
+    incident.leaveStanding();
+    assert.deepEqual(found(), [{ directory: incident.directory, port: incident.port }]);
+    chmodSync(incident.directory, 0o755);
+    assert.deepEqual(found(), []);
+    chmodSync(incident.directory, 0o700);
+  });
+
+  it('is not what another user may end', { skip: asRoot ? false : 'needs root' }, async () => {
+    const { code, stdout } = await end({ uid: NOBODY, cwd: '/' });
+    assert.equal(code, 0);
+    assert.match(stdout, /^No drill of yours/);
+    assert.equal(found().length, 1);
+  });
+
+  it('is no link, and no directory that only has the name', (t) => {
+    const link = join(tmpdir(), `salt-triage-drill-link-${process.pid}`);
+    const bare = join(tmpdir(), `salt-triage-drill-bare-${process.pid}`);
+    symlinkSync(incident.directory, link);
+    mkdirSync(bare, { mode: 0o700 });
+    t.after(() => [link, bare].map((path) => rmSync(path, { recursive: true })));
+    const directories = keptDrills().map((drill) => drill.directory);
+    assert.ok(!directories.includes(link) && !directories.includes(bare));
+  });
+
+  it('ends whole, and a process of another user that has its path does not', {
+    skip: asRoot ? false : 'needs root',
+  }, async (t) => {
+    const script = join(incident.directory, 'salt-api');
+    // yes(1) takes any word, and waits where nobody reads on.
+    const stranger = spawn('yes', [script], { uid: NOBODY, stdio: ['ignore', 'pipe', 'ignore'] });
+    t.after(() => stranger.kill('SIGKILL'));
+    await once(stranger.stdout, 'readable');
+    const { code, stdout } = await end();
+    assert.equal(code, 0);
+    assert.match(stdout, /^Ended the drill on port \d+: 1 process and/);
+    assert.deepEqual(stagedProcesses(script), []);
+    assert.equal(existsSync(incident.directory), false);
+    assert.equal(stranger.exitCode ?? stranger.signalCode, null);
+  });
+});
+
+it('--end goes with no --keep', async () => {
+  assert.equal((await runCli(['drill', '--end', '--keep'])).code, 2);
+});
