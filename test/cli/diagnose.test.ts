@@ -159,7 +159,7 @@ describe('diagnose on the staged incident', () => {
     assert.match(verdict.next, /^sudo salt-triage diagnose/);
     assert.equal(steps[0].status, 'unknown');
     assert.equal(steps[0].evidence.state, 'unseen');
-    assert.match(steps[0].summary, /run as root/);
+    assert.match(steps[0].summary, /run with sudo/);
     assert.equal(steps[3].status, 'unknown');
   });
 });
