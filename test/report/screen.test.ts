@@ -185,10 +185,17 @@ test('colours are those that can be read on black and on white, and nothing is d
     [...set].toSorted((a, b) => a - b),
     [1, 22, 31, 32, 35, 39],
   );
+  assert.equal(made.mark('skip'), '-', 'what was left out is nothing to look at');
 });
 
 test('what is written reaches the stream', () => {
   const made = screen({});
   made.write('a line\n');
   assert.equal(made.written(), 'a line\n');
+  const coloured = '\u001b[1mbold\u001b[22m\n';
+  made.write(coloured);
+  assert.equal(made.written(), 'bold\n', 'no colour where there is none');
+  const terminal = screen({ isTTY: true, columns: 80 });
+  terminal.write(coloured);
+  assert.equal(terminal.written(), coloured);
 });
