@@ -83,6 +83,7 @@ function shownOn(size: { columns: number; rows: number } | null, term = 'xterm')
     shown.push(shownBy(written));
   }
   report.end();
+  if (term === 'dumb') assert.doesNotMatch(written.join(''), /[\x1b\r]/);
   return [...shown, shownBy(written)];
 }
 
