@@ -75,7 +75,6 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/report/screen.ts': ['report/screen.test.ts'],
   'src/report/many-hosts.ts': ['report/many-hosts.test.ts', 'fleet/rows.test.ts'],
-  'src/drill/kept.ts': ['drill/kept.test.ts'],
   'src/trail/retention.ts': ['trail/retention.test.ts'],
   'src/report/fix-json.ts': ['report/fix-json.test.ts'],
   'src/fix/grace.ts': ['fix/grace.test.ts'],
