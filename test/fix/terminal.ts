@@ -55,6 +55,8 @@ export function open(
   const screen = () => tmux('capture-pane', '-p', '-t', 'fix').replace(/\n+$/, '\n');
   return {
     screen,
+    /** With its colours, as the terminal would be told them. */
+    coloured: () => tmux('capture-pane', '-p', '-e', '-t', 'fix'),
     /** What was written, lines that ran past the edge in one piece. */
     unbroken: () => tmux('capture-pane', '-p', '-J', '-t', 'fix'),
     /** Of the command; the shell that the terminal runs is its parent. */
