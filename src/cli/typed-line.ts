@@ -23,6 +23,7 @@ export async function typed<T extends string>(
   screen: Screen,
   signal: AbortSignal,
 ): Promise<T | Ended> {
+  if (process.env['TERM'] === 'dumb') return typedPlainly(question, signal);
   const { message, read, again } = question;
   const { createPromptModule } = (await import('inquirer')).default;
   const ask = createPromptModule({ output: process.stderr, signal });
@@ -47,6 +48,39 @@ export async function typed<T extends string>(
   } finally {
     hungUp.forget();
   }
+}
+
+/** The same where a terminal takes no cursor codes: Node's own readline sends none to such. */
+async function typedPlainly<T extends string>(
+  { message, read, again }: Question<T>,
+  signal: AbortSignal,
+): Promise<T | Ended> {
+  const { createInterface } = await import('node:readline');
+  const { stdin: input, stderr: output } = process;
+  const lines = createInterface({ input, output, terminal: true });
+  lines.setPrompt(`? ${inLocale(stripControl(message))} `);
+  const onAbort = () => lines.emit('SIGINT');
+  const answer = new Promise<T | Ended>((resolve) => {
+    const leave = (ended: Ended) => {
+      output.write('\n');
+      resolve(ended);
+    };
+    lines.on('line', (line) => {
+      const said = read(line);
+      if (said !== null) return resolve(said);
+      output.write(`    ${again}\n`);
+      lines.prompt();
+    });
+    lines.on('SIGINT', () => leave('interrupted'));
+    lines.on('close', () => leave('abort'));
+  });
+  signal.addEventListener('abort', onAbort);
+  lines.prompt();
+  return answer.finally(() => {
+    signal.removeEventListener('abort', onAbort);
+    lines.removeAllListeners();
+    lines.close();
+  });
 }
 
 /** Inquirer colours by itself, whatever --no-color says, and draws beyond ASCII. */

@@ -57,8 +57,8 @@ function stateLines(screen: Screen, result: Ran): string[] {
     labelled(screen, 'Now', nowText(result)),
     ...(done.length === 0
       ? []
-      : [labelled(screen, 'Done', done.map(({ step }) => step.title).join(', '))]),
-    ...(open.length === 0 ? [] : [labelled(screen, 'Not done', open.join(', '))]),
+      : [labelled(screen, 'Done', done.map(({ step }) => step.title).join('; '))]),
+    ...(open.length === 0 ? [] : [labelled(screen, 'Not done', open.join('; '))]),
   ];
 }
 
@@ -83,7 +83,7 @@ function notDone(outcomes: readonly StepOutcome[]): string[] {
   });
   const others = open.filter(({ step }) => step.kind !== 'verify');
   return (others.length > 0 ? others : open).map(({ step, status, detail }) => {
-    return `${step.title}${WHY[status] ?? ` (${detail.split('\n')[0]})`}`;
+    return `${step.title}${WHY[status] ?? `: ${detail.split('\n')[0]}`}`;
   });
 }
 
@@ -94,8 +94,8 @@ function keyOf(step: PlanStep): string {
 /** Beside what a person has said, which is the detail itself. */
 const WHY: Readonly<Partial<Record<StepOutcome['status'], string>>> = {
   'not-started': '',
-  failed: ' (failed)',
-  refused: ' (refused)',
+  failed: ': failed',
+  refused: ': refused',
 };
 
 /** The command that goes on from there. */

@@ -139,7 +139,7 @@ function planned(
 }
 
 /** All that a plan does to the host, in the order of its steps. */
-export function planInBrief({ steps }: FixPlan, yes: boolean): string {
+function planInBrief({ steps }: FixPlan, yes: boolean): string {
   const pids = steps.flatMap((step) => (step.kind === 'kill' ? [step.target.identity.pid] : []));
   const named = pids.length > 6 ? pidList(pids) : pids.join(' ');
   const rest = steps.flatMap((step) => {

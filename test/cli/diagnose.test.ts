@@ -41,7 +41,8 @@ describe('diagnose on the staged incident', () => {
       STEP_IDS,
     );
     assert.equal(document.verdict.code, 'orphan-holds-port');
-    assert.equal(document.verdict.next, `salt-triage fix ${target.join(' ')}`);
+    // Nothing on this host could start the staged one again.
+    assert.equal(document.verdict.next, `salt-triage fix ${target.join(' ')} --only kill`);
     const [holder, orphans, closeWait, log, answer] = document.steps;
     assert.deepEqual(holder.evidence.holders.map(pidOf), [incident.orphanPid]);
     assert.equal(holder.evidence.holders[0].role, 'orphan');
@@ -159,7 +160,7 @@ describe('diagnose on the staged incident', () => {
     assert.match(verdict.next, /^sudo salt-triage diagnose/);
     assert.equal(steps[0].status, 'unknown');
     assert.equal(steps[0].evidence.state, 'unseen');
-    assert.match(steps[0].summary, /run as root/);
+    assert.match(steps[0].summary, /run with sudo/);
     assert.equal(steps[3].status, 'unknown');
   });
 });

@@ -1,6 +1,6 @@
 /** The guided fix as a person has it: a real terminal (tmux), keys typed, the screen read. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { isAlive, journal, stage, until } from './staged.ts';
@@ -40,7 +40,7 @@ describe('the guided fix in a terminal', { skip: skipWithoutTmux() }, () => {
     const screen = terminal.unbroken();
     assert.match(
       screen,
-      /^Now {6}nothing was changed; as first seen: orphan \d+ still holds port/m,
+      /^Now {6}nothing was changed; as first seen: orphan \d+ still holds\s+port/m,
     );
     assert.match(screen, /^Next {5}salt-triage fix --port \d+ .*--stop-cmd '/m);
   });
@@ -62,6 +62,25 @@ describe('the guided fix in a terminal', { skip: skipWithoutTmux() }, () => {
     assert.ok(terminal.screen().includes(`${question} yes`));
     assert.match(terminal.screen(), /^Now {6}salt-api is stopped: nothing listens on port \d+$/m);
     assert.match(terminal.screen(), /^ +start; asks before each step$/m);
+  });
+
+  it('asks the same on a dumb terminal, and sends it no control character', async (t) => {
+    const staged = await stage(t, 'orphan');
+    const terminal = open(t, staged, 'fix', { term: 'dumb' });
+    const sent = join(staged.directory, 'sent');
+    terminal.copyTo(sent);
+    const question = `? kill -9 ${staged.orphanPid} (orphan)? (y/S/d/a, Enter)`;
+    await terminal.shows(question);
+    terminal.type('yess');
+    await terminal.shows('type y, s, d or a, then Enter');
+    terminal.type('');
+    await terminal.shows('? stop the service?');
+    terminal.press('C-d');
+    await terminal.shows('exit code 4');
+    assert.ok(isAlive(staged.orphanPid));
+    const text = readFileSync(sent, 'utf8');
+    assert.ok(text.includes(question));
+    assert.doesNotMatch(text, /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/);
   });
 
   for (const [key, code] of [

@@ -98,8 +98,8 @@ describe('the end of a fix that has not recovered', () => {
     assert.deepEqual(text.trim().split('\n'), [
       'Not recovered (interrupted).',
       'Now      salt-api is stopped: nothing listens on port 443',
-      'Done     kill -9 37 (orphan), stop the service',
-      'Not done check for leftover salt-api processes, start the service',
+      'Done     kill -9 37 (orphan); stop the service',
+      'Not done check for leftover salt-api processes; start the service',
       'Trail    /trail/1',
       'Next     salt-triage fix --port 443    start; asks before each step',
     ]);

@@ -245,7 +245,7 @@ describe('a fix whose connection is lost', { skip: sshdMissing() }, () => {
     assert.match(ran.stdout, new RegExp(`^Done .*kill -9 ${staged.orphanPid}`, 'm'));
     assert.match(
       ran.stdout.replace(/\s+/g, ' '),
-      /Not done stop the service \(failed\), .*start the service/,
+      /Not done stop the service: failed; .*start the service/,
     );
     const last = journal(staged.trail).at(-1);
     assert.match(last?.result ?? '', /not recovered, cut off/);
