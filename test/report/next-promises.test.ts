@@ -63,7 +63,7 @@ const options = fc.record({
 });
 
 test('a next fix has a plan, with the rights that it takes', () => {
-  const seen = { fix: 0, dry: 0, other: 0 };
+  const seen = { fix: 0, other: 0 };
   fc.assert(
     fc.property(
       situations,
@@ -79,12 +79,8 @@ test('a next fix has a plan, with the rights that it takes', () => {
         };
         const { next } = nextCommand(diagnosis, repeated([], { service: asked }));
         const [, sudo, words] = /^(sudo )?salt-triage fix ?(.*)$/.exec(next) ?? [];
-        if (words === undefined) {
+        if (words === undefined || words.startsWith('--dry-run')) {
           seen.other += 1;
-          return;
-        }
-        if (words.startsWith('--dry-run')) {
-          seen.dry += 1;
           return;
         }
         seen.fix += 1;
@@ -104,7 +100,7 @@ test('a next fix has a plan, with the rights that it takes', () => {
     ),
     { numRuns: 1_500 },
   );
-  for (const [kind, times] of Object.entries(seen)) assert.ok(times > 3, `${kind}: ${times}`);
+  for (const [kind, times] of Object.entries(seen)) assert.ok(times > 100, `${kind}: ${times}`);
 });
 
 /** The options as a shell would hand them on. */
