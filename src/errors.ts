@@ -19,13 +19,21 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
  */
 export class TriageError extends Error {
   readonly exitCode: ExitCode;
-  /** The next thing to do, a sentence or a command. */
+  /** The next thing to do, a sentence. */
   readonly advice: string;
+  /** What to type instead, shown before all else; null where no command of ours helps. */
+  readonly command: string | null;
 
-  constructor(message: string, advice: string, exitCode: ExitCode, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    advice: string,
+    exitCode: ExitCode,
+    options?: ErrorOptions & { readonly command?: string },
+  ) {
     super(message, options);
     this.name = 'TriageError';
     this.advice = advice;
     this.exitCode = exitCode;
+    this.command = options?.command ?? null;
   }
 }

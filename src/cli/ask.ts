@@ -1,8 +1,10 @@
 /** Questions to a person, on standard error so that standard output stays data. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answer, Consent } from '../fix/fix-run.ts';
+import type { Consent } from '../fix/fix-run.ts';
 import type { PlanStep } from '../plan/plan.ts';
-import { type ScreenOptions, screenOn, wrap } from '../report/screen.ts';
+import { type Screen, type ScreenOptions, screenOn, wrap } from '../report/screen.ts';
+import { readStepAnswer, readYesOrNo, type StepAnswer } from './answers.ts';
+import { type Ended, type Question, typed } from './typed-line.ts';
 
 /** `--yes`: everything is agreed to beforehand; the guards stay on. */
 export const agreed: Consent = { label: '--yes', takesTime: false, ask: async () => 'yes' };
@@ -29,22 +31,37 @@ export function personAtTerminal(
     label: 'yes',
     takesTime: true,
     async ask(step) {
-      if (!explained) process.stderr.write('    y yes, s or Enter skip, d details, a abort\n');
+      const screen = screenOn(process.stderr, options);
+      if (!explained) screen.write(`    ${wrap(LEGEND, screen.columns, 4)}\n`);
       explained = true;
       if (!(await discardTypeAhead())) {
-        process.stderr.write('salt-triage: input that nobody types is no consent: use --yes\n');
+        screen.write('salt-triage: no person types that fast, so it is no consent: use --yes\n');
         return 'abort';
       }
       for (;;) {
-        const answer = await expand(`${step.title}?`, signal);
+        const answer = await askStep(step, screen, signal);
         if (answer !== 'details') return answer;
         const lines = await details(step);
-        const { columns } = screenOn(process.stderr, options);
-        const wrapped = lines.map((line) => `    ${wrap(line, columns, 6)}`);
-        process.stderr.write(`${wrapped.join('\n')}\n`);
+        const wrapped = lines.map((line) => `    ${wrap(line, screen.columns, 6)}`);
+        screen.write(`${wrapped.join('\n')}\n`);
       }
     },
   };
+}
+
+const LEGEND = 'y yes, s skip (or Enter alone), d details, a abort; each followed by Enter';
+
+function askStep(
+  { title }: PlanStep,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<StepAnswer | Ended> {
+  const question: Question<StepAnswer> = {
+    message: `${title}? (y/S/d/a, Enter)`,
+    read: readStepAnswer,
+    again: 'type y, s, d or a, then Enter',
+  };
+  return typed(question, screen, signal);
 }
 
 /** How long typed-ahead input is waited for, ms: what the terminal has is there at once. */
@@ -82,68 +99,13 @@ async function discardTypeAhead(): Promise<boolean> {
 }
 
 /** A plain yes-or-no, No by default. @returns false for anything but a yes */
-export async function askYesNo(message: string): Promise<boolean> {
+export async function askYesNo(message: string, options: ScreenOptions): Promise<boolean> {
   if (!(await discardTypeAhead())) return false;
-  return (await prompt({ type: 'confirm', message, default: false })) === true;
-}
-
-async function expand(message: string, signal: AbortSignal): Promise<Answer | 'details'> {
-  const choices = [
-    { key: 'y', name: 'yes, do it', value: 'yes' },
-    { key: 's', name: 'skip this step', value: 'skip' },
-    { key: 'd', name: 'details first', value: 'details' },
-    { key: 'a', name: 'abort the whole fix', value: 'abort' },
-  ];
-  const answer = await prompt({ type: 'expand', message, default: 's', choices }, signal);
-  return answer as Answer | 'details';
-}
-
-/** @returns what was answered; `abort` or `interrupted` where nothing was */
-async function prompt(
-  question: { type: 'confirm' | 'expand'; message: string; default: unknown; choices?: unknown },
-  signal = new AbortController().signal,
-): Promise<unknown> {
-  const { createPromptModule } = (await import('inquirer')).default;
-  const ask = createPromptModule({ output: process.stderr, signal });
-  const hungUp = gone(signal);
-  try {
-    const asked = ask([{ name: 'answer', ...question }]).then(({ answer }) => answer as unknown);
-    return await Promise.race([asked, hungUp.promise]);
-  } catch (error) {
-    if (!endsThePrompt(error)) throw error;
-    return /SIGINT/.test(error.message) ? 'interrupted' : 'abort';
-  } finally {
-    hungUp.forget();
-  }
-}
-
-/**
- * Settles when no answer can come any more. Inquirer leaves its promise open after Ctrl-D and
- * after the end of input: the event loop would run dry and the process end with 0.
- */
-function gone(signal: AbortSignal): { promise: Promise<Answer>; forget: () => void } {
-  let settle: (answer: Answer) => void = () => undefined;
-  const promise = new Promise<Answer>((resolve) => {
-    settle = resolve;
-  });
-  const onEnd = () => settle('abort');
-  const onAbort = () => settle('interrupted');
-  process.on('beforeExit', onEnd);
-  process.stdin.on('end', onEnd);
-  process.stdin.on('error', onEnd);
-  signal.addEventListener('abort', onAbort);
-  return {
-    promise,
-    forget() {
-      process.off('beforeExit', onEnd);
-      process.stdin.off('end', onEnd);
-      process.stdin.off('error', onEnd);
-      signal.removeEventListener('abort', onAbort);
-    },
+  const question: Question<'yes' | 'no'> = {
+    message: `${message} (y/N, Enter)`,
+    read: readYesOrNo,
+    again: 'type y or n, then Enter',
   };
-}
-
-/** Inquirer's errors for Ctrl-C, Ctrl-D, end of input and an aborted signal. */
-function endsThePrompt(error: unknown): error is Error {
-  return error instanceof Error && ['ExitPromptError', 'AbortPromptError'].includes(error.name);
+  const never = new AbortController().signal;
+  return (await typed(question, screenOn(process.stderr, options), never)) === 'yes';
 }

@@ -1,3 +1,5 @@
+import { withoutOption } from '../report/next-command.ts';
+import { quoteForShell } from '../shell-words.ts';
 import { type COMMANDS, defaultsOf, SETTINGS, type Settings, type Values } from './options.ts';
 
 /** What the command line gives for `fix`. */
@@ -22,4 +24,13 @@ export function resolveFixOptions(flags: FixFlags, settings: Settings) {
     keepIncidents: value.keepIncidents,
     keepMebibytes: value.keepMebibytes,
   };
+}
+
+/**
+ * The options of a fix that a further one repeats: all, but for those that keep it from being whole.
+ * @param argv the words behind the command
+ */
+export function repeatedFixFlags(argv: readonly string[]): readonly string[] {
+  const whole = withoutOption(argv, '--only').filter((word) => word !== '--dry-run');
+  return whole.map(quoteForShell);
 }

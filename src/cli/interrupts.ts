@@ -18,7 +18,7 @@ export function listenForInterrupts(options: { readonly survivesHangUp: boolean 
   let interrupted = false;
   const onInterrupt = () => {
     if (!interrupted)
-      process.stderr.write('\nsalt-triage: the step in hand is finished, then it ends\n');
+      process.stderr.write('\nsalt-triage: finishing the current step, then stopping\n');
     interrupted = true;
     abort.abort();
   };

@@ -1,7 +1,10 @@
 /** From options and the settings file to what a look needs. */
 import { ExitCode, TriageError } from '../errors.ts';
 import type { LookRequest, Policy } from '../evidence/evidence.ts';
+import type { ServiceOptions } from '../plan/service-manager.ts';
+import type { Repeated } from '../report/next-command.ts';
 import { quoteForShell } from '../shell-words.ts';
+import { resolveFixOptions } from './fix-options.ts';
 import { type COMMANDS, defaultsOf, type Flags, LOOK, type Settings } from './options.ts';
 import { loadSettings } from './settings.ts';
 
@@ -14,8 +17,7 @@ export interface LookOptions {
   readonly unit: string;
   /** Whether somebody named it, on the command line or in the settings. */
   readonly unitNamed: boolean;
-  /** Options that the next command must repeat to mean the same salt-api. */
-  readonly repeated: readonly string[];
+  readonly repeated: Repeated;
   readonly settings: Settings;
 }
 
@@ -41,7 +43,10 @@ export async function resolveLookOptions(flags: Partial<LookFlags>): Promise<Loo
     policy: thresholds(named, defaults),
     unit: value.unit,
     unitNamed: named.unit !== undefined,
-    repeated: repeatedOptions(flags),
+    repeated: repeatedBy(flags, settings, {
+      unit: value.unit,
+      unitNamed: named.unit !== undefined,
+    }),
     settings,
   };
 }
@@ -61,15 +66,24 @@ export function thresholds(named: Partial<Policy>, otherwise: Policy): Policy {
   );
 }
 
-function repeatedOptions(flags: Partial<LookFlags>): string[] {
+/** What the next command repeats of this one, and how a fix would go by the settings. */
+function repeatedBy(
+  flags: Partial<LookFlags>,
+  settings: Settings,
+  unit: Pick<ServiceOptions, 'unit' | 'unitNamed'>,
+): Repeated {
   const options = [
     ['--port', flags.port],
     ['-c', flags.saltConfigDir],
     ['--log', flags.log],
     ['--unit', flags.unit],
+    ['--close-wait-warn', flags.closeWaitWarn],
+    ['--close-wait-fail', flags.closeWaitFail],
     ['--config', flags.config],
   ] as const;
-  return options.flatMap(([name, value]) =>
+  const words = options.flatMap(([name, value]) =>
     value === undefined ? [] : [name, quoteForShell(String(value))],
   );
+  const { yes, only, restart, ...service } = resolveFixOptions({}, settings);
+  return { flags: words, fixFlags: words, yes, only, restart, service: { ...service, ...unit } };
 }

@@ -9,17 +9,19 @@ const VERSION = typeof SALT_TRIAGE_VERSION === 'string' ? SALT_TRIAGE_VERSION : 
 /** What commander throws once it has shown what was asked for. */
 const SHOWN = ['commander.help', 'commander.helpDisplayed', 'commander.version'];
 
-/** Turns whatever was thrown into a line for the operator and an exit code. */
-function report(thrown: unknown, debug: boolean): ExitCode {
+/** Turns whatever was thrown into lines for the operator and an exit code. */
+async function report(thrown: unknown, debug: boolean): Promise<ExitCode> {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const code = 'code' in error ? String(error.code) : '';
   if (code.startsWith('commander.')) return SHOWN.includes(code) ? ExitCode.ok : ExitCode.usage;
-  const { message, advice, exitCode } = error instanceof TriageError ? error : defect(error, debug);
-  const stack = debug ? `${error.stack ?? ''}\n` : '';
-  process.stderr.write(
-    inLocale(printable(`salt-triage: ${message}\n${advice === '' ? '' : `  ${advice}\n`}${stack}`)),
-  );
-  return exitCode;
+  const told = error instanceof TriageError ? error : defect(error, debug);
+  const [{ errorText }, { screenOn }] = await Promise.all([
+    import('../report/error-text.ts'),
+    import('../report/screen.ts'),
+  ]);
+  process.stderr.write(errorText(told, screenOn(process.stderr, { color: false }).columns));
+  if (debug) process.stderr.write(inLocale(printable(`${error.stack ?? ''}\n`)));
+  return told.exitCode;
 }
 
 function defect({ message }: Error, debug: boolean): TriageError {
@@ -51,7 +53,7 @@ async function main(): Promise<void> {
     const { buildProgram } = await import('./program.ts');
     await buildProgram(VERSION).parseAsync(argv.length === 0 ? ['--help'] : argv, { from: 'user' });
   } catch (error) {
-    process.exitCode = report(error, argv.includes('--debug'));
+    process.exitCode = await report(error, argv.includes('--debug'));
   }
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   // A look that timed out may have left a read behind that never ends: it must not keep us here.

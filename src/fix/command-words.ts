@@ -47,7 +47,7 @@ export function describeFailure(
 }
 
 /** What a command that exited with 0 said last, which is mostly what came of it. */
-export function lastWords({ output }: Pick<CommandOutcome, 'output'>): string {
+function lastWords({ output }: Pick<CommandOutcome, 'output'>): string {
   return output.trim().split('\n').at(-1)?.trim().slice(0, 120) || 'exit 0';
 }
 

@@ -108,6 +108,8 @@ export class FixRun {
   readonly outcomes: StepOutcome[] = [];
   /** `cut off`: the host could not be reached any more, so that what stands there is not known. */
   ended: 'completed' | 'aborted' | 'interrupted' | 'cut off' = 'completed';
+  /** Why the host could not be reached any more. */
+  cutOffBy: string | null = null;
   /**
    * It serves again without a start of ours; `untouched`: before anything was done to it, so that
    * the old process may keep the port.
@@ -123,6 +125,7 @@ export class FixRun {
   latestIsWhole = false;
   #latestAt = Number.NEGATIVE_INFINITY;
   readonly #began = performance.now();
+  #changedAt = Number.NEGATIVE_INFINITY;
 
   constructor(plan: FixPlan, before: Diagnosis, context: RunContext) {
     this.plan = plan;
@@ -158,9 +161,14 @@ export class FixRun {
     return kept?.step.kind === 'kill' ? kept.step.target.identity.pid : null;
   }
 
-  /** Ends the sequence where the operator wants no further step. */
+  /** An action was taken, with whatever result, and nobody has looked since. */
+  get changedUnseen(): boolean {
+    return this.#changedAt > this.#latestAt;
+  }
+
+  /** Ends the sequence where the operator wants no further step; also one that was aborted before. */
   heedInterrupt(): void {
-    if (this.ended === 'completed' && this.context.interrupted()) this.ended = 'interrupted';
+    if (this.ended !== 'cut off' && this.context.interrupted()) this.ended = 'interrupted';
   }
 
   /** Tells of a step, does it and keeps what came of it. */
@@ -187,7 +195,7 @@ export class FixRun {
     await trail.journal({ phase: 'note', action: step.title, answer });
     if (answer === 'abort') this.ended = 'aborted';
     if (answer === 'interrupted') this.ended = 'interrupted';
-    return settled('declined', answer === 'skip' ? 'skipped' : 'aborted');
+    return settled('declined', SAID[answer]);
   }
 
   /** Runs a service command, with the journal's lines before and after it. */
@@ -218,12 +226,21 @@ export class FixRun {
     } catch (error) {
       await write(`not known: ${error instanceof Error ? error.message : String(error)}`);
       throw error;
+    } finally {
+      this.#changedAt = performance.now();
     }
   }
 
-  /** Looks at the host as it is now, at no more of it than is gone by. */
-  async look(scope: LookScope): Promise<Diagnosis> {
-    const { host, request, policy, observer } = this.context;
+  /**
+   * Looks at the host as it is now, at no more of it than is gone by.
+   * @param bounds shorter ones than the operator's own
+   */
+  async look(
+    scope: LookScope,
+    bounds: Partial<Pick<LookRequest, 'lookTimeoutMs' | 'probeTimeoutMs'>> = {},
+  ): Promise<Diagnosis> {
+    const { host, policy, observer } = this.context;
+    const request = { ...this.context.request, ...bounds };
     const look = host.look({
       ...request,
       // The port was settled by the first look; a config that changes meanwhile must not move it.
@@ -319,6 +336,9 @@ export class FixRun {
     return this.outcomes.some(({ step, status }) => step.kind === 'kill' && status === 'done');
   }
 }
+
+/** What is told of a step that a person has not agreed to. */
+const SAID = { skip: 'skipped', abort: 'aborted', interrupted: 'interrupted' } as const;
 
 /** Of a process, within one boot. */
 export function identityOf({

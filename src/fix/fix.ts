@@ -9,7 +9,8 @@ import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../errors.ts';
 import type { LookRequest, Policy } from '../evidence/evidence.ts';
 import type { Host, HostActions } from '../host/host.ts';
-import { type FixPlan, leftoversOf, type PlanOptions, planFix } from '../plan/plan.ts';
+import { type FixPlan, type PlanOptions, planFix } from '../plan/plan.ts';
+import { ordersOfRoot, ownersToKill } from '../plan/rights.ts';
 import {
   chooseServiceManager,
   type ServiceManager,
@@ -163,8 +164,8 @@ async function requirePrograms(actions: HostActions, { steps }: FixPlan): Promis
     const [program = '', ...rest] = step.command;
     if (await actions.hasProgram(program)) continue;
     throw new TriageError(
-      stripControl(`${program} can't be run, which is needed to ${rest.at(-1) ?? 'restart'}`),
-      'Correct --stop-cmd, --start-cmd or --service; nothing was done.',
+      stripControl(`${program} can't be run, which the plan needs to ${rest.at(-1) ?? 'restart'}`),
+      'Correct --stop-cmd, --start-cmd or --service. Nothing was changed.',
       ExitCode.usage,
     );
   }
@@ -173,27 +174,19 @@ async function requirePrograms(actions: HostActions, { steps }: FixPlan): Promis
 /** @throws TriageError (not permitted) before anything was changed */
 async function requireRights(
   actions: HostActions,
-  { steps }: FixPlan,
+  plan: FixPlan,
   { before, manager }: Pick<FixResult, 'before' | 'manager'>,
   asRoot: string,
 ): Promise<void> {
   const { host } = before.evidence;
-  const uids = steps.flatMap((step) => {
-    if (step.kind === 'kill') return [step.uid];
-    // What the stop leaves behind is killed as well, and is of those that are there now.
-    return step.kind === 'kill-leftovers' ? leftoversOf(before).map(({ facts }) => facts.uid) : [];
-  });
-  const ordersRoots =
-    manager !== null &&
-    manager.kind !== 'commands' &&
-    steps.some(({ kind }) => kind === 'stop' || kind === 'start');
   const why =
-    (await actions.missingRights(uids)) ??
-    (ordersRoots && host.uid !== 0 ? `${manager.label} takes its orders from root` : null);
+    (await actions.missingRights(ownersToKill(plan, before))) ??
+    (host.uid === 0 ? null : ordersOfRoot(plan, manager));
   if (why === null) return;
   throw new TriageError(
-    `not permitted to fix ${host.name}: ${why}; nothing was done`,
-    asRoot,
+    `not permitted to fix ${host.name}: ${why}`,
+    'Nothing was changed.',
     ExitCode.notPermitted,
+    { command: asRoot },
   );
 }

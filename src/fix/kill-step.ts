@@ -52,7 +52,7 @@ function whyNotKilled(step: KillStep, reason: Reason, now: Diagnosis): Settled |
   if (member === undefined) {
     const there = processes.value.processes.some((facts) => facts.pid === pid);
     return there
-      ? settled('refused', `${pid} is no salt-api any more`)
+      ? settled('refused', `${pid} is not salt-api any more`)
       : settled('not-needed', `${pid} has ended by itself`);
   }
   if (member.facts.startTicks !== startTicks) {
@@ -93,7 +93,7 @@ function describeKill(outcome: KillOutcome, pid: number): Settled {
       return settled('refused', outcome.why);
     case 'not-permitted':
       return {
-        ...settled('failed', `not permitted to signal ${pid}: run as root`),
+        ...settled('failed', `not permitted to signal ${pid}: run with sudo or as root`),
         notPermitted: true,
       };
   }

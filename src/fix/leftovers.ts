@@ -28,13 +28,8 @@ export async function killLeftovers(run: FixRun): Promise<Settled> {
     }
     const seen = now;
     kept ||= fresh.some((member) => isKept(member, seen));
-    for (const member of stoppedFirst(fresh)) {
-      asked.add(identityOf(member.facts));
-      run.heedInterrupt();
-      if (run.ended !== 'completed') return settled('failed', run.ended);
-      const step = killStep(member, seen);
-      await run.perform(step, `left, round ${round}`, () => kill(run, step, 'left'));
-    }
+    await killEach(run, stoppedFirst(fresh), seen, { asked, round });
+    if (run.ended !== 'completed') return settled('declined', run.ended);
     now = await lookForLeftovers(run, asked);
   }
   if (kept) now = await lookForRespawn(run);
@@ -47,6 +42,23 @@ function lookForRespawn(run: FixRun): Promise<Diagnosis> {
     const isOver = timeIsUp || startedSinceStop(run, now) !== undefined;
     return isOver ? now : 'whether a supervisor starts salt-api anew';
   });
+}
+
+/** Asks for each one; ends with the first answer, or signal, that ends the sequence. */
+async function killEach(
+  run: FixRun,
+  members: readonly SaltApiProcess[],
+  now: Diagnosis,
+  { asked, round }: { readonly asked: Set<string>; readonly round: number },
+): Promise<void> {
+  for (const member of members) {
+    run.heedInterrupt();
+    if (run.ended !== 'completed') return;
+    asked.add(identityOf(member.facts));
+    const step = killStep(member, now);
+    await run.perform(step, `left, round ${round}`, () => kill(run, step, 'left'));
+  }
+  run.heedInterrupt();
 }
 
 function whatStayed(

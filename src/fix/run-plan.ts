@@ -8,6 +8,7 @@ import { writeEvidence } from '../evidence/evidence-file.ts';
 import type { FixPlan, PlanStep } from '../plan/plan.ts';
 import { FixRun, type RunContext, type Settled, settled } from './fix-run.ts';
 import { kill } from './kill-step.ts';
+import { seeTheEnd } from './last-look.ts';
 import { killLeftovers } from './leftovers.ts';
 import { start, startDependent, stop } from './service-steps.ts';
 import { awaitRecovery, verify, waitPortFree } from './waiting-steps.ts';
@@ -16,6 +17,8 @@ import { awaitRecovery, verify, waitPortFree } from './waiting-steps.ts';
 export interface RunResult extends Pick<FixRun, 'outcomes' | 'ended' | 'recovered'> {
   /** The last whole look, null where none was taken after the first. */
   readonly after: Diagnosis | null;
+  /** Why the host could not be looked at after the last action; null where it was, or none was taken. */
+  readonly unseen: string | null;
 }
 
 /**
@@ -41,24 +44,19 @@ export async function runPlan(
   }
   // The last step may have been cut short: that is no verdict on the host.
   if (!run.recovered) run.heedInterrupt();
-  await completeLastLook(run);
+  const unseen = await seeTheEnd(run);
   const { outcomes, ended, recovered, latest: after } = run;
   if (after !== null) await trail.saveFile('evidence-after.json', writeEvidence(after.evidence));
   const result = recovered ? 'recovered' : `not recovered, ${ended}`;
   await trail.journal({ phase: 'note', action: 'end', result });
-  return { outcomes, after, ended, recovered };
-}
-
-/** The steps look at no more than they go by; what is told and saved at the end is a whole look. */
-async function completeLastLook(run: FixRun): Promise<void> {
-  if (run.latest === null || run.latestIsWhole || run.ended === 'cut off') return;
-  await run.look('whole').catch((error: unknown) => cutOff(run, error));
+  return { outcomes, after, unseen, ended, recovered };
 }
 
 /** A host that is gone ends the sequence where it is; what was done and what not is still told. */
 function cutOff(run: FixRun, error: unknown): Settled {
   if (!(error instanceof TriageError)) throw error;
   run.ended = 'cut off';
+  run.cutOffBy = error.message;
   return settled('failed', error.message);
 }
 

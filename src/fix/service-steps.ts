@@ -2,7 +2,7 @@
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { unitFailure } from '../evidence/systemd-unit.ts';
 import { leftoversOf, type StepOf } from '../plan/plan.ts';
-import { describeFailure, lastLines, lastWords, neverReached, saysDone } from './command-words.ts';
+import { describeFailure, lastLines, neverReached, saysDone } from './command-words.ts';
 import { type FixRun, identityOf, type Settled, settled } from './fix-run.ts';
 import { startedSinceStop } from './leftovers.ts';
 import { isPortFree } from './recovery.ts';
@@ -24,7 +24,9 @@ export async function stop(run: FixRun, step: StepOf<'stop'>): Promise<Settled> 
   let outcome = await run.command(step.command, step.title);
   // Whether it ran is not known; to stop what is stopped already does no harm.
   if (outcome.lost) outcome = await run.command(step.command, step.title);
-  if (saysDone(outcome)) return settled('done', `${lastWords(outcome)}; not trusted`);
+  if (saysDone(outcome)) {
+    return settled('done', 'command reported OK; checking independently');
+  }
   // What nobody has stopped is not left behind.
   if (neverReached(outcome, run.context.manager)) run.stopped = null;
   return settled('failed', describeFailure(outcome, ...(await managerWords(run, now))));
@@ -34,14 +36,13 @@ export async function start(run: FixRun, step: StepOf<'start'>): Promise<Settled
   if (run.statusOf('wait-port-free') === 'failed') {
     return settled('refused', 'the port is still held: a start would only loop');
   }
+  const needless = whyNoStart(run, await run.recentLook());
+  if (needless !== null) return needless;
   const declined = await run.consent(step);
   if (declined !== null) return declined;
   const now = await run.look('processes');
-  const { evidence, summary } = now.findings['port-holder'];
-  if (evidence.state === 'daemon') return settled('not-needed', summary);
-  if (!isPortFree(now, run.before)) return settled('refused', summary);
-  const anew = startedSinceStop(run, now);
-  if (anew !== undefined) return settled('not-needed', anew);
+  const meanwhile = whyNoStart(run, now);
+  if (meanwhile !== null) return meanwhile;
   run.startedAt = now.evidence.host.now;
   if (step.before !== null) await run.command(step.before, 'prepare the start');
   let outcome = await run.command(step.command, step.title);
@@ -53,8 +54,17 @@ export async function start(run: FixRun, step: StepOf<'start'>): Promise<Settled
     }
     outcome = await run.command(step.command, step.title);
   }
-  if (saysDone(outcome)) return settled('done', lastWords(outcome));
+  if (saysDone(outcome)) return settled('done', 'command reported OK');
   return settled('failed', describeFailure(outcome, ...(await managerWords(run, now))));
+}
+
+/** Why no start is needed, or none would find its port; null where it would. */
+function whyNoStart(run: FixRun, now: Diagnosis): Settled | null {
+  const { evidence, summary } = now.findings['port-holder'];
+  if (evidence.state === 'daemon') return settled('not-needed', summary);
+  if (!isPortFree(now, run.before)) return settled('refused', summary);
+  const anew = startedSinceStop(run, now);
+  return anew === undefined ? null : settled('not-needed', anew);
 }
 
 /** Its manager is asked and not the port: what it has to do with that is not known here. */

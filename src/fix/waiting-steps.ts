@@ -14,14 +14,14 @@ export function awaitRecovery(run: FixRun): Promise<Settled> {
   return run.lookUntil({ scope: 'whole', waitMs }, (now, timeIsUp) => {
     if (run.wanting(now, 'serving').length === 0) {
       run.servesAgain = 'by itself';
-      return settled('done', 'the daemon took the port by itself');
+      return settled('done', 'the daemon has taken the port by itself');
     }
     if (!timeIsUp) return `until the daemon takes the port: ${portOf(now)}`;
-    if (interrupted()) return settled('done', 'it did not so far');
-    if (manager !== null) return settled('done', 'it did not');
+    if (interrupted()) return settled('done', 'the daemon has not taken the port so far');
+    if (manager !== null) return settled('done', 'the daemon did not take the port');
     return settled(
       'failed',
-      'it did not, and no service manager was found that could start salt-api again: name one with --service, or give --stop-cmd and --start-cmd',
+      'the daemon did not take the port, and nothing here is known to start salt-api again: name it with --service, or give --stop-cmd and --start-cmd',
     );
   });
 }

@@ -9,6 +9,7 @@ import type { ProcessFacts } from '../evidence/evidence.ts';
 import type { KillTarget } from '../host/host.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
 import { averageCpuPercent, count, describeCpuTime, describeRecent, startedAt } from '../words.ts';
+import type { Remedy } from './remedy.ts';
 import { reasonOf, type ServiceManager } from './service-manager.ts';
 import { daemonIsBeside, refuseService } from './service-refusals.ts';
 
@@ -82,8 +83,8 @@ export type Plan =
       readonly kind: 'refused';
       readonly verdict: VerdictCode;
       readonly why: string;
-      /** What to do instead; null where the diagnosis's own next command is that. */
-      readonly advice: string | null;
+      /** What to type instead; null where the diagnosis's own next command is that. */
+      readonly remedy: Remedy | null;
       /** No option of ours would help: the host has to be changed first. */
       readonly ofHost?: true;
     };
@@ -114,10 +115,10 @@ export function planFix(
     case 'degraded':
       return { kind: 'nothing-to-do', verdict, why: summary };
     case 'foreign-holder':
-      return { kind: 'refused', verdict, why: summary, advice: null };
+      return { kind: 'refused', verdict, why: summary, remedy: null };
     case 'unknown': {
-      const why = `nothing is changed while it is unknown what is wrong: ${summary}`;
-      return { kind: 'refused', verdict, why, advice: null };
+      const why = `what is wrong is not known, so nothing is changed: ${summary}`;
+      return { kind: 'refused', verdict, why, remedy: null };
     }
     default:
       return planIncident(diagnosis, manager, options);
@@ -154,7 +155,7 @@ function planIncident(
   const remarks = [...again.remarks];
   if (recovers && restarts && !waitsFirst) {
     remarks.push(
-      `with the port free the daemon ${roles.daemon.facts.pid} may recover by itself; --restart if-needed waits for that`,
+      `once the port is free, daemon ${roles.daemon.facts.pid} may recover by itself; --restart if-needed waits for that first`,
     );
   }
   return { kind: 'fix', verdict, steps, remarks };
@@ -170,7 +171,7 @@ const GOALS = {
 };
 
 function awaitRecovery(port: number): PlanStep {
-  return { kind: 'await-recovery', title: `see whether the daemon takes port ${port} by itself` };
+  return { kind: 'await-recovery', title: `wait for the daemon to take port ${port} by itself` };
 }
 
 /** The orphans, and then what they have forked: a kill -9 of its own for each. */
@@ -192,7 +193,7 @@ function planRestart(
   const { verdict, roles, evidence } = diagnosis;
   const failed = whyStartFailed(diagnosis);
   if (manager === null) {
-    const none = 'no service manager was found: the daemon has to recover by itself';
+    const none = 'found no service manager: the daemon has to recover by itself';
     return { steps: [], remarks: [...failed, none] };
   }
   const { start: command, beforeStart: before } = manager;
@@ -207,7 +208,7 @@ function planRestart(
   if (nothingRuns && !manager.believesRunning) return { steps: start, remarks };
   const steps: PlanStep[] = [
     ...stopSteps(diagnosis, manager, orphans),
-    { kind: 'kill-leftovers', title: 'look again for salt-api processes that stayed' },
+    { kind: 'kill-leftovers', title: 'check for leftover salt-api processes' },
     ...start,
     ...manager.dependents.map(startAgain),
   ];

@@ -107,7 +107,7 @@ const MANAGERS = [
       label: `SysV init (service ${unit})`,
       stop: ['service', unit, 'stop'],
       start: ['service', unit, 'start'],
-      remarks: ['the SysV stop ends only the pid in the pid file: expect something left behind'],
+      remarks: ['the SysV stop ends only the process in the pid file: expect leftovers'],
     }),
   },
   {

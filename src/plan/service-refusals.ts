@@ -4,16 +4,15 @@ import type { SaltApiProcess } from '../diagnosis/process-roles.ts';
 import type { ProcessFacts } from '../evidence/evidence.ts';
 import { DEFAULT_CONFIG_DIRECTORY, namesDirectory } from '../evidence/salt-api-argv.ts';
 import { sameUnit, serviceOfCgroup, type UnitMembership } from '../evidence/systemd-unit.ts';
-import { commandLine } from '../shell-words.ts';
-import { stripControl } from '../untrusted.ts';
+import type { Remedy } from './remedy.ts';
 import type { ServiceManager } from './service-manager.ts';
 
-/** Why nothing is stopped, and what to do instead. */
+/** Why nothing is stopped, and what to type instead. */
 export interface ServiceRefusal {
   /** No option of ours would help: the host has to be changed first. */
   readonly ofHost?: true;
   readonly why: string;
-  readonly advice: string;
+  readonly remedy: Remedy;
 }
 
 /**
@@ -31,14 +30,27 @@ export function refuseService(
   );
 }
 
-function noManager({ roles }: ActionBasis): ServiceRefusal {
-  const its = itsUnit(roles.all);
-  const first = its === null ? 'Name one with --service, or' : `${its} Else`;
-  return {
-    why: 'no service manager was found that could start salt-api again',
-    advice: `${first} give --stop-cmd and --start-cmd; --only kill does without.`,
-  };
+function noManager({ roles: { all } }: ActionBasis): ServiceRefusal {
+  const why = 'found no service manager that could start salt-api again';
+  const its = itsUnit(all);
+  if (its !== null) {
+    return { why, remedy: { ...its, note: `${its.note}; or give --stop-cmd and --start-cmd` } };
+  }
+  if (all.some(({ role }) => role === 'orphan')) {
+    const note = 'kills the orphans, starts nothing; --stop-cmd and --start-cmd, or --service, do';
+    return { why, remedy: { kind: 'options', options: [['--only', 'kill']], note } };
+  }
+  // What does not run needs no stop.
+  const options = OWN_COMMANDS.filter(([name]) => all.length > 0 || name === '--start-cmd');
+  const note = 'COMMAND: what does that to salt-api here; or name its service with --service';
+  return { why, remedy: { kind: 'options', options, note } };
 }
+
+/** For the person to fill in. */
+const OWN_COMMANDS = [
+  ['--stop-cmd', 'COMMAND'],
+  ['--start-cmd', 'COMMAND'],
+] as const;
 
 /**
  * Why the service is not this instance's: with configuration directories of their own two salt-apis
@@ -60,7 +72,11 @@ function strangersService(
   const pids = others.map(({ facts }) => facts.pid).join(', ');
   return {
     why: `${manager.label} may be that of another salt-api, ${pids}, and not of ${configDirectory}`,
-    advice: 'Say which service this one is: --unit NAME, or --stop-cmd and --start-cmd.',
+    remedy: {
+      kind: 'options',
+      options: OWN_COMMANDS,
+      note: 'COMMAND: what stops and starts this one; or --unit NAME, if it has a unit of its own',
+    },
   };
 }
 
@@ -90,32 +106,46 @@ function unusableUnit(
     case 'not-found':
       return {
         why: `systemd has no unit ${name}`,
-        advice:
-          itsUnit(roles.all) ?? "Find it with `systemctl list-units '*salt*'`, then --unit NAME.",
+        remedy: itsUnit(roles.all) ?? {
+          kind: 'command',
+          command: ['systemctl', 'list-units', '*salt*'],
+          note: 'lists its unit; then salt-triage fix --unit NAME',
+        },
       };
     case 'masked':
       return {
         ofHost: true,
         why: `${name} is masked: systemd would refuse to start it again`,
-        advice: `If it is meant to run: ${commandLine(['systemctl', 'unmask', name])}; then fix again.`,
+        remedy: {
+          kind: 'command',
+          command: ['systemctl', 'unmask', name],
+          note: 'only if it is meant to run; then fix again',
+        },
       };
     default:
       return {
         ofHost: true,
         why: `systemd can't load ${name} (LoadState=${loadState}), so it could not start it again`,
-        advice: `\`${commandLine(['systemctl', 'status', start.at(-1) ?? name])}\` says what is wrong with its file.`,
+        remedy: {
+          kind: 'command',
+          command: ['systemctl', 'status', start.at(-1) ?? name],
+          note: 'shows what is wrong with its file',
+        },
       };
   }
 }
 
-/** Names the unit that salt-api is in; null where it is in none. */
-function itsUnit(all: readonly SaltApiProcess[]): string | null {
+/** The option that names the unit that salt-api is in; null where it is in none. */
+function itsUnit(all: readonly SaltApiProcess[]): Extract<Remedy, { kind: 'options' }> | null {
   const [found] = inSystemUnits(all);
   if (found === undefined) return null;
   const { service, member } = found;
   const { pid } = member.facts;
-  const name = service.unit.replace(/\.service$/, '');
-  return `salt-api ${pid} is in ${service.unit} (/proc/${pid}/cgroup): --unit ${name}, if that is its service.`;
+  return {
+    kind: 'options',
+    options: [['--unit', service.unit.replace(/\.service$/, '')]],
+    note: `salt-api ${pid} is in ${service.unit} (/proc/${pid}/cgroup)`,
+  };
 }
 
 interface Membership {
@@ -168,12 +198,12 @@ const SUPERVISORS: readonly Supervisor[] = [
   {
     program: 'supervisord',
     commands: () => ['supervisorctl stop salt-api', 'supervisorctl start salt-api'],
-    note: '`supervisorctl status` tells the name it goes by',
+    note: '`supervisorctl status` shows its name there',
   },
   {
     program: 'runsv',
     commands: (service) => [`sv -w 30 stop ${service}`, `sv -w 30 start ${service}`],
-    note: 'or the path of its directory',
+    note: 'sv takes the path of its directory, too',
   },
   {
     program: 's6-supervise',
@@ -181,12 +211,12 @@ const SUPERVISORS: readonly Supervisor[] = [
       `s6-svc -wD -d /run/service/${service}`,
       `s6-svc -wu -u /run/service/${service}`,
     ],
-    note: 'if /run/service is the directory of its services',
+    note: 'if /run/service holds its services',
   },
   {
     program: 'supervise',
     commands: (service) => [`svc -d /service/${service}`, `svc -u /service/${service}`],
-    note: 'if /service is the directory of its services',
+    note: 'if /service holds its services',
   },
 ];
 
@@ -227,8 +257,8 @@ function supervisedBy(facts: ProcessFacts, parent: ProcessFacts): ServiceRefusal
   const { program, commands, note } = supervisor;
   const service = /^[\w@.+-]{1,100}$/.exec(named[at + 1] ?? '')?.[0] ?? 'salt-api';
   return {
-    why: `salt-api ${facts.pid} is kept by ${program} ${parent.pid}, which starts it again whatever else stops it`,
-    advice: `Go through that one: ${asOptions(...commands(service))} (${note}).`,
+    why: `${program} ${parent.pid} keeps salt-api ${facts.pid} and starts it again whatever else stops it`,
+    remedy: through(commands(service), `goes through ${program}; ${note}`),
   };
 }
 
@@ -240,12 +270,16 @@ function userUnit(facts: ProcessFacts): ServiceRefusal | null {
   const asUser = `setpriv --reuid=${user} --clear-groups env XDG_RUNTIME_DIR=/run/user/${user}`;
   const systemctl = (verb: string) => `${asUser} systemctl --user ${verb} ${unit}`;
   return {
-    why: `salt-api ${facts.pid} is in ${unit} of user ${user}'s own systemd, which is no unit of the system`,
-    advice: `Go through that one: ${asOptions(systemctl('stop'), systemctl('start'))}.`,
+    why: `salt-api ${facts.pid} is in ${unit} of user ${user}'s own systemd, not in a unit of the system`,
+    remedy: through([systemctl('stop'), systemctl('start')], `goes through that user's systemd`),
   };
 }
 
-/** The options that would take them; they are split at blanks again, which none of their words has. */
-function asOptions(stop: string, start: string): string {
-  return stripControl(commandLine(['--stop-cmd', stop, '--start-cmd', start]));
+/** The options are split at blanks again, which none of the commands' words has. */
+function through([stop, start]: readonly [stop: string, start: string], note: string): Remedy {
+  const options = [
+    ['--stop-cmd', stop],
+    ['--start-cmd', start],
+  ] as const;
+  return { kind: 'options', options, note };
 }

@@ -7,21 +7,21 @@ import {
   JSON_SCHEMA_VERSION,
   type StepDocument,
 } from './json-documents.ts';
-import { nextCommand } from './next-command.ts';
+import { nextCommand, type Repeated } from './next-command.ts';
 
 /**
  * A diagnosis as the one JSON document that README documents.
- * @param flags options that the next command must repeat
+ * @param repeated what the next command must repeat
  * @param exitCode the code that the command will exit with
  */
 export function jsonDiagnosis(
   diagnosis: Diagnosis,
-  flags: readonly string[],
+  repeated: Repeated,
   exitCode: number,
 ): DiagnosisDocument {
   const { evidence, steps, verdict } = diagnosis;
   const { code, summary, evidence: because, wouldChange } = verdict;
-  const next = nextCommand(diagnosis, flags);
+  const next = nextCommand(diagnosis, repeated);
   return {
     schemaVersion: JSON_SCHEMA_VERSION,
     host: evidence.host.name,

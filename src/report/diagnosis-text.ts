@@ -5,26 +5,26 @@ import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { stripControl } from '../untrusted.ts';
 import { describeMoment } from '../words.ts';
-import { type Next, nextCommand } from './next-command.ts';
+import { nextCommand, type Repeated } from './next-command.ts';
+import { LABEL, nextLines } from './next-lines.ts';
 import { type Screen, type Standing, wrap } from './screen.ts';
 import { waitingOn } from './waiting.ts';
 
 /** Columns of a step's name, behind its mark. */
 const NAME = 14;
-const LABEL = 9;
 
 /** `-q` the verdict line alone, `-v` everything that was seen. */
 export type Verbosity = 'quiet' | 'normal' | 'verbose';
 
 /**
  * A diagnosis as text, printed step by step.
- * @param flags options that the next command must repeat
+ * @param repeated what the next command must repeat
  * @param recordedIn the file that is judged in place of a host
  */
 export function textReport(
   screen: Screen,
   verbosity: Verbosity,
-  flags: readonly string[],
+  repeated: Repeated,
   recordedIn?: string,
 ): DiagnosisObserver {
   if (verbosity === 'quiet') {
@@ -57,7 +57,7 @@ export function textReport(
     },
     end(diagnosis) {
       waiting.end();
-      screen.write(`\n${verdictLines(screen, diagnosis, { flags, verbose })}`);
+      screen.write(`\n${verdictLines(screen, diagnosis, { repeated, verbose })}`);
     },
     completed(step) {
       waiting.end();
@@ -83,7 +83,7 @@ function stepLines(screen: Screen, step: Step, verbose: boolean): string {
 function verdictLines(
   screen: Screen,
   diagnosis: Diagnosis,
-  { flags, verbose }: { readonly flags: readonly string[]; readonly verbose: boolean },
+  { repeated, verbose }: { readonly repeated: Repeated; readonly verbose: boolean },
 ): string {
   const { chalk, columns } = screen;
   const { verdict } = diagnosis;
@@ -96,7 +96,7 @@ function verdictLines(
       lines.push(`${' '.repeat(LABEL)}${wrap(reason, columns, LABEL + 2)}`);
     }
   }
-  lines.push(...nextLines(screen, nextCommand(diagnosis, flags)));
+  lines.push(...nextLines(screen, nextCommand(diagnosis, repeated)));
   return `${lines.join('\n')}\n`;
 }
 
@@ -106,15 +106,6 @@ function reasonsOf({ steps, verdict }: Diagnosis): string[] {
   const by = verdict.evidence.flatMap((reason) => titles.get(reason) ?? []);
   const beside = verdict.evidence.filter((reason) => !titles.has(reason));
   return [...(by.length > 0 ? [`judged by: ${by.join(', ')}`] : []), ...beside];
-}
-
-/** The next command stays whole, so that it can be copied; its note goes beside or below it. */
-function nextLines({ chalk, columns }: Screen, { next, nextNote }: Next): string[] {
-  if (next === '') return [];
-  const label = chalk.bold('Next'.padEnd(LABEL));
-  const beside = LABEL + next.length + 4 + nextNote.length <= columns;
-  if (beside) return [`${label}${next}    ${nextNote}`];
-  return [`${label}${next}`, `${' '.repeat(LABEL)}${wrap(nextNote, columns, LABEL)}`];
 }
 
 /** How a host stands by its verdict. */

@@ -10,19 +10,17 @@ import {
   type PlanDocument,
   type PlanStepDocument,
 } from './json-documents.ts';
-import { refusalAdvice } from './next-command.ts';
-
-type Flags = readonly string[];
+import { type Repeated, refusalAdvice } from './next-command.ts';
 
 /**
  * A fix as the one document that README documents.
- * @param flags options that the next command must repeat
+ * @param repeated what the next command must repeat
  */
-export function jsonFix(result: FixResult, flags: Flags): FixDocument {
+export function jsonFix(result: FixResult, repeated: Repeated): FixDocument {
   const { before, manager, dryRun } = result;
   const ran = result.kind === 'ran' ? result : null;
   const document = (diagnosis: Diagnosis) =>
-    jsonDiagnosis(diagnosis, flags, verdictExitCode(diagnosis.verdict.code, false));
+    jsonDiagnosis(diagnosis, repeated, verdictExitCode(diagnosis.verdict.code, false));
   const { host } = before.evidence;
   return {
     schemaVersion: JSON_SCHEMA_VERSION,
@@ -31,7 +29,7 @@ export function jsonFix(result: FixResult, flags: Flags): FixDocument {
     port: before.evidence.port.number,
     dryRun,
     service: manager === null ? null : { kind: manager.kind, label: manager.label },
-    plan: jsonPlan(result, flags),
+    plan: jsonPlan(result, repeated),
     steps:
       ran?.outcomes.map(({ step, status, detail, durationMs }) => {
         return { ...jsonStep(step), status, detail, durationMs };
@@ -44,13 +42,13 @@ export function jsonFix(result: FixResult, flags: Flags): FixDocument {
   };
 }
 
-function jsonPlan({ plan, before }: FixResult, flags: Flags): PlanDocument {
+function jsonPlan({ plan, before }: FixResult, repeated: Repeated): PlanDocument {
   switch (plan.kind) {
     case 'nothing-to-do':
       return plan;
     case 'refused': {
       const { kind, verdict, why } = plan;
-      return { kind, verdict, why, advice: refusalAdvice(plan, before, flags) };
+      return { kind, verdict, why, advice: refusalAdvice(plan, before, repeated) };
     }
     case 'fix': {
       const { verdict, remarks, steps } = plan;

@@ -1,14 +1,15 @@
-import { inLocale } from '../characters.ts';
-import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { FixObserver } from '../fix/fix.ts';
 import type { StepOutcome } from '../fix/fix-run.ts';
 import type { FixResult, FixResultOf } from '../fix/result.ts';
 import type { FixPlan, KillStep, PlanStep } from '../plan/plan.ts';
 import type { ServiceManager } from '../plan/service-manager.ts';
 import { commandLine } from '../shell-words.ts';
-import { printable, stripControl } from '../untrusted.ts';
+import { stripControl } from '../untrusted.ts';
 import { textReport } from './diagnosis-text.ts';
-import { nextCommand, refusalAdvice } from './next-command.ts';
+import { errorText } from './error-text.ts';
+import { fixEnd } from './fix-end.ts';
+import { nextAfterDryRun, nextAfterRefusal, type Repeated } from './next-command.ts';
+import { nextLines } from './next-lines.ts';
 import { type Screen, type Standing, wrap } from './screen.ts';
 import { waitingOn } from './waiting.ts';
 
@@ -27,18 +28,26 @@ const STANDING: Readonly<Record<StepOutcome['status'], Standing>> = {
 export function planText(screen: Screen, plan: FixPlan, manager: ServiceManager | null): string {
   const { chalk, columns } = screen;
   const lines = [chalk.bold(wrap(`Plan for ${plan.verdict}`, columns, 0))];
-  if (manager !== null) lines.push(wrap(`service: ${manager.label}`, columns, 2));
+  if (manager !== null) lines.push(`  ${wrap(`service: ${manager.label}`, columns, 4)}`);
   for (const [index, step] of plan.steps.entries()) {
     const number = String(index + 1).padStart(3);
-    lines.push(`${number}  ${wrap(step.title, columns, INDENT - 1)}`);
-    for (const detail of stepFacts(step)) {
-      lines.push(`${' '.repeat(INDENT)}${wrap(detail, columns, INDENT + 2)}`);
-    }
+    const title = wrap(step.title, columns, INDENT - 1);
+    lines.push(`${number}  ${step.kind === 'kill' ? chalk.bold(title) : title}`);
+    lines.push(...factLines(screen, step));
   }
   for (const remark of plan.remarks) {
     lines.push(`  ${screen.paint('warn', '!')} ${wrap(remark, columns, 4)}`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** The same as lines; why a process is killed and what is lost by it stand out as much as the kill. */
+function factLines({ chalk, columns }: Screen, step: PlanStep): string[] {
+  return stepFacts(step).map((fact) => {
+    const decides = /^(?:why|loss): /.test(fact);
+    const text = wrap(fact, columns, INDENT + 2);
+    return `${' '.repeat(INDENT)}${decides ? chalk.bold(text) : text}`;
+  });
 }
 
 /** The lines under a step: what it runs, on whom, and what is lost by it. */
@@ -65,15 +74,15 @@ function killFacts(step: KillStep): string[] {
 /**
  * Shows a fix as it goes.
  * @param options `brief`: steps of the plan, just shown in full, are named without their facts;
- *   under `--yes` nobody decides anything by them. `flags`: options that the next command must repeat
+ *   under `--yes` nobody decides anything by them. `repeated`: what the next command must repeat
  */
 export function fixReport(
   screen: Screen,
-  { brief, flags }: { readonly brief: boolean; readonly flags: readonly string[] },
+  { brief, repeated }: { readonly brief: boolean; readonly repeated: Repeated },
 ): FixObserver {
   const { chalk, columns } = screen;
   const waiting = waitingOn(screen);
-  const report = textReport(screen, 'normal', flags);
+  const report = textReport(screen, 'normal', repeated);
   return {
     look: {
       ...report,
@@ -84,7 +93,7 @@ export function fixReport(
     },
     waiting: waiting.begin,
     waitsForStart() {
-      screen.write('\nIt gets some time to come up.\n');
+      screen.write('\nsalt-api is still starting: waiting for it before judging.\n');
     },
     planned(plan, manager) {
       screen.write(`\n${planText(screen, plan, manager)}\n`);
@@ -93,43 +102,47 @@ export function fixReport(
       waiting.end();
       screen.write(`${chalk.bold(wrap(`${position}  ${step.title}`, columns, INDENT))}\n`);
       const planned = /^\d+\/\d+$/.test(position);
-      for (const fact of brief && planned ? [] : stepFacts(step)) {
-        screen.write(`${' '.repeat(INDENT)}${wrap(fact, columns, INDENT + 2)}\n`);
-      }
+      for (const line of brief && planned ? [] : factLines(screen, step)) screen.write(`${line}\n`);
     },
     stepEnds(outcome) {
       waiting.end();
-      screen.write(outcomeText(screen, outcome));
+      // The end tells what is not done.
+      if (outcome.status !== 'not-started') screen.write(outcomeText(screen, outcome));
     },
     warn(text) {
       screen.write(`    ${screen.paint('warn', '!')} ${wrap(text, columns, INDENT)}\n`);
     },
     end(result) {
-      screen.write(endText(screen, result, flags));
+      screen.write(endText(screen, result, repeated));
     },
   };
 }
 
-function outcomeText(screen: Screen, { step, status, detail }: StepOutcome): string {
+function outcomeText(screen: Screen, { status, detail }: StepOutcome): string {
   const { columns } = screen;
   const indent = INDENT + screen.markWidth - 1;
   const [first = '', ...rest] = detail.split('\n').map(stripControl);
-  const text = status === 'done' ? first : `${status}: ${first}`;
-  const title = status === 'not-started' ? `${step.title}: ` : '';
+  const text = wrap(`${LEADING[status] ?? ''}${first}`, columns, indent);
   const more = rest.map((line) => {
     return `${' '.repeat(indent)}${wrap(line, columns, indent + 2)}\n`;
   });
-  return `    ${screen.mark(STANDING[status])} ${wrap(title + text, columns, indent)}\n${more.join('')}`;
+  return `    ${screen.mark(STANDING[status])} ${text}\n${more.join('')}`;
 }
 
-function endText(screen: Screen, result: FixResult, flags: readonly string[]): string {
+const LEADING: Readonly<Partial<Record<StepOutcome['status'], string>>> = {
+  'not-needed': 'not needed: ',
+  failed: 'failed: ',
+  refused: 'refused: ',
+};
+
+function endText(screen: Screen, result: FixResult, repeated: Repeated): string {
   switch (result.kind) {
     case 'nothing-to-do':
       return `\n${wrap(`Nothing to do: ${result.plan.why}`, screen.columns, 2)}\n`;
     case 'planned':
-      return 'Dry run: nothing was changed, and nothing recorded.\n';
+      return `${['Dry run: nothing was changed, and nothing recorded.', ...nextLines(screen, nextAfterDryRun(result, repeated))].join('\n')}\n`;
     case 'ran':
-      return closing(screen, result, flags);
+      return fixEnd(screen, result, repeated);
     case 'refused':
       // An error like any other: `refusalText` goes where those go.
       return '';
@@ -139,45 +152,18 @@ function endText(screen: Screen, result: FixResult, flags: readonly string[]): s
 /** What a refused fix says on standard error. @param where the name of a host behind ssh */
 export function refusalText(
   { plan, before }: FixResultOf<'refused'>,
-  flags: readonly string[],
+  repeated: Repeated,
   where: string | undefined,
+  columns: number,
 ): string {
   const name = where === undefined ? '' : `${where}: `;
-  const advice = refusalAdvice(plan, before, flags);
-  return inLocale(printable(`salt-triage: ${name}refused: ${plan.why}\n  ${advice}\n`));
-}
-
-function closing(screen: Screen, result: FixResultOf<'ran'>, flags: readonly string[]): string {
-  const { columns } = screen;
-  const { outcomes, recovered, ended, after, trail } = result;
-  const orphansOnly = outcomes.some(
-    ({ step }) => step.kind === 'verify' && step.goal !== 'serving',
+  const { next, nextNote } = nextAfterRefusal(plan, before, repeated);
+  return errorText(
+    { message: `${name}refused: ${plan.why}`, advice: sentence(nextNote), command: next },
+    columns,
   );
-  const reached = orphansOnly
-    ? 'Done: no orphan is left, and the API serves.'
-    : 'Recovered: the API serves again.';
-  const completed = ended === 'completed';
-  const not = completed ? 'Not recovered.' : `Not recovered (${ended}).`;
-  const lines = ['', recovered ? screen.paint('pass', reached) : screen.paint('fail', not)];
-  if (!recovered) {
-    const done = outcomes.filter(({ status }) => status === 'done');
-    const open = outcomes.filter(({ status }) => !['done', 'not-needed'].includes(status));
-    const did = done.map(({ step }) => step.title);
-    const left = open.map(({ step, status }) => `${step.title} (${status})`);
-    lines.push(wrap(`Done: ${did.join(', ') || 'nothing'}.`, columns, 2));
-    lines.push(wrap(`Not done: ${left.join(', ') || 'nothing'}.`, columns, 2));
-  }
-  const next = after === null ? [] : [wrap(`Next: ${nextText(after, flags)}`, columns, 2)];
-  // What another fix would not fix: the reason of a failed start, another port of the same salt-api.
-  const { startFailure, portInstead } = after?.verdict ?? {};
-  if (startFailure !== undefined || portInstead !== undefined) lines.push(...next);
-  lines.push(wrap(`Trail: ${trail}`, columns, 2));
-  // The half that was asked for is done, and was not enough.
-  if (!recovered && orphansOnly && completed) lines.push(...next);
-  return `${lines.join('\n')}\n`;
 }
 
-function nextText(after: Diagnosis, flags: readonly string[]): string {
-  const { next, nextNote } = nextCommand(after, flags);
-  return `${next}    ${nextNote}`;
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

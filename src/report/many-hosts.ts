@@ -5,14 +5,15 @@ import { ExitCode, TriageError } from '../errors.ts';
 import { stripControl } from '../untrusted.ts';
 import { count } from '../words.ts';
 import { standingOf } from './diagnosis-text.ts';
+import type { Repeated } from './next-command.ts';
 import { type Screen, wrap } from './screen.ts';
 
 /** What became of one host. */
 export interface HostOutcome {
   readonly name: string;
   readonly result: Diagnosis | TriageError;
-  /** Options that name it, for the next command. */
-  readonly flags: readonly string[];
+  /** What the next command must repeat to mean it. */
+  readonly repeated: Repeated;
   readonly exitCode: ExitCode;
 }
 

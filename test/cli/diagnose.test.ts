@@ -41,7 +41,8 @@ describe('diagnose on the staged incident', () => {
       STEP_IDS,
     );
     assert.equal(document.verdict.code, 'orphan-holds-port');
-    assert.equal(document.verdict.next, `salt-triage fix ${target.join(' ')}`);
+    // Nothing on this host could start the staged one again.
+    assert.equal(document.verdict.next, `salt-triage fix ${target.join(' ')} --only kill`);
     const [holder, orphans, closeWait, log, answer] = document.steps;
     assert.deepEqual(holder.evidence.holders.map(pidOf), [incident.orphanPid]);
     assert.equal(holder.evidence.holders[0].role, 'orphan');

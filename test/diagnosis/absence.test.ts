@@ -5,6 +5,7 @@ import { verdictExitCode } from '../../src/diagnosis/verdict.ts';
 import { blind, type Evidence, type ServiceFacts, seen } from '../../src/evidence/evidence.ts';
 import { planFix } from '../../src/plan/plan.ts';
 import { nextCommand } from '../../src/report/next-command.ts';
+import { repeated } from '../report/repeated.ts';
 import { evidenceOf, type Situation, saltApi } from './situation.ts';
 
 const NOTHING: ServiceFacts = {
@@ -45,7 +46,7 @@ describe('a host with nothing of Salt', () => {
     assert.equal(code, 'unknown');
     assert.match(summary, /name the host that runs it with --host/);
     assert.equal(verdictExitCode(code, false), 3);
-    assert.match(nextCommand(diagnosis, []).next, /^salt-triage diagnose --host HOST/);
+    assert.match(nextCommand(diagnosis, repeated()).next, /^salt-triage diagnose --host HOST/);
     const plan = planFix(diagnosis, null, { only: undefined, restart: 'always' });
     assert.equal(plan.kind, 'refused');
   });

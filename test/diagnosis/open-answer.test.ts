@@ -10,6 +10,7 @@ import { planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager } from '../../src/plan/service-manager.ts';
 import { nextCommand } from '../../src/report/next-command.ts';
 import { incident2018, STAGES, stageEvidence } from '../recorded/captures.ts';
+import { repeated } from '../report/repeated.ts';
 import { evidenceOf, INODE, saltApi, server, TITLED, UNTITLED } from './situation.ts';
 
 const afterMs = fc.nat(70_000);
@@ -114,7 +115,7 @@ function consequences(diagnosis: Diagnosis): unknown {
       return planFix(diagnosis, manager, { only: undefined, restart });
     });
   });
-  return { verdict, plans, next: nextCommand(diagnosis, ['--port', '443']) };
+  return { verdict, plans, next: nextCommand(diagnosis, repeated(['--port', '443'])) };
 }
 
 const unanswered = (evidence: Evidence) =>

@@ -10,6 +10,7 @@ import {
   seen,
 } from '../../src/evidence/evidence.ts';
 import { nextCommand } from '../../src/report/next-command.ts';
+import { repeated } from '../report/repeated.ts';
 import { evidenceOf, saltApi, server, TITLED } from './situation.ts';
 
 const host = evidenceOf({ processes: [] });
@@ -100,7 +101,7 @@ describe('the second port of an instance', () => {
       diagnosis.verdict.summary,
       'salt-api holds port 443, but port 8000 of rest_tornado is held by salt-api 37, not by the daemon',
     );
-    assert.equal(nextCommand(diagnosis, []).next, 'salt-triage diagnose --port 8000');
+    assert.equal(nextCommand(diagnosis, repeated()).next, 'salt-triage diagnose --port 8000');
   });
 
   for (const [what, listening, deniedFds, state, code] of [

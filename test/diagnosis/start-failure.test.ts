@@ -13,6 +13,7 @@ import {
 import { planFix } from '../../src/plan/plan.ts';
 import { chooseServiceManager } from '../../src/plan/service-manager.ts';
 import { nextCommand } from '../../src/report/next-command.ts';
+import { repeated } from '../report/repeated.ts';
 import { evidenceOf, saltApi, server, TITLED } from './situation.ts';
 
 const healthyHost = evidenceOf({ processes: [] });
@@ -96,7 +97,7 @@ describe('a start that failed for want of a certificate', () => {
   });
 
   it('makes Next look at the certificate, not restart', () => {
-    const { next, nextNote } = nextCommand(diagnose([failed(7)]), []);
+    const { next, nextNote } = nextCommand(diagnose([failed(7)]), repeated());
     assert.equal(next, 'ls -l /etc/pki/api.crt');
     assert.match(nextNote, /ssl_crt and ssl_key/);
   });
@@ -120,7 +121,10 @@ describe('a start that failed for want of a certificate', () => {
 
   it('quotes a path that a stranger may have put into the log', () => {
     const sample = 'Exception: Could not find a certificate: /x;reboot';
-    assert.equal(nextCommand(diagnose([failed(7, { sample })]), []).next, "ls -l '/x;reboot'");
+    assert.equal(
+      nextCommand(diagnose([failed(7, { sample })]), repeated()).next,
+      "ls -l '/x;reboot'",
+    );
   });
 });
 
@@ -199,7 +203,10 @@ describe('which failed start stands', () => {
 describe('what helps against a failed start', () => {
   it('is something to look at and something to do, for each kind', () => {
     const commands = START_FAILURE_KINDS.map((kind) => {
-      const { next, nextNote } = nextCommand(diagnose([failed(7, { kind, sample: 'x' })]), []);
+      const { next, nextNote } = nextCommand(
+        diagnose([failed(7, { kind, sample: 'x' })]),
+        repeated(),
+      );
       assert.notEqual(nextNote, '');
       assert.doesNotMatch(next, /salt-triage fix/);
       return [kind, next];

@@ -15,6 +15,7 @@ import {
 } from '../../src/evidence/evidence.ts';
 import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { nextCommand } from '../../src/report/next-command.ts';
+import { repeated } from '../report/repeated.ts';
 import { evidenceOf, type Situation, saltApi, server, TITLED } from './situation.ts';
 
 const { now } = evidenceOf({ processes: [] }).host;
@@ -66,7 +67,7 @@ describe('a start that is slow', () => {
 
   it('is followed by a Next that looks again, and not by one that asks for more rights', () => {
     const diagnosis = diagnoseEvidence(evidenceOf({ processes: [manager(5), idle(4)] }));
-    const { next, nextNote } = nextCommand(diagnosis, []);
+    const { next, nextNote } = nextCommand(diagnosis, repeated());
     assert.deepEqual(
       [next, nextNote],
       ['salt-triage diagnose', 'looks again: it may take up to 16 s more'],

@@ -67,7 +67,7 @@ describe('an interrupt under --yes', () => {
     // It is asked to end while it saves the evidence; the kill may be in hand by then.
     const ran = await interruptedAt(t, 'save the evidence', [...staged.target, ...staged.service]);
     assert.equal(ran.code, 130, ran.stdout);
-    assert.match(ran.stdout, /stop the\s+service\s+\(not-started\)/);
+    assert.match(ran.stdout, /^Not done (?:.|\n)*stop the\s+service/m);
     assert.ok(isAlive(staged.managerPid));
   });
 });
@@ -118,7 +118,7 @@ describe('the screen of a guided fix', { skip: skipWithoutTmux() }, () => {
     it(`stays within ${columns} columns, details included`, async (t) => {
       const staged = await stage(t, 'restarted');
       const terminal = open(t, staged, 'fix', { columns });
-      await terminal.shows('(orphan)? (ySdah)');
+      await terminal.shows('(orphan)? (y/S/d/a, Enter)');
       terminal.type('d');
       await terminal.shows('command: kill -9');
       terminal.type('');

@@ -7,6 +7,7 @@ import { fixReport } from '../../src/report/fix-text.ts';
 import { screenOn } from '../../src/report/screen.ts';
 import { evidenceOf, saltApi, TITLED } from '../diagnosis/situation.ts';
 import { LOOK_REQUEST } from '../host/look-request.ts';
+import { repeated } from '../report/repeated.ts';
 
 it('a salt-api on its way up gets the time for that, and whoever waits is told why', async () => {
   const manager = saltApi({ pid: 100, ppid: 1, argv: TITLED, age: 19 });
@@ -18,7 +19,7 @@ it('a salt-api on its way up gets the time for that, and whoever waits is told w
     interactive: false,
     write: (text: string) => shown.push(text),
   };
-  const report = fixReport(screen, { brief: true, flags: [] });
+  const report = fixReport(screen, { brief: true, repeated: repeated() });
   const told: string[] = [];
   const observer: FixObserver = {
     ...report,
@@ -54,5 +55,5 @@ it('a salt-api on its way up gets the time for that, and whoever waits is told w
   );
   assert.equal(result.kind, 'refused');
   assert.deepEqual(told, ['unknown', 'waits', 'unknown']);
-  assert.match(shown.join(''), /It gets some time to come up\./);
+  assert.match(shown.join(''), /salt-api is still starting/);
 });

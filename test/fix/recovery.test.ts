@@ -147,7 +147,12 @@ describe('fix --yes', () => {
     assert.ok(performance.now() - began < 40_000, 'nothing runs that could take the port');
     assert.ok(!isAlive(staged.orphanPid));
     assert.match(stdout, /Not recovered\./);
-    assert.match(stdout, /Next: salt-triage fix .*start the service, asking first/s);
+    assert.match(stdout, /^Now {6}salt-api is stopped: nothing listens/m);
+    assert.equal(stdout.match(/^Next .*/gm)?.length, 2, 'of the diagnosis, and of the end');
+    assert.match(
+      stdout,
+      /^Next {5}salt-triage fix .* --start-cmd COMMAND\n {9}start; asks nothing/m,
+    );
   });
 
   it('waits for the daemon where the port has come free by itself, and does nothing', async (t) => {

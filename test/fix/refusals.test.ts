@@ -19,7 +19,9 @@ describe('fix without a person', () => {
       assert.equal(ran.stdout, '');
       assert.ok(ran.stderr.includes(`salt-triage fix --port ${staged.port}`));
       assert.ok(ran.stderr.includes(`'${staged.startCommand.join(' ')}'`));
-      assert.match(ran.stderr, / --yes /);
+      const [first, command] = ran.stderr.split('\n');
+      assert.equal(first, 'salt-triage: type this instead:');
+      assert.match(command ?? '', /^ {4}salt-triage fix --port .* --yes$/);
       assert.ok(isAlive(staged.orphanPid));
       assert.ok(!existsSync(staged.trail));
     });
@@ -66,7 +68,7 @@ describe('fix without a person', () => {
 });
 
 describe('signals during fix --yes', () => {
-  it('finishes the step in hand on Ctrl-C, starts no other, and says what is not done', async (t) => {
+  it('finishes the current step on Ctrl-C, starts no other, and says how it stands and what is not done', async (t) => {
     const staged = await stage(t, 'restarted');
     const child = begin(t, staged, ['--stop-cmd', 'sleep 2']);
     let stdout = '';
@@ -84,7 +86,7 @@ describe('signals during fix --yes', () => {
     );
     assert.equal(stop[1]?.result, 'exit 0');
     assert.ok(!journal(staged.trail).some(({ action }) => action === 'start the service'));
-    assert.match(stdout, /Not done: .*start the service \(not-started\)/s);
+    assert.match(stdout, /^Now {6}.*\nDone .*\nNot done check .*start the service/ms);
   });
 
   it('completes the sequence when the terminal goes away', async (t) => {

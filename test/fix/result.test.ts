@@ -33,7 +33,13 @@ function codeOf(said: Said, run: Partial<RunResult> = {}, notPermitted = false) 
     const status = said[step.kind] ?? 'not-needed';
     return { step, status, detail: '', durationMs: 1, notPermitted };
   });
-  const ended = { outcomes, after: null, ended: 'completed', recovered: false } as const;
+  const ended = {
+    outcomes,
+    after: null,
+    unseen: null,
+    ended: 'completed',
+    recovered: false,
+  } as const;
   return fixExitCode({ ...about, kind: 'ran', plan, trail: '', ...ended, ...run });
 }
 
@@ -78,7 +84,7 @@ describe('the exit code of a fix', () => {
   });
 
   it('that was refused says whether an option would help', () => {
-    const refusal = { kind: 'refused', verdict: 'hung', why: '', advice: null } as const;
+    const refusal = { kind: 'refused', verdict: 'hung', why: '', remedy: null } as const;
     const refused = (more: object) =>
       fixExitCode({ ...about, kind: 'refused', plan: { ...refusal, ...more } });
     assert.equal(refused({}), ExitCode.usage);

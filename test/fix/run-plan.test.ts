@@ -304,7 +304,7 @@ describe('a fix', () => {
     assert.deepEqual(host.kills, []);
   });
 
-  it('kills nothing that is no salt-api any more', async () => {
+  it('kills nothing that is not salt-api any more', async () => {
     const host = world([orphan, daemon]);
     host.onQuestion = () => {
       host.processes = [{ ...orphan, argv: ['nginx'] }, daemon];
@@ -312,7 +312,7 @@ describe('a fix', () => {
     };
     const { status } = await host.fix({ only: 'kill' });
     assert.equal(status('kill')?.status, 'refused');
-    assert.match(status('kill')?.detail ?? '', /no salt-api any more/);
+    assert.match(status('kill')?.detail ?? '', /not salt-api any more/);
     assert.deepEqual(host.kills, []);
   });
 
@@ -668,14 +668,61 @@ describe('what a person has said no to', () => {
     );
   });
 
+  it('a leftover: nothing is waited for any more, and an interrupt then is one', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onStop = () => undefined;
+    host.onQuestion = (kind) => {
+      if (kind !== 'kill') return 'yes';
+      host.interrupted = true;
+      return 'abort';
+    };
+    const { ended, status } = await host.fix();
+    assert.deepEqual([ended, host.kills], ['interrupted', []]);
+    assert.equal(status('kill-leftovers')?.status, 'declined');
+  });
+
+  it('a start: it was not asked for where something else has started salt-api by then', async () => {
+    const host = world([orphan, daemon]);
+    host.onStop = () => {
+      host.processes = [...started];
+    };
+    const { recovered } = await host.fix();
+    assert.ok(recovered);
+    assert.ok(!host.asked.includes('start the service'), host.asked.join());
+  });
+
   it('nothing, while the start was asked: no start', async () => {
     const host = world([orphan, daemon]);
     host.onQuestion = (kind) => {
       host.interrupted = kind === 'start';
       return 'yes';
     };
-    const { ended } = await host.fix();
+    const { ended, after, unseen } = await host.fix();
     assert.deepEqual([ended, host.commands], ['interrupted', ['stop']]);
+    assert.deepEqual([after?.verdict.code, unseen], ['down', null]);
+  });
+
+  it('nothing more, while it was stopped: how it stands then is looked at', async () => {
+    const host = world([daemon, child]);
+    host.silent = true;
+    host.onStop = () => {
+      host.processes = [];
+      host.interrupted = true;
+    };
+    const seen = await host.fix();
+    assert.deepEqual(
+      [seen.ended, seen.after?.verdict.code, seen.unseen],
+      ['interrupted', 'down', null],
+    );
+    const lost = world([daemon, child]);
+    lost.silent = true;
+    lost.onStop = () => {
+      lost.gone = true;
+      lost.interrupted = true;
+    };
+    const { unseen } = await lost.fix();
+    assert.equal(unseen, 'it is gone');
   });
 });
 

@@ -7,13 +7,17 @@ import { type Staged, until } from './staged.ts';
 
 /**
  * Opens a terminal that runs the command and then says its exit code.
- * @param options `columns`: 80 where unset; `more`: further options of the command
+ * @param options `columns`: 80 where unset; `more`: further options of the command; `term`: of which kind
  */
 export function open(
   t: TestContext,
   staged: Pick<Staged, 'port' | 'target' | 'service'>,
   command: 'fix' | 'diagnose' = 'fix',
-  options: { readonly columns?: number; readonly more?: readonly string[] } = {},
+  options: {
+    readonly columns?: number;
+    readonly more?: readonly string[];
+    readonly term?: string;
+  } = {},
 ) {
   const name = `salt-triage-test-${process.pid}-${staged.port}`;
   const tmux = (...args: string[]) =>
@@ -42,7 +46,7 @@ export function open(
       '-s',
       'fix',
     ],
-    `LANG=C.UTF-8 ${line}; echo "exit code $?"; read line`,
+    `${options.term === undefined ? '' : `TERM=${options.term} `}LANG=C.UTF-8 ${line}; echo "exit code $?"; read line`,
   );
   const close = () => {
     try {
@@ -55,6 +59,10 @@ export function open(
   const screen = () => tmux('capture-pane', '-p', '-t', 'fix').replace(/\n+$/, '\n');
   return {
     screen,
+    /** Copies what it is sent from now on, control characters and all, to a file. */
+    copyTo: (file: string) => tmux('pipe-pane', '-t', 'fix', `cat > '${file}'`),
+    /** With its colours, as the terminal would be told them. */
+    coloured: () => tmux('capture-pane', '-p', '-e', '-t', 'fix'),
     /** What was written, lines that ran past the edge in one piece. */
     unbroken: () => tmux('capture-pane', '-p', '-J', '-t', 'fix'),
     /** Of the command; the shell that the terminal runs is its parent. */

@@ -18,6 +18,7 @@ import {
   SERVICE_KINDS,
   type ServiceOptions,
 } from '../../src/plan/service-manager.ts';
+import { commandLine } from '../../src/shell-words.ts';
 import { evidenceOf, saltApi, server, TITLED } from '../diagnosis/situation.ts';
 
 const SILENT = {
@@ -58,7 +59,10 @@ function planned({ processes = [daemon, child], unit, options, ...scene }: Scene
 
 function refusal(plan: Plan): string {
   assert.ok(plan.kind === 'refused', JSON.stringify(plan));
-  return `${plan.why} | ${plan.advice}`;
+  const { remedy } = plan;
+  assert.ok(remedy !== null);
+  const typed = remedy.kind === 'options' ? remedy.options.flat() : remedy.command;
+  return `${plan.why} | ${commandLine(typed)} | ${remedy.note}`;
 }
 
 function commands(plan: Plan): string[] {
@@ -155,12 +159,12 @@ describe('a unit that can not be started', () => {
     ] as const) {
       assert.match(
         refusal(planned({ ...scene, options }).plan),
-        /systemd has no unit salt-api.* \| salt-api 100 is in my-rest-api\.service .*--unit my-rest-api/,
+        /systemd has no unit salt-api.* \| --unit my-rest-api \| salt-api 100 is in my-rest-api\.service/,
       );
     }
     assert.match(
       refusal(planned(scene).plan),
-      /no service manager was found.*salt-api 100 is in my-rest-api\.service .*--stop-cmd/,
+      /found no service manager .*salt-api 100 is in my-rest-api\.service .*--stop-cmd/,
     );
     // Nobody knows whether it is there where systemctl does not answer.
     const blind = { systemd: { seen: false, cause: 'timeout', why: 'late' } } as const;
@@ -287,14 +291,11 @@ describe('a salt-api that another program keeps', () => {
   const cases: readonly [readonly string[], RegExp][] = [
     [
       ['/usr/bin/python3', '/usr/bin/supervisord', '-n'],
-      /kept by supervisord 90.*--stop-cmd 'supervisorctl stop salt-api' --start-cmd 'supervisorctl start salt-api'/,
+      /supervisord 90 keeps salt-api 100.*--stop-cmd 'supervisorctl stop salt-api' --start-cmd 'supervisorctl start salt-api'/,
     ],
-    [['runsv', 'rest-api'], /kept by runsv 90.*'sv -w 30 stop rest-api'/],
+    [['runsv', 'rest-api'], /runsv 90 keeps.*'sv -w 30 stop rest-api'/],
     [['runsv', "x'; reboot"], /'sv -w 30 stop salt-api'/],
-    [
-      ['s6-supervise', 'rest-api'],
-      /kept by s6-supervise 90.*s6-svc -wD -d \/run\/service\/rest-api/,
-    ],
+    [['s6-supervise', 'rest-api'], /s6-supervise 90 keeps.*s6-svc -wD -d \/run\/service\/rest-api/],
     [['supervise', 'rest-api'], /'svc -d \/service\/rest-api'/],
   ];
   for (const [argv, expected] of cases) {
@@ -322,7 +323,7 @@ describe('a salt-api that another program keeps', () => {
   it('is not one whose parent is only named alike', () => {
     for (const argv of [['tail', 'supervisord'], ['/opt/supervisord-logger']]) {
       const processes = [{ ...daemon, ppid: 90 }, child, keeper(90, argv)];
-      assert.match(refusal(planned({ processes }).plan), /no service manager was found/);
+      assert.match(refusal(planned({ processes }).plan), /found no service manager/);
     }
   });
 

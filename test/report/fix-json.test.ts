@@ -9,6 +9,7 @@ import { chooseServiceManager } from '../../src/plan/service-manager.ts';
 import { jsonFix } from '../../src/report/fix-json.ts';
 import { evidenceOf, type Situation, saltApi, server, TITLED } from '../diagnosis/situation.ts';
 import { conforms } from './conforms.ts';
+import { repeated } from './repeated.ts';
 
 const daemon = saltApi({ pid: 100, ppid: 1, argv: TITLED, age: 60 });
 const child = server({ pid: 101, ppid: 100, age: 55 });
@@ -50,7 +51,7 @@ function documentOf({
     if (result === undefined) return { ...about, kind: 'planned', plan };
     return { ...about, kind: 'ran', plan, trail: '/var/log/trail', ...result(plan) };
   };
-  const document = JSON.parse(JSON.stringify(jsonFix(made(), [])));
+  const document = JSON.parse(JSON.stringify(jsonFix(made(), repeated())));
   conforms(document);
   return document as Document;
 }
@@ -67,7 +68,7 @@ const ended =
         notPermitted: false,
       } as const;
     });
-    return { outcomes, after, recovered, ended: 'completed' };
+    return { outcomes, after, unseen: null, recovered, ended: 'completed' };
   };
 
 test('a kill is told whole: whom, by which command, why, and what makes the pid unmistakable', () => {

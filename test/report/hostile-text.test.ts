@@ -12,9 +12,10 @@ import { textReport, type Verbosity } from '../../src/report/diagnosis-text.ts';
 import { planText } from '../../src/report/fix-text.ts';
 import type { JsonDocument } from '../../src/report/json-documents.ts';
 import { jsonLine } from '../../src/report/json-line.ts';
-import { optionsOfEvidence } from '../../src/report/next-command.ts';
+import { repeatedForEvidence } from '../../src/report/next-command.ts';
 import { type Screen, screenOn, wrap } from '../../src/report/screen.ts';
 import { STAGES, stageEvidence } from '../recorded/captures.ts';
+import { repeated } from './repeated.ts';
 
 /** C0 but for the line break, DEL, C1, and what reorders, hides or breaks a line. */
 const RAW = /[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
@@ -33,14 +34,14 @@ function printed(evidence: Evidence, verbosity: Verbosity): string {
   const lines: string[] = [];
   const screen = screenOf(lines);
   const diagnosis = diagnoseEvidence(evidence);
-  const flags = optionsOfEvidence(evidence);
-  const report = textReport(screen, verbosity, flags, 'a\x1b[2Jfile');
+  const again = repeatedForEvidence(evidence, repeated());
+  const report = textReport(screen, verbosity, again, 'a\x1b[2Jfile');
   report.begin?.(evidence);
   for (const step of diagnosis.steps) report.step?.(step);
   report.end?.(diagnosis);
   const plan = planFix(diagnosis, null, { only: undefined, restart: 'always' });
   if (plan.kind === 'fix') screen.write(planText(screen, plan, null));
-  return lines.join('') + jsonLine(jsonDiagnosis(diagnosis, flags, 1)) + lineOf(plan);
+  return lines.join('') + jsonLine(jsonDiagnosis(diagnosis, again, 1)) + lineOf(plan);
 }
 
 /** Anything at all, as a document would leave. */

@@ -14,13 +14,14 @@ import { jsonLine } from '../../src/report/json-line.ts';
 import { jsonSchema } from '../../src/report/json-schema.ts';
 import { STAGES, stageEvidence } from '../recorded/captures.ts';
 import { conforms } from './conforms.ts';
+import { repeated } from './repeated.ts';
 
 const GENERATOR = fileURLToPath(new URL('../../bin/json-schema.mjs', import.meta.url));
 
 function documentOf(stage: (typeof STAGES)[number]) {
   const diagnosis = diagnoseEvidence(stageEvidence(stage));
   const exitCode = verdictExitCode(diagnosis.verdict.code, false);
-  return JSON.parse(jsonLine(jsonDiagnosis(diagnosis, [], exitCode)));
+  return JSON.parse(jsonLine(jsonDiagnosis(diagnosis, repeated(), exitCode)));
 }
 
 test('is what the types of the documents say: `npm run schema` after a change of them', (t) => {

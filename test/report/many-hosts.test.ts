@@ -7,18 +7,19 @@ import { ExitCode, TriageError } from '../../src/errors.ts';
 import { hostsReport, worstFirst } from '../../src/report/many-hosts.ts';
 import { screenOn } from '../../src/report/screen.ts';
 import { evidenceOf } from '../diagnosis/situation.ts';
+import { repeated } from '../report/repeated.ts';
 
 function outcome(name: string, code: VerdictCode) {
   const diagnosis = diagnoseEvidence(evidenceOf({ processes: [] }));
   const result = { ...diagnosis, verdict: { ...diagnosis.verdict, code } };
-  return { name, result, flags: [], exitCode: verdictExitCode(code, false) };
+  return { name, result, repeated: repeated(), exitCode: verdictExitCode(code, false) };
 }
 
 test('incidents, then what could not be told, then what is well, each by kind and then by name', () => {
   const unreachable = {
     name: 'gone',
     result: new TriageError('gone: no route to host', 'look at its network', ExitCode.unknown),
-    flags: [],
+    repeated: repeated(),
     exitCode: ExitCode.unknown,
   };
   const hosts = [

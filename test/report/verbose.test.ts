@@ -5,13 +5,14 @@ import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { textReport } from '../../src/report/diagnosis-text.ts';
 import { screenOn } from '../../src/report/screen.ts';
 import { STAGES, stageEvidence } from '../recorded/captures.ts';
+import { repeated } from './repeated.ts';
 
 /** What -v prints, each line whole. */
 function printed(stage: (typeof STAGES)[number]): string[] {
   const text: string[] = [];
   const stream = { isTTY: false, write: (part: string) => text.push(part) };
   const screen = screenOn(stream as unknown as NodeJS.WriteStream, { color: false });
-  const report = textReport({ ...screen, columns: 10_000 }, 'verbose', []);
+  const report = textReport({ ...screen, columns: 10_000 }, 'verbose', repeated());
   const diagnosis = diagnoseEvidence(stageEvidence(stage));
   report.begin?.(diagnosis.evidence);
   for (const step of diagnosis.steps) report.step?.(step);

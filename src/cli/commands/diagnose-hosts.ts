@@ -8,6 +8,7 @@ import { jsonDiagnosis, jsonHostError } from '../../report/diagnosis-json.ts';
 import type { JsonDocument } from '../../report/json-documents.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { type HostOutcome, type HostsReport, hostsReport } from '../../report/many-hosts.ts';
+import { onHost } from '../../report/next-command.ts';
 import { type ScreenOptions, screenOn } from '../../report/screen.ts';
 import { hostError, hostsAtOnce, worstOf } from '../hosts-at-once.ts';
 import type { LookOptions } from '../look-options.ts';
@@ -62,21 +63,21 @@ async function diagnoseOne(
   const { name } = connection;
   const { connectTimeoutMs } = hosts;
   const host = new SshHost(connection, { unit: options.unit, connectTimeoutMs });
-  const flags = [...hosts.repeated(name), ...options.repeated];
+  const repeated = onHost(options.repeated, hosts.repeated(name));
   try {
     const until = json ? 'record' : 'verdict';
     const result = await diagnoseHost(host, options.request, options.policy, {}, until);
     const exitCode = verdictExitCode(result.verdict.code, strict === true);
-    return { name, result, flags, exitCode };
+    return { name, result, repeated, exitCode };
   } catch (error) {
-    return { name, result: hostError(name, error), flags, exitCode: ExitCode.unknown };
+    return { name, result: hostError(name, error), repeated, exitCode: ExitCode.unknown };
   } finally {
     await connection.close();
   }
 }
 
 /** The document of a single host, with the name it was given; an error in place of a verdict. */
-function jsonOutcome({ name, result, flags, exitCode }: HostOutcome): JsonDocument {
+function jsonOutcome({ name, result, repeated, exitCode }: HostOutcome): JsonDocument {
   if (result instanceof TriageError) return jsonHostError(name, result, exitCode);
-  return { target: name, ...jsonDiagnosis(result, flags, exitCode) };
+  return { target: name, ...jsonDiagnosis(result, repeated, exitCode) };
 }

@@ -1,13 +1,18 @@
 import { type DiagnosisObserver, diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
-import { isFixable, verdictExitCode } from '../../diagnosis/verdict.ts';
+import { verdictExitCode } from '../../diagnosis/verdict.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
 import { jsonDiagnosis } from '../../report/diagnosis-json.ts';
 import { textReport, type Verbosity } from '../../report/diagnosis-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
-import { optionsOfEvidence } from '../../report/next-command.ts';
+import {
+  nextIsFix,
+  onHost,
+  type Repeated,
+  repeatedForEvidence,
+} from '../../report/next-command.ts';
 import { screenOn } from '../../report/screen.ts';
 import { type LookOptions, resolveLookOptions } from '../look-options.ts';
 import type { COMMANDS, Flags } from '../options.ts';
@@ -37,7 +42,7 @@ export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
   return (await offerFix(asked.host, diagnosis, options, flags)) ?? exitCode;
 }
 
-/** A host, the limits that it is judged by, and the options that the next command must repeat. */
+/** A host, the limits that it is judged by, and what the next command must repeat. */
 type Asked = { readonly host: Host } & Pick<LookOptions, 'policy' | 'repeated'>;
 
 /** Looks, judges, tells and saves. */
@@ -81,7 +86,7 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
   const { SshHost } = await import('../../host/ssh/ssh-host.ts');
   const { connectTimeoutMs } = hosts;
   const host = new SshHost(connection, { unit: options.unit, connectTimeoutMs });
-  const repeated = [...hosts.repeated(connection.name), ...options.repeated];
+  const repeated = onHost(options.repeated, hosts.repeated(connection.name));
   try {
     return (await diagnoseAndTell({ host, policy: options.policy, repeated }, options, flags))
       .exitCode;
@@ -100,9 +105,9 @@ async function offerFix(
   options: LookOptions,
   flags: DiagnoseFlags,
 ): Promise<ExitCode | null> {
-  if (!isFixable(diagnosis.verdict.code) || process.stdout.isTTY !== true) return null;
+  if (process.stdout.isTTY !== true || !nextIsFix(diagnosis, options.repeated)) return null;
   const { askYesNo, personIsThere } = await import('../ask.ts');
-  if (!personIsThere() || !(await askYesNo('Start the guided fix now?'))) return null;
+  if (!personIsThere() || !(await askYesNo('Start the guided fix now?', flags))) return null;
   const [{ guideFix }, { LocalActions }, { resolveFixOptions }] = await Promise.all([
     import('./fix.ts'),
     import('../../host/local/local-actions.ts'),
@@ -112,7 +117,7 @@ async function offerFix(
   return guideFix(here, options, resolveFixOptions({}, options.settings), flags, diagnosis);
 }
 
-function chooseReport(flags: DiagnoseFlags, repeated: readonly string[]): DiagnosisObserver {
+function chooseReport(flags: DiagnoseFlags, repeated: Repeated): DiagnosisObserver {
   if (flags.json) return {};
   const verbosity: Verbosity = flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal';
   const recordedIn = flags.from === '-' ? 'standard input' : flags.from;
@@ -132,6 +137,6 @@ async function chooseHost(flags: DiagnoseFlags, options: LookOptions): Promise<A
   return {
     host: new RecordedHost(evidence),
     policy: evidence.policy,
-    repeated: optionsOfEvidence(evidence),
+    repeated: repeatedForEvidence(evidence, repeated),
   };
 }

@@ -78,11 +78,15 @@ async function practise(
     // The settings of the real salt-api have no say in a drill.
     config: '/dev/null',
   });
+  const { stopCommand, startCommand } = staged;
+  const service = { ...look.repeated.service, stopCommand, startCommand };
+  // As it reads where the settings have all of that.
+  const repeated = { ...look.repeated, flags: [], fixFlags: [], service };
   const here = { host: new LocalHost(), actions: new LocalActions() };
   const diagnose = async (): Promise<VerdictCode> => {
     screen.write(`\n${screen.chalk.bold('$ salt-triage diagnose')}\n`);
-    const report = textReport(screen, 'normal', []);
-    const diagnosis = await diagnoseHost(here.host, look.request, look.policy, report, 'verdict');
+    const report = textReport(screen, 'normal', repeated);
+    const diagnosis = await diagnoseHost(here.host, look.request, look.policy, report);
     return diagnosis.verdict.code;
   };
   if ((await diagnose()) !== 'orphan-holds-port') return false;
@@ -90,14 +94,13 @@ async function practise(
   const options = resolveFixOptions(
     {
       yes: true,
-      startCmd: staged.startCommand,
-      stopCmd: staged.stopCommand,
+      startCmd: startCommand,
+      stopCmd: stopCommand,
       stateDir: join(staged.directory, 'trail'),
     },
     {},
   );
-  const quietly = { ...look, repeated: [] };
-  const fixed = await guideFix(here, quietly, options, flags);
+  const fixed = await guideFix(here, { ...look, repeated }, options, flags);
   return fixed === ExitCode.ok && (await diagnose()) === 'healthy';
 }
 

@@ -8,10 +8,16 @@ import type { PlanStep } from '../../plan/plan.ts';
 import { jsonFix } from '../../report/fix-json.ts';
 import { fixReport, refusalText } from '../../report/fix-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
+import type { Repeated } from '../../report/next-command.ts';
 import { type ScreenOptions, screenOn } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
-import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
+import {
+  type FixFlags,
+  type FixOptions,
+  repeatedFixFlags,
+  resolveFixOptions,
+} from '../fix-options.ts';
 import { listenForInterrupts } from '../interrupts.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
@@ -27,13 +33,30 @@ export async function fixCommand(flags: Flags): Promise<ExitCode> {
   const look = await resolveLookOptions(flags);
   const options = resolveFixOptions(flags, look.settings);
   requireProbe(look);
-  requireConsent(flags, options);
+  requireConsent(options);
   if (namesOtherHosts(flags)) return fixBehindSsh(look, options, flags);
   refuseLoneSudo(flags);
   const { LocalHost } = await import('../../host/local/local-host.ts');
   const { LocalActions } = await import('../../host/local/local-actions.ts');
   const here = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
-  return guideFix(here, look, options, flags);
+  return guideFix(here, { ...look, repeated: repeatedBy(look, options) }, options, flags);
+}
+
+/** What a further fix repeats of this one. @param there the words that name the host behind ssh */
+function repeatedBy(
+  { repeated, unit, unitNamed }: LookOptions,
+  options: FixOptions,
+  there: readonly string[] = [],
+): Repeated {
+  const { yes, only, restart } = options;
+  return {
+    flags: [...there, ...repeated.flags],
+    fixFlags: repeatedFixFlags(process.argv.slice(3)),
+    yes,
+    only,
+    restart,
+    service: { ...options, unit, unitNamed },
+  };
 }
 
 /** @throws TriageError (usage) for several hosts */
@@ -48,8 +71,8 @@ async function fixBehindSsh(
   const [connection, another] = connections;
   if (connection === undefined || another !== undefined) {
     throw new TriageError(
-      'fix works on one host at a time; several are named',
-      'Name one --host. For a fleet, run the playbook of the README with Ansible.',
+      'fix works on one host at a time, and several are named',
+      'Name one with --host. For a fleet, run the Ansible playbook.',
       ExitCode.usage,
     );
   }
@@ -58,7 +81,7 @@ async function fixBehindSsh(
   const { name: sshName } = connection;
   const host = new SshHost(connection, { unit: look.unit, connectTimeoutMs });
   const there = { host, actions: new SshActions(connection), sshName };
-  const named = { ...look, repeated: [...repeated(sshName), ...look.repeated] };
+  const named = { ...look, repeated: repeatedBy(look, options, repeated(sshName)) };
   try {
     return await guideFix(there, named, options, flags);
   } finally {
@@ -109,13 +132,14 @@ function observerOf(
 ): FixObserver {
   const { json } = talk;
   const screen = screenOn(json ? process.stderr : process.stdout, talk);
-  const text = json && !personIsThere() ? {} : fixReport(screen, { brief: yes, flags: repeated });
+  const text = json && !personIsThere() ? {} : fixReport(screen, { brief: yes, repeated });
   return {
     ...text,
     end(result) {
       text.end?.(result);
       if (result.kind === 'refused') {
-        process.stderr.write(refusalText(result, repeated, sshName));
+        const { columns } = screenOn(process.stderr, { color: false });
+        process.stderr.write(refusalText(result, repeated, sshName, columns));
       }
       if (!json) return;
       const target = sshName === undefined ? {} : { target: sshName };
@@ -139,8 +163,8 @@ async function detailsOf(
 function requireProbe({ request }: LookOptions): void {
   if (request.probeTimeoutMs !== null) return;
   throw new TriageError(
-    'fix asks the API with GET / whether it serves again, and --no-probe forbids that',
-    'Leave --no-probe out, and `probe: false` out of the settings.',
+    'fix asks the API with GET / whether it serves again; --no-probe forbids that',
+    'Leave out --no-probe, and `probe: false` in the settings.',
     ExitCode.usage,
   );
 }
@@ -149,11 +173,12 @@ function requireProbe({ request }: LookOptions): void {
  * Without a terminal there is nobody to ask, and a `y` from a pipe is nobody's consent.
  * @throws TriageError (declined), with the command that would do it
  */
-function requireConsent(flags: LookFlags & FixFlags, options: FixOptions): void {
+function requireConsent(options: FixOptions): void {
   if (options.yes || options.dryRun || personIsThere()) return;
   throw new TriageError(
-    'fix changes the host and there is no terminal to ask on; nothing was done',
-    `In a runbook: ${commandLine(['salt-triage', ...process.argv.slice(2), '--yes'])}${flags.json ? '' : '   (--dry-run shows the plan)'}`,
+    'fix asks before each step, and there is no terminal to ask on; nothing was changed',
+    '--yes asks nothing and keeps every guard on; --dry-run in its place shows the plan.',
     ExitCode.declined,
+    { command: commandLine(['salt-triage', ...process.argv.slice(2), '--yes']) },
   );
 }

@@ -1,0 +1,36 @@
+/** What an operator is told where a command can't go on. */
+import { inLocale } from '../characters.ts';
+import { printable } from '../untrusted.ts';
+import { wrap } from './screen.ts';
+
+/** In the order that it is read in: what to type, why, what else helps. */
+export interface ErrorWords {
+  readonly message: string;
+  /** Empty where there is none. */
+  readonly advice: string;
+  /** Null where no command of ours helps. */
+  readonly command: string | null;
+}
+
+/**
+ * The lines for standard error. A command stands first and whole, on a line of its own, so that it
+ * can be copied.
+ */
+export function errorText({ message, advice, command }: ErrorWords, columns: number): string {
+  const why = command ? indented(message, columns) : `salt-triage: ${lines(message, columns)}`;
+  const more = advice === '' ? [] : [indented(advice, columns)];
+  const first = command ? [`salt-triage: type this instead:\n    ${command}`] : [];
+  return inLocale(printable(`${[...first, why, ...more].join('\n')}\n`));
+}
+
+function indented(text: string, columns: number): string {
+  return `  ${lines(text, columns)}`;
+}
+
+/** Lines of a message stay lines, as those of ssh's own words do. */
+function lines(text: string, columns: number): string {
+  return text
+    .split('\n')
+    .map((line) => wrap(line, columns, 2))
+    .join('\n  ');
+}
