@@ -2,8 +2,15 @@
 import { ExitCode, TriageError } from '../errors.ts';
 import type { LookRequest, Policy } from '../evidence/evidence.ts';
 import { quoteForShell } from '../shell-words.ts';
-import { type COMMANDS, defaultsOf, type Flags, LOOK, type Settings } from './options.ts';
-import { loadSettings } from './settings.ts';
+import {
+  type COMMANDS,
+  defaultsOf,
+  type Flags,
+  LOOK,
+  SETTINGS_FILE,
+  type Settings,
+} from './options.ts';
+import { inForce, readSettingsFiles } from './settings.ts';
 
 /** What the command line gives of the options that every looking command has. */
 export type LookFlags = Flags<typeof LOOK & Pick<typeof COMMANDS.probe, 'config'>>;
@@ -16,32 +23,41 @@ export interface LookOptions {
   readonly unitNamed: boolean;
   /** Options that the next command must repeat to mean the same salt-api. */
   readonly repeated: readonly string[];
+  /** Those of them that are not typed: sudo would lose the environment and the user's own settings. */
+  readonly untyped: readonly string[];
   readonly settings: Settings;
 }
 
 /**
- * Resolves the options: the command line wins over the settings file, which wins over defaults.
+ * Resolves the options: what is given wins over the settings files, which win over defaults.
+ * @param typed what of `flags` is typed, and not from the environment
  * @throws TriageError (usage) for settings that can't be followed, and for limits that cross
  */
-export async function resolveLookOptions(flags: Partial<LookFlags>): Promise<LookOptions> {
-  const settings = await loadSettings(flags.config);
+export async function resolveLookOptions(
+  flags: Partial<LookFlags>,
+  typed: Partial<LookFlags> = flags,
+): Promise<LookOptions> {
+  const files = await readSettingsFiles(flags.config);
+  const settings = inForce(files);
+  const own = files.find(({ path }) => path !== SETTINGS_FILE && path !== flags.config);
+  const meant = { ...own?.settings, ...flags };
   const defaults = defaultsOf(LOOK);
   const named = { ...settings, ...flags };
   const value = { ...defaults, ...named };
-  const asks = flags.probe !== false && settings.probe !== false;
   return {
     request: {
       port: value.port,
       configDirectory: value.saltConfigDir,
       log: value.log,
       sinceMs: value.since,
-      probeTimeoutMs: asks ? value.probeTimeout : null,
+      probeTimeoutMs: value.probe === false ? null : value.probeTimeout,
       lookTimeoutMs: value.timeout,
     },
     policy: thresholds(named, defaults),
     unit: value.unit,
     unitNamed: named.unit !== undefined,
-    repeated: repeatedOptions(flags),
+    repeated: repeatedOptions(meant),
+    untyped: repeatedOptions(meant, typed),
     settings,
   };
 }
@@ -61,15 +77,23 @@ export function thresholds(named: Partial<Policy>, otherwise: Policy): Policy {
   );
 }
 
-function repeatedOptions(flags: Partial<LookFlags>): string[] {
-  const options = [
-    ['--port', flags.port],
-    ['-c', flags.saltConfigDir],
-    ['--log', flags.log],
-    ['--unit', flags.unit],
-    ['--config', flags.config],
-  ] as const;
-  return options.flatMap(([name, value]) =>
-    value === undefined ? [] : [name, quoteForShell(String(value))],
-  );
+/** What tells one salt-api from another, each as it is typed. */
+const IDENTITY = {
+  port: '--port',
+  saltConfigDir: '-c',
+  log: '--log',
+  unit: '--unit',
+  config: '--config',
+} as const;
+
+function repeatedOptions(
+  values: { readonly [name in keyof typeof IDENTITY]?: string | number | undefined },
+  except: object = {},
+): string[] {
+  const names = Object.keys(IDENTITY) as (keyof typeof IDENTITY)[];
+  return names.flatMap((name) => {
+    const value = values[name];
+    if (value === undefined || name in except) return [];
+    return [IDENTITY[name], quoteForShell(String(value))];
+  });
 }

@@ -14,22 +14,27 @@ import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import { type FixFlags, type FixOptions, resolveFixOptions } from '../fix-options.ts';
 import { listenForInterrupts } from '../interrupts.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
-import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
+import type { COMMANDS, Values } from '../options.ts';
+import { namesOtherHosts, refuseSshOptions, type SshFlags } from '../ssh-flags.ts';
 
 type Flags = LookFlags & FixFlags & SshFlags;
 
 /**
  * `salt-triage fix`: questions and trail here, actions here or behind ssh.
+ * @param typed what of `flags` is typed, and not from the environment
  * @returns the exit code
  * @throws TriageError for options that can't be used, a missing `--yes`, a fix that runs already
  */
-export async function fixCommand(flags: Flags): Promise<ExitCode> {
-  const look = await resolveLookOptions(flags);
+export async function fixCommand(
+  flags: Flags,
+  typed: Values<typeof COMMANDS.fix>,
+): Promise<ExitCode> {
+  const look = await resolveLookOptions(flags, typed);
   const options = resolveFixOptions(flags, look.settings);
   requireProbe(look);
-  requireConsent(flags, options);
-  if (namesOtherHosts(flags)) return fixBehindSsh(look, options, flags);
-  refuseLoneSudo(flags);
+  if (!namesOtherHosts(flags)) refuseSshOptions(typed);
+  requireConsent(flags, options, look);
+  if (namesOtherHosts(flags)) return fixBehindSsh(look, options, flags, typed);
   const { LocalHost } = await import('../../host/local/local-host.ts');
   const { LocalActions } = await import('../../host/local/local-actions.ts');
   const here = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
@@ -41,6 +46,7 @@ async function fixBehindSsh(
   look: LookOptions,
   options: FixOptions,
   flags: Flags,
+  typed: SshFlags,
 ): Promise<ExitCode> {
   const { resolveSshHosts } = await import('../ssh-options.ts');
   // Whoever waits for a recovery waits as long for a connection that was lost meanwhile.
@@ -49,7 +55,7 @@ async function fixBehindSsh(
   if (connection === undefined || another !== undefined) {
     throw new TriageError(
       'fix works on one host at a time; several are named',
-      'Name one --host. For a fleet, run the playbook of the README with Ansible.',
+      'Name one --host. For a fleet, see `salt-triage help ansible`.',
       ExitCode.usage,
     );
   }
@@ -58,7 +64,12 @@ async function fixBehindSsh(
   const { name: sshName } = connection;
   const host = new SshHost(connection, { unit: look.unit, connectTimeoutMs });
   const there = { host, actions: new SshActions(connection), sshName };
-  const named = { ...look, repeated: [...repeated(sshName), ...look.repeated] };
+  const meant = repeated(sshName);
+  const named = {
+    ...look,
+    repeated: [...meant, ...look.repeated],
+    untyped: [...(typed.host === undefined ? meant : []), ...look.untyped],
+  };
   try {
     return await guideFix(there, named, options, flags);
   } finally {
@@ -83,10 +94,9 @@ export async function guideFix(
   talk: FixTalk,
   already?: Diagnosis,
 ): Promise<ExitCode> {
-  const again = ['salt-triage', ...process.argv.slice(2)];
   const operator: FixOperator = {
     observer: observerOf(there, look, options, talk),
-    asRoot: commandLine(there.sshName === undefined ? ['sudo', ...again] : [...again, '--sudo']),
+    asRoot: there.sshName === undefined ? `sudo ${again(look)}` : `${again(look)} --sudo`,
     attend(before) {
       const interrupts = listenForInterrupts({ survivesHangUp: options.yes });
       const details = (step: PlanStep) => detailsOf(step, before, there.actions);
@@ -98,6 +108,11 @@ export async function guideFix(
     },
   };
   return fixExitCode(await fix(there, look, options, operator, already));
+}
+
+/** This very command, as it means the same in another environment. */
+function again({ untyped }: Pick<LookOptions, 'untyped'>): string {
+  return [commandLine(['salt-triage', ...process.argv.slice(2)]), ...untyped].join(' ');
 }
 
 /** In JSON the document has standard output to itself, and text is for a person who is asked. */
@@ -140,7 +155,7 @@ function requireProbe({ request }: LookOptions): void {
   if (request.probeTimeoutMs !== null) return;
   throw new TriageError(
     'fix asks the API with GET / whether it serves again, and --no-probe forbids that',
-    'Leave --no-probe out, and `probe: false` out of the settings.',
+    'Leave out --no-probe, SALT_TRIAGE_PROBE, and `probe: false` of the settings.',
     ExitCode.usage,
   );
 }
@@ -149,11 +164,11 @@ function requireProbe({ request }: LookOptions): void {
  * Without a terminal there is nobody to ask, and a `y` from a pipe is nobody's consent.
  * @throws TriageError (declined), with the command that would do it
  */
-function requireConsent(flags: LookFlags & FixFlags, options: FixOptions): void {
+function requireConsent(flags: FixFlags, options: FixOptions, look: LookOptions): void {
   if (options.yes || options.dryRun || personIsThere()) return;
   throw new TriageError(
     'fix changes the host and there is no terminal to ask on; nothing was done',
-    `In a runbook: ${commandLine(['salt-triage', ...process.argv.slice(2), '--yes'])}${flags.json ? '' : '   (--dry-run shows the plan)'}`,
+    `In a runbook: ${again(look)} --yes${flags.json ? '' : '   (--dry-run shows the plan)'}`,
     ExitCode.declined,
   );
 }

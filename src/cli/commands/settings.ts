@@ -1,0 +1,84 @@
+import { ExitCode } from '../../errors.ts';
+import { JSON_SCHEMA_VERSION } from '../../report/diagnosis-json.ts';
+import { jsonLine } from '../../report/json-line.ts';
+import { screenOn, wrap } from '../../report/screen.ts';
+import { environmentWords, variableOf } from '../environment.ts';
+import { resolveLookOptions } from '../look-options.ts';
+import { COMMANDS, type Flags, longName, type Option } from '../options.ts';
+import { readSettingsFiles, type SettingsFile, settingKey } from '../settings.ts';
+
+/** A setting as it stands. */
+interface InForce {
+  readonly key: string;
+  /** As one would type it; null where nothing is set. */
+  readonly value: string | null;
+  readonly origin: 'command-line' | 'environment' | 'file' | 'default';
+  /** The option, the variable or the file that says so. */
+  readonly source: string | null;
+}
+
+/** What is about this command's own output is no setting of a look or a fix. */
+const OWN = ['json', 'config', 'color', 'ascii', 'debug'];
+
+/**
+ * `salt-triage settings`: each value in force and where it came from.
+ * @param words of the command line, as commander has gathered them
+ * @throws TriageError (usage) for settings that diagnose and fix would refuse, too
+ */
+export async function settingsCommand(
+  flags: Flags<typeof COMMANDS.settings>,
+  words: Readonly<Record<string, unknown>>,
+): Promise<ExitCode> {
+  const files = await readSettingsFiles(flags.config);
+  // Limits that cross are found out there.
+  await resolveLookOptions(flags);
+  const rows = Object.entries<Option>(COMMANDS.settings)
+    .filter(([name]) => !OWN.includes(name))
+    .map(([name, option]) => ({ option, ...settingInForce(name, option, words, files) }));
+  if (flags.json) {
+    const settings = rows.map(({ key, value, origin, source }) => ({ key, value, origin, source }));
+    const document = { schemaVersion: JSON_SCHEMA_VERSION, settings, files: files.map(asFile) };
+    process.stdout.write(jsonLine(document));
+    return ExitCode.ok;
+  }
+  const screen = screenOn(process.stdout, flags);
+  const keys = Math.max(...rows.map(({ key }) => key.length));
+  // A long command does not push all the others to the edge.
+  const values = Math.max(...rows.map(({ value }) => Math.min(22, value?.length ?? 0)));
+  for (const { key, value, origin, source, option } of rows) {
+    const unset = value === null ? /\((default: .*)\)$/.exec(option.help)?.[1] : undefined;
+    const from = source ?? unset ?? origin;
+    screen.write(`${key.padEnd(keys)}  ${(value ?? '-').padEnd(values)}  ${from}\n`);
+  }
+  const read = files.map(({ path, there }) => (there ? path : `${path} (not there)`));
+  screen.write(`\n${wrap(`Files: ${read.join(', ')}`, screen.columns, 2)}\n`);
+  return ExitCode.ok;
+}
+
+function settingInForce(
+  name: string,
+  option: Option,
+  words: Readonly<Record<string, unknown>>,
+  files: readonly SettingsFile[],
+): InForce {
+  const key = settingKey(name);
+  // --no-probe is false to commander.
+  if (name in words) {
+    const value = String(words[name]);
+    return { key, value, origin: 'command-line', source: longName(option) };
+  }
+  const variable = variableOf(name);
+  const value = environmentWords({ [name]: option }, process.env)[name];
+  if (value !== undefined) return { key, value, origin: 'environment', source: variable };
+  const file = files.findLast((one) => name in one.words);
+  if (file !== undefined) {
+    return { key, value: file.words[name] ?? null, origin: 'file', source: file.path };
+  }
+  // A look asks the API unless it is told not to.
+  const standard = name === 'probe' ? 'true' : option.default;
+  return { key, value: standard ?? null, origin: 'default', source: null };
+}
+
+function asFile({ path, there }: SettingsFile): Pick<SettingsFile, 'path' | 'there'> {
+  return { path, there };
+}

@@ -1,0 +1,36 @@
+/** `salt-triage help [TOPIC]`: each topic and each command is a command of its own to commander. */
+import type { Command } from 'commander';
+import { TOPICS } from './topics.ts';
+
+/** @param throwing makes a command throw usage errors as all of ours are */
+export function addHelpCommand(root: Command, throwing: (command: Command) => Command): Command {
+  const help = throwing(root.helpCommand(false).command('help'))
+    .usage('[TOPIC or COMMAND]')
+    .description('Tell more about a topic, or about a command')
+    .helpGroup('Beside it:')
+    .helpCommand(false);
+  for (const [name, { summary, read }] of Object.entries(TOPICS)) {
+    const topic = throwing(help.command(name)).description(summary).helpGroup('Topics:');
+    topic.action(async () => {
+      process.stdout.write(await read());
+    });
+  }
+  for (const command of root.commands) {
+    // "settings" is a topic, too, which says more.
+    if (command === help || command.name() in TOPICS) continue;
+    throwing(help.command(command.name()))
+      .description(command.description())
+      .action(() => command.help());
+  }
+  return root;
+}
+
+/** What follows the commands in the help of all. */
+export function topicList(): string {
+  const width = Math.max(...Object.keys(TOPICS).map(({ length }) => length));
+  return [
+    '\nTopics (salt-triage help TOPIC):',
+    ...Object.entries(TOPICS).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`),
+    '\nSee `salt-triage COMMAND --help` for its options, examples and exit codes.',
+  ].join('\n');
+}
