@@ -23,17 +23,17 @@ export class Unfit extends Error {
   }
 }
 
-const YES_OR_NO: Readonly<Record<string, boolean>> = {
-  true: true,
-  1: true,
-  false: false,
-  0: false,
-};
+const YES_OR_NO = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);
 
 /** Stands alone on the command line; elsewhere it says true or false. */
 export const flag: SettingKind<boolean> = {
   fromText(text) {
-    const value = YES_OR_NO[text.toLowerCase()];
+    const value = YES_OR_NO.get(text.toLowerCase());
     if (value !== undefined) return value;
     throw new Unfit('true or false, 1 or 0');
   },

@@ -108,10 +108,12 @@ describe('diagnose on the staged incident', () => {
     const directory = mkdtempSync(join(tmpdir(), 'salt-triage-test-'));
     t.after(() => rmSync(directory, { recursive: true }));
     const file = join(directory, 'evidence.json');
-    const args = ['diagnose', '--json', '--no-probe'];
+    const args = ['diagnose', '--json'];
     // One that others may read is there already.
     writeFileSync(file, '', { mode: 0o644 });
-    const live = JSON.parse((await runCli([...args, '--save', file, ...target])).stdout);
+    const live = JSON.parse(
+      (await runCli([...args, '--no-probe', '--save', file, ...target])).stdout,
+    );
     assert.equal(statSync(file).mode & 0o777, 0o600);
     const saved = JSON.parse((await runCli([...args, '--from', file])).stdout);
     assert.deepEqual(saved.steps, live.steps);
