@@ -13,9 +13,8 @@ function report(thrown: unknown, debug: boolean): ExitCode {
   if ('code' in error && String(error.code).startsWith('commander.')) return ExitCode.ok;
   const { message, advice, exitCode } = error instanceof TriageError ? error : defect(error, debug);
   const stack = debug ? `${error.stack ?? ''}\n` : '';
-  process.stderr.write(
-    inLocale(printable(`salt-triage: ${message}\n${advice === '' ? '' : `  ${advice}\n`}${stack}`)),
-  );
+  const lines = advice === '' ? '' : advice.replace(/^/gm, '  ').concat('\n');
+  process.stderr.write(inLocale(printable(`salt-triage: ${message}\n${lines}${stack}`)));
   return exitCode;
 }
 

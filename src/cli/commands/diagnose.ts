@@ -9,8 +9,9 @@ import { textReport, type Verbosity } from '../../report/diagnosis-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { optionsOfEvidence } from '../../report/next-command.ts';
 import { screenOn } from '../../report/screen.ts';
+import { readEnvironment } from '../environment.ts';
 import { type LookOptions, resolveLookOptions } from '../look-options.ts';
-import type { COMMANDS, Flags, Values } from '../options.ts';
+import { type COMMANDS, type Flags, SETTINGS, type Values } from '../options.ts';
 import { namesOtherHosts, refuseSshOptions } from '../ssh-flags.ts';
 
 export type DiagnoseFlags = Flags<typeof COMMANDS.diagnose>;
@@ -88,7 +89,7 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
     throw new TriageError(
       flags.from === undefined
         ? '--save is for one host at a time'
-        : '--from and --host are two things',
+        : '--from judges saved evidence, --host looks at a host',
       'Leave one of them out.',
       ExitCode.usage,
     );
@@ -120,6 +121,7 @@ async function offerFix(
   flags: DiagnoseFlags,
 ): Promise<ExitCode | null> {
   if (!isFixable(diagnosis.verdict.code) || process.stdout.isTTY !== true) return null;
+  const fromEnvironment = readEnvironment(SETTINGS, {}, process.env);
   const { askYesNo, personIsThere } = await import('../ask.ts');
   if (!personIsThere() || !(await askYesNo('Start the guided fix now?'))) return null;
   const [{ guideFix }, { LocalActions }, { resolveFixOptions }] = await Promise.all([
@@ -128,7 +130,13 @@ async function offerFix(
     import('../fix-options.ts'),
   ]);
   const here = { host, actions: new LocalActions() };
-  return guideFix(here, options, resolveFixOptions({}, options.settings), flags, diagnosis);
+  return guideFix(
+    here,
+    options,
+    resolveFixOptions(fromEnvironment, options.settings),
+    flags,
+    diagnosis,
+  );
 }
 
 function chooseReport(flags: DiagnoseFlags, repeated: readonly string[]): DiagnosisObserver {

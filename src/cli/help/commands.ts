@@ -8,7 +8,7 @@ export interface CommandHelp {
   readonly group: string;
   /** A command line without `salt-triage`, and what it does. */
   readonly examples: readonly (readonly [line: string, what: string])[];
-  /** Those that mean something here, beside {@link ALWAYS}. */
+  /** Those that mean something here, beside `ALWAYS`. */
   readonly exitCodes: Readonly<Partial<Record<keyof typeof ExitCode, string>>>;
 }
 
@@ -16,7 +16,7 @@ const INCIDENT = 'In an incident:';
 const BESIDE = 'Beside it:';
 
 /** What every command can exit with. */
-export const ALWAYS = { usage: 'wrong usage or settings' } as const;
+const ALWAYS = { usage: 'wrong usage or settings' } as const;
 
 export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> = {
   diagnose: {
