@@ -147,7 +147,8 @@ const FIXING = {
 };
 
 const OUTPUT = 'Output:';
-const OWN = 'salt-triage itself:';
+/** The group of what is about salt-triage, and not about salt-api. */
+export const OWN = 'salt-triage itself:';
 const trail = grouped(OWN, {
   stateDir: option(
     '--state-dir <dir>',

@@ -3,9 +3,9 @@ import { Command, type CommanderError } from 'commander';
 import { ExitCode, TriageError } from '../errors.ts';
 import { readEnvironment, strangeVariables } from './environment.ts';
 import { COMMAND_HELP, helpAfterOptions } from './help/commands.ts';
-import { addHelpCommand, topicList } from './help/help-command.ts';
+import { addHelpCommand, addTopics, topicList } from './help/help-command.ts';
 import { many } from './option-kinds.ts';
-import { COMMANDS, type Flags, type Option, readFlags, type Values } from './options.ts';
+import { COMMANDS, type Flags, type Option, OWN, readFlags, type Values } from './options.ts';
 
 type Name = keyof typeof COMMANDS;
 
@@ -46,7 +46,9 @@ export function buildProgram(version: string): Command {
     (await import('./commands/settings.ts')).settingsCommand(flags, words),
   );
   add(root, 'drill', async (flags) => (await import('./commands/drill.ts')).drillCommand(flags));
-  return addHelpCommand(root, throwing);
+  const help = addHelpCommand(root, throwing);
+  completed.set(help, () => addTopics(help, root, throwing, complete));
+  return root.hook('preSubcommand', (_root, command) => complete(command));
 }
 
 /** What the command line alone says. */
@@ -66,24 +68,8 @@ function add<N extends Name>(
   ) => Promise<ExitCode>,
 ): Command {
   const { description, group } = COMMAND_HELP[name];
-  const command = throwing(root.command(name))
-    .description(description)
-    .helpGroup(group)
-    .addHelpText('after', () => helpAfterOptions(name));
-  const options: readonly Option[] = Object.values(COMMANDS[name]);
-  for (const { flags, kind, help, default: standard, refused, ...row } of options) {
-    const shown = standard === undefined ? help : `${help} (default: ${standard})`;
-    // The default itself is not for commander: the environment and the settings come first.
-    const option = command
-      .createOption(flags, shown)
-      .hideHelp(refused === true)
-      .conflicts(row.conflicts ?? []);
-    if (row.group !== undefined) option.helpGroup(row.group);
-    command.addOption(kind === many ? option.argParser(gather) : option);
-  }
-  command.addHelpOption(
-    command.createOption('-h, --help', 'show this help').helpGroup('salt-triage itself:'),
-  );
+  const command = throwing(root.command(name)).description(description).helpGroup(group);
+  completed.set(command, () => addOptions(command, name));
   return command.action(async () => {
     const { flags, given } = readOptions(name, command);
     for (const variable of strangeVariables(process.env)) {
@@ -93,6 +79,30 @@ function add<N extends Name>(
     }
     process.exitCode = await run(flags, given);
   });
+}
+
+/** Completes a command once it is the one that is meant: all of all would take as long as a look. */
+const completed = new WeakMap<Command, () => void>();
+
+function complete(command: Command): void {
+  completed.get(command)?.();
+  completed.delete(command);
+}
+
+/** Gives a command the options of the table, with their help and what follows it. */
+export function addOptions(command: Command, name: Name): Command {
+  const options: readonly Option[] = Object.values(COMMANDS[name]);
+  for (const { flags, kind, help, default: standard, refused, ...row } of options) {
+    const shown = standard === undefined ? help : `${help} (default: ${standard})`;
+    // The default itself is not for commander: the environment and the settings come first.
+    const option = command.createOption(flags, shown).conflicts(row.conflicts ?? []);
+    if (row.group !== undefined) option.helpGroup(row.group);
+    option.hideHelp(refused === true);
+    command.addOption(kind === many ? option.argParser(gather) : option);
+  }
+  return command
+    .addHelpOption(command.createOption('-h, --help', 'show this help').helpGroup(OWN))
+    .addHelpText('after', () => helpAfterOptions(name));
 }
 
 /**

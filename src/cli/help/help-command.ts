@@ -2,13 +2,27 @@
 import type { Command } from 'commander';
 import { TOPICS } from './topics.ts';
 
+type OnCommand<T> = (command: Command) => T;
+
 /** @param throwing makes a command throw usage errors as all of ours are */
-export function addHelpCommand(root: Command, throwing: (command: Command) => Command): Command {
-  const help = throwing(root.helpCommand(false).command('help'))
+export function addHelpCommand(root: Command, throwing: OnCommand<Command>): Command {
+  return throwing(root.helpCommand(false).command('help'))
     .usage('[TOPIC or COMMAND]')
     .description('Tell more about a topic, or about a command')
     .helpGroup('Beside it:')
     .helpCommand(false);
+}
+
+/**
+ * What there is help about.
+ * @param complete gives a command its options
+ */
+export function addTopics(
+  help: Command,
+  root: Command,
+  throwing: OnCommand<Command>,
+  complete: OnCommand<void>,
+): void {
   for (const [name, { summary, read }] of Object.entries(TOPICS)) {
     const topic = throwing(help.command(name)).description(summary).helpGroup('Topics:');
     topic.action(async () => {
@@ -20,9 +34,11 @@ export function addHelpCommand(root: Command, throwing: (command: Command) => Co
     if (command === help || command.name() in TOPICS) continue;
     throwing(help.command(command.name()))
       .description(command.description())
-      .action(() => command.help());
+      .action(() => {
+        complete(command);
+        command.help();
+      });
   }
-  return root;
 }
 
 /** What follows the commands in the help of all. */
