@@ -54,8 +54,8 @@ export function readEnvironment(options: Options, typed: object, env: Environmen
 
 /** The variables with our prefix that are none of ours, such as one with a slip of the key. */
 export function strangeVariables(env: Environment): string[] {
+  const ours = Object.keys(env).filter((name) => name.startsWith(PREFIX) && name !== OF_A_DRILL);
+  if (ours.length === 0) return [];
   const known = new Set(Object.values(COMMANDS).flatMap(Object.keys).map(variableOf));
-  return Object.keys(env)
-    .filter((name) => name.startsWith(PREFIX) && !known.has(name) && name !== OF_A_DRILL)
-    .sort();
+  return ours.filter((name) => !known.has(name)).sort();
 }
