@@ -7,6 +7,7 @@ import { TOPICS } from '../../src/cli/help/topics.ts';
 import type { COMMANDS } from '../../src/cli/options.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { ExitCode } from '../../src/errors.ts';
+import { jsonSchema } from '../../src/report/json-schema.ts';
 import { runCli } from './run.ts';
 
 const NAMES = Object.keys(COMMAND_HELP) as (keyof typeof COMMANDS)[];
@@ -93,6 +94,14 @@ describe('the topics', () => {
   it('tell every exit code', async () => {
     const text = (await TOPICS['exit-codes']?.read()) ?? '';
     for (const code of Object.values(ExitCode)) assert.match(text, new RegExp(`^ +${code}  `, 'm'));
+  });
+
+  it('print the JSON Schema with json --schema, and with nothing else', async () => {
+    const { code, stdout } = await runCli(['help', 'json', '--schema']);
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(stdout), jsonSchema());
+    const wrong = buildProgram('1').parseAsync(['help', 'ssh', '--schema'], { from: 'user' });
+    await assert.rejects(wrong, { message: "unknown option '--schema'" });
   });
 
   it('print the playbook as YAML that can be saved and run', async () => {

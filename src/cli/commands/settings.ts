@@ -1,21 +1,15 @@
 import { ExitCode } from '../../errors.ts';
-import { JSON_SCHEMA_VERSION } from '../../report/diagnosis-json.ts';
+import {
+  JSON_SCHEMA_VERSION,
+  type SettingInForce,
+  type SettingsDocument,
+} from '../../report/json-documents.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { screenOn, wrap } from '../../report/screen.ts';
 import { environmentWords, variableOf } from '../environment.ts';
 import { resolveLookOptions } from '../look-options.ts';
 import { COMMANDS, type Flags, longName, type Option } from '../options.ts';
 import { readSettingsFiles, type SettingsFile, settingKey } from '../settings.ts';
-
-/** A setting as it stands. */
-interface InForce {
-  readonly key: string;
-  /** As one would type it; null where nothing is set. */
-  readonly value: string | null;
-  readonly origin: 'command-line' | 'environment' | 'file' | 'default';
-  /** The option, the variable or the file that says so. */
-  readonly source: string | null;
-}
 
 /** What is about this command's own output is no setting of a look or a fix. */
 const OWN = ['json', 'config', 'color', 'ascii', 'debug'];
@@ -37,7 +31,11 @@ export async function settingsCommand(
     .map(([name, option]) => ({ option, ...settingInForce(name, option, words, files) }));
   if (flags.json) {
     const settings = rows.map(({ key, value, origin, source }) => ({ key, value, origin, source }));
-    const document = { schemaVersion: JSON_SCHEMA_VERSION, settings, files: files.map(asFile) };
+    const document: SettingsDocument = {
+      schemaVersion: JSON_SCHEMA_VERSION,
+      settings,
+      files: files.map(asFile),
+    };
     process.stdout.write(jsonLine(document));
     return ExitCode.ok;
   }
@@ -60,7 +58,7 @@ function settingInForce(
   option: Option,
   words: Readonly<Record<string, unknown>>,
   files: readonly SettingsFile[],
-): InForce {
+): SettingInForce {
   const key = settingKey(name);
   // --no-probe is false to commander.
   if (name in words) {

@@ -25,8 +25,9 @@ export function addTopics(
 ): void {
   for (const [name, { summary, read }] of Object.entries(TOPICS)) {
     const topic = throwing(help.command(name)).description(summary).helpGroup('Topics:');
-    topic.action(async () => {
-      process.stdout.write(await read());
+    if (name === 'json') topic.option('--schema', 'print the JSON Schema of the documents');
+    topic.action(async ({ schema }: { readonly schema?: boolean }) => {
+      process.stdout.write(schema === true ? await schemaText() : await read());
     });
   }
   for (const command of root.commands) {
@@ -39,6 +40,11 @@ export function addTopics(
         command.help();
       });
   }
+}
+
+async function schemaText(): Promise<string> {
+  const { jsonSchema } = await import('../../report/json-schema.ts');
+  return `${JSON.stringify(jsonSchema(), null, 2)}\n`;
 }
 
 /** What follows the commands in the help of all. */
