@@ -1,4 +1,5 @@
 /** `--from` and `--save`: evidence comes in and goes out. */
+import { inLocale } from '../characters.ts';
 import { ExitCode, TriageError } from '../errors.ts';
 import type { Evidence } from '../evidence/evidence.ts';
 import {
@@ -104,7 +105,7 @@ export async function saveEvidence(path: string, evidence: Evidence): Promise<st
     throw notSaved(path, error);
   }
   const kilobytes = Math.ceil(Buffer.byteLength(text) / 1000);
-  return `saved to ${stripControl(path)} (${grouped(kilobytes)} kB)\n`;
+  return inLocale(`salt-triage: saved to ${stripControl(path)} (${grouped(kilobytes)} kB)\n`);
 }
 
 /** @throws TriageError (usage) where a file of that name could not be written as it stands */

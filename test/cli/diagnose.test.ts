@@ -72,7 +72,10 @@ describe('diagnose on the staged incident', () => {
     const ran = await runCli([...args, ...target]);
     const completed = '✖ API answers   connected, no reply within 2 s';
     assert.match(ran.stdout, new RegExp(`^Verdict [^]*^Next [^]*\n\n${completed}\n$`, 'm'));
-    assert.match(ran.stderr, /^salt-triage: waiting: API answers, up to 2 s\n$/m);
+    assert.match(
+      ran.stderr,
+      /^salt-triage: waiting: API answers, up to 2 s\nsalt-triage: saved to /m,
+    );
     const saved = JSON.parse((await runCli(['diagnose', '--json', '--from', file])).stdout);
     assert.equal(saved.steps[4].evidence.answer.kind, 'no-reply');
   });

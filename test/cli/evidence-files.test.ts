@@ -168,7 +168,7 @@ describe('--save', () => {
   it('is confirmed on standard error', async () => {
     const { stderr } = await save(at('saved'));
     const kilobytes = Math.ceil(statSync(at('saved')).size / 1000);
-    assert.equal(stderr, `saved to ${at('saved')} (${kilobytes} kB)\n`);
+    assert.equal(stderr, `salt-triage: saved to ${at('saved')} (${kilobytes} kB)\n`);
   });
 
   it('has - for standard output: the evidence alone there, the report on standard error', async () => {
