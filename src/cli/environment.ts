@@ -14,6 +14,7 @@ const OF_A_DRILL = `${PREFIX}DRILL_ROLE`;
 const RIVALS: readonly (readonly string[])[] = [
   ['host', 'hostsFile', 'roster', 'from'],
   ['verbose', 'quiet'],
+  ['keep', 'end'],
 ];
 
 /** `SALT_TRIAGE_CLOSE_WAIT_FAIL` for `closeWaitFail`. */

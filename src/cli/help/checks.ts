@@ -19,6 +19,9 @@ Five steps, always in this order; each is shown as soon as it is known.
   api-answers   whether GET / brings any HTTP status, over TLS or plain HTTP as
                 configured; --no-probe leaves it out
 
+The verdict is shown as soon as no answer that may still come can change it. -v,
+--json and --save wait for the answer all the same, for the record.
+
 Which processes are salt-api
 
 A process is called salt-api by the position of its words (python ...

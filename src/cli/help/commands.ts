@@ -67,7 +67,8 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
     group: INCIDENT,
     examples: [
       ['history', 'all of them'],
-      ['history 20180713T093310Z-443-3f9a1c', 'one: its plan and each action'],
+      ['history latest', 'the last one: its plan and each action'],
+      ['history 3f9a1c', 'the one whose id has this part'],
     ],
     exitCodes: { ok: 'shown', notPermitted: 'the records belong to another user' },
   },
@@ -86,6 +87,7 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
     examples: [
       ['drill', 'stage it, diagnose it, fix it, remove it'],
       ['drill --keep 30m', 'leave it standing for you to fix'],
+      ['drill --end', 'end what was left standing'],
     ],
     exitCodes: {
       ok: 'every part went as it should',

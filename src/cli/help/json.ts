@@ -1,8 +1,8 @@
 export const JSON_TOPIC = `JSON
 
-Each document stands alone on standard output, in one line. Fields are added,
-and keep their meaning while schemaVersion is 1. The JSON Schema:
-salt-triage help json --schema.
+Each document is one line, and has standard output to itself. New fields may
+come; what there is keeps its meaning while schemaVersion is 1. The JSON Schema
+of all of them: salt-triage help json --schema
 
 diagnose --json
 
@@ -56,6 +56,12 @@ settings --json
                   origin (command-line environment file default), source (the
                   option, variable or file; null for a default)
   files[]         path, there
+
+history --json
+
+  incidents[]     newest first: id, directory, host, port, beganAt, endedAt,
+                  verdict, result, actions[], who
+  incident        of history ID: the same, with before, after, plan, journal[]
 
 Saved evidence
 

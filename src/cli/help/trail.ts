@@ -17,8 +17,9 @@ trail then goes to standard error, and the end says where it is. What others do
 to names above the directory leads it nowhere else.
 
 The newest incidents are kept, ${KEEP_INCIDENTS} and ${KEEP_MEBIBYTES} MiB at most: --keep-incidents and
---keep-mebibytes.
+--keep-mebibytes. Runs that changed nothing are dropped before those that did.
 
   salt-triage history        incidents, newest first
-  salt-triage history ID     one of them
+  salt-triage history ID     one of them: its id, a part that no other has, or
+                             latest
 `;
