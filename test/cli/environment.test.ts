@@ -138,7 +138,7 @@ describe('the built program', () => {
     assert.match(stdout, /^port +1111 +\/.*salt-triage\.yaml$/m);
     assert.match(stdout, /^stop-cmd +a "b c" +SALT_TRIAGE_STOP_CMD$/m);
     assert.match(stdout, /^wait +30s +default$/m);
-    assert.match(stdout, /^log +- +default: of the process or the Salt config$/m);
+    assert.match(stdout, /^log +- +default: of the process or the Salt\s+config$/m);
     assert.match(stdout, new RegExp(`^Files: ${config}$`, 'm'));
   });
 

@@ -40,17 +40,26 @@ export async function settingsCommand(
     return ExitCode.ok;
   }
   const screen = screenOn(process.stdout, flags);
-  const keys = Math.max(...rows.map(({ key }) => key.length));
-  // A long command does not push all the others to the edge.
-  const values = Math.max(...rows.map(({ value }) => Math.min(22, value?.length ?? 0)));
-  for (const { key, value, origin, source, option } of rows) {
-    const unset = value === null ? /\((default: .*)\)$/.exec(option.help)?.[1] : undefined;
-    const from = source ?? unset ?? origin;
-    screen.write(`${key.padEnd(keys)}  ${(value ?? '-').padEnd(values)}  ${from}\n`);
-  }
+  screen.write(tableOf(rows, screen.columns));
   const read = files.map(({ path, there }) => (there ? path : `${path} (not there)`));
   screen.write(`\n${wrap(`Files: ${read.join(', ')}`, screen.columns, 2)}\n`);
   return ExitCode.ok;
+}
+
+/** Key, value and where it came from, in columns. */
+function tableOf(rows: readonly (SettingInForce & { option: Option })[], columns: number): string {
+  const keys = Math.max(...rows.map(({ key }) => key.length)) + 2;
+  // A long command does not push all the others to the edge: its origin goes below it.
+  const values = Math.max(...rows.map(({ value }) => Math.min(20, value?.length ?? 0))) + 2;
+  const lines = rows.map(({ key, value, origin, source, option }) => {
+    const unset = value === null ? /\((default: .*)\)$/.exec(option.help)?.[1] : undefined;
+    const from = source ?? wrap(unset ?? origin, columns, keys + values);
+    const shown = value ?? '-';
+    const fits = shown.length + 2 <= values;
+    const gap = fits ? ' '.repeat(values - shown.length) : `\n${' '.repeat(keys + values)}`;
+    return `${key.padEnd(keys)}${shown}${gap}${from}\n`;
+  });
+  return lines.join('');
 }
 
 function settingInForce(
