@@ -86,13 +86,24 @@ const threadAsText = {
   },
 };
 
+/** The JSON Schema is asked for once in a while, and text until then. */
+const schemaAsText = {
+  name: 'schema-as-text',
+  setup({ onLoad }) {
+    onLoad({ filter: /json-schema\.json$/ }, ({ path }) => {
+      const text = JSON.stringify(JSON.parse(readFileSync(path, 'utf8')));
+      return { contents: `export default JSON.parse(${JSON.stringify(text)});`, loader: 'js' };
+    });
+  },
+};
+
 await build({
   ...options,
   entryPoints: [source('cli/main.ts')],
   outfile,
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [packagesOnDemand, threadAsText],
+  plugins: [packagesOnDemand, threadAsText, schemaAsText],
   banner: { js: '#!/usr/bin/env node' },
 });
 chmodSync(outfile, 0o755);

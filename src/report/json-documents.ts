@@ -20,7 +20,8 @@ export type JsonDocument =
   | HostErrorDocument
   | FixDocument
   | IncidentsDocument
-  | IncidentDocument;
+  | IncidentDocument
+  | SettingsDocument;
 
 interface Document {
   readonly schemaVersion: typeof JSON_SCHEMA_VERSION;
@@ -124,4 +125,22 @@ interface IncidentsDocument extends Document {
 /** `history ID --json`. */
 interface IncidentDocument extends Document {
   readonly incident: IncidentRecord;
+}
+
+/** `settings --json`. */
+export interface SettingsDocument extends Document {
+  /** What the command line, the environment and the files may set, each as it stands. */
+  readonly settings: readonly SettingInForce[];
+  /** The settings files, a later one before an earlier. */
+  readonly files: readonly { readonly path: string; readonly there: boolean }[];
+}
+
+export interface SettingInForce {
+  /** As the settings files have it, or would. */
+  readonly key: string;
+  /** As one would type it; null where nothing is set. */
+  readonly value: string | null;
+  readonly origin: 'command-line' | 'environment' | 'file' | 'default';
+  /** The option, the variable or the file that says so; null for a default. */
+  readonly source: string | null;
 }
