@@ -97,13 +97,26 @@ const schemaAsText = {
   },
 };
 
+/** commander loads it for commands that are programs of their own, of which there are none. */
+const withoutSubprograms = {
+  name: 'without-subprograms',
+  setup({ onLoad }) {
+    onLoad({ filter: /commander[\\/]lib[\\/]command\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8');
+      const loaded = "require('node:child_process')";
+      if (!text.includes(loaded)) throw new Error(`${path}: no ${loaded}`);
+      return { contents: text.replace(loaded, 'null') };
+    });
+  },
+};
+
 await build({
   ...options,
   entryPoints: [source('cli/main.ts')],
   outfile,
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [packagesOnDemand, threadAsText, schemaAsText],
+  plugins: [withoutSubprograms, packagesOnDemand, threadAsText, schemaAsText],
   banner: { js: '#!/usr/bin/env node' },
 });
 chmodSync(outfile, 0o755);
