@@ -86,6 +86,10 @@ const threadAsText = {
   },
 };
 
+// The file is a shell script that starts node on itself: to JavaScript the script is a comment.
+const front = readFileSync(new URL('./front.sh', import.meta.url), 'utf8');
+if (front.includes('*/')) throw new Error('front.sh would end the comment that it stands in');
+
 await build({
   ...options,
   entryPoints: [source('cli/main.ts')],
@@ -93,6 +97,6 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   plugins: [packagesOnDemand, threadAsText],
-  banner: { js: '#!/usr/bin/env node' },
+  banner: { js: `#!/bin/sh\n':' /*\n${front}*/;` },
 });
 chmodSync(outfile, 0o755);

@@ -24,6 +24,13 @@ async function report(thrown: unknown, debug: boolean): Promise<ExitCode> {
   return told.exitCode;
 }
 
+/** To a monitor even help is no result, and a usage error is a line like any other. */
+async function codeOfCheck(code: ExitCode, thrown: unknown): Promise<ExitCode> {
+  if (code === ExitCode.ok) return ExitCode.unknown;
+  const { refuseCheck } = await import('./commands/check.ts');
+  return refuseCheck(thrown instanceof Error ? thrown.message : String(thrown));
+}
+
 function defect({ message }: Error, debug: boolean): TriageError {
   const advice = debug ? '' : 'Run it again with --debug.';
   return new TriageError(`a defect of salt-triage itself: ${message}`, advice, ExitCode.unknown);
@@ -53,7 +60,8 @@ async function main(): Promise<void> {
     const { buildProgram } = await import('./program.ts');
     await buildProgram(VERSION).parseAsync(argv.length === 0 ? ['--help'] : argv, { from: 'user' });
   } catch (error) {
-    process.exitCode = await report(error, argv.includes('--debug'));
+    const code = await report(error, argv.includes('--debug'));
+    process.exitCode = argv[0] === 'check' ? await codeOfCheck(code, error) : code;
   }
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   // A look that timed out may have left a read behind that never ends: it must not keep us here.

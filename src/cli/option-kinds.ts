@@ -34,6 +34,9 @@ export const flag: SettingKind<boolean> = {
 /** Gathered from each time that it is given. */
 export const many: Kind<readonly string[]> = {};
 
+/** Stands alone, and counts how often it was given. */
+export const repeatable: Kind<number> = {};
+
 /** A file or directory; a settings file knows no working directory, so there it is absolute. */
 export const path: SettingKind<string> = {
   fromText: (text) => text,
@@ -66,6 +69,14 @@ export const positive: SettingKind<number> = {
 export const span = duration(parseDuration);
 /** A span that something is waited for, in milliseconds. */
 export const timeout = duration(parseTimeout);
+/** Seconds as monitors have them, with or without their unit, in milliseconds. */
+export const seconds: Kind<number> = {
+  fromText(text) {
+    const amount = Number(/^(\d{1,6}(?:\.\d{1,3})?)s?$/.exec(text)?.[1]);
+    if (amount >= 1 && amount <= 3600) return Math.round(amount * 1000);
+    throw new Unfit('a number of seconds from 1 to 3600', '10');
+  },
+};
 /** A span back from now, in milliseconds; null for `all`. */
 export const past = duration((text, name) => (text === 'all' ? null : parseDuration(text, name)));
 

@@ -15,7 +15,9 @@ import {
   past,
   path,
   positive,
+  repeatable,
   type SettingKind,
+  seconds,
   span,
   timeout,
   Unfit,
@@ -60,6 +62,10 @@ const port = whole(1, 65_535, 443);
 const unprivileged = whole(1024, 65_535);
 const count = whole(1, 1_000_000);
 const serviceKinds = ['auto', ...SERVICE_KINDS] as const;
+/** What a check can be printed as. */
+const FORMATS = ['nagios', 'prometheus', 'zabbix', 'checkmk', 'json'] as const;
+/** What a check prints a working configuration for. */
+const EXAMPLES = ['systemd', 'nagios', 'icinga', 'zabbix', 'prometheus', 'checkmk'] as const;
 const trailHelp = `where the trail is kept (default: ${ROOTS_STATE_DIRECTORY})`;
 
 /** Which salt-api is meant. */
@@ -151,6 +157,35 @@ export const COMMANDS = {
     only: option('--only <part>', choice('kill'), 'kill: the orphans alone'),
     ...FIXING,
     json,
+    config,
+    ...SCREEN,
+  },
+  check: {
+    ...LOOK,
+    // `-c` is critical to every monitor.
+    saltConfigDir: { ...INSTANCE.saltConfigDir, flags: '--salt-config-dir <dir>' },
+    timeout: option('-t, --timeout <seconds>', seconds, 'bound on the whole command', '10'),
+    warning: option('-w, --warning <name=range>', many, 'warns outside it; may be repeated'),
+    critical: option('-c, --critical <name=range>', many, 'critical outside it; may be repeated'),
+    unknownIs: option(
+      '--unknown-is <state>',
+      choice('unknown', 'warning', 'critical'),
+      'state where a look failed: unknown, warning, critical',
+      'unknown',
+    ),
+    format: option('--format <format>', choice(...FORMATS), FORMATS.join(', '), 'nagios'),
+    output: option('-o, --output <file>', path, 'write it there, whole or not at all'),
+    growth: option('--growth', flag, 'keep the last look, and tell close_wait_rate per minute'),
+    stateDir: { ...FIXING.stateDir, help: 'where --growth keeps the last look' },
+    host: { ...SSH.host, flags: '-H, --host <host>', help: 'check this host over ssh' },
+    sudo: SSH.sudo,
+    connectTimeout: SSH.connectTimeout,
+    verbose: option('-v, --verbose', repeatable, 'the steps; -vv their evidence; -vvv more'),
+    example: option(
+      '--example <monitor>',
+      choice(...EXAMPLES),
+      `configuration of ${EXAMPLES.join(', ')}`,
+    ),
     config,
     ...SCREEN,
   },

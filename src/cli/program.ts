@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { inLocale } from '../characters.ts';
 import type { ExitCode } from '../errors.ts';
-import { many } from './option-kinds.ts';
+import { many, repeatable } from './option-kinds.ts';
 import { COMMANDS, type Flags, type Option, readFlags } from './options.ts';
 
 const EXIT_CODES = `
@@ -30,6 +30,11 @@ export function buildProgram(version: string): Command {
   add(root, 'fix', async (flags) =>
     (await import('./commands/fix.ts')).fixCommand(flags),
   ).description('kill -9 what is proven an orphan, restart, verify; asks before each step');
+  add(root, 'check', async (flags) =>
+    (await import('./commands/check.ts')).checkCommand(flags),
+  ).description(
+    'one line and exit code for a monitor: Nagios, Icinga, Zabbix, Prometheus, Checkmk',
+  );
   add(root, 'probe', async (flags) =>
     (await import('./commands/probe.ts')).probeCommand(flags),
   ).description('print the shell script that --host sends, to run by hand; see diagnose --from');
@@ -57,11 +62,17 @@ function add<Name extends keyof typeof COMMANDS>(
     const shown = standard === undefined ? help : `${help} (default: ${standard})`;
     // The default itself is not for commander: the settings come first.
     const option = command.createOption(flags, shown).conflicts(conflicts);
-    command.addOption(kind === many ? option.argParser(gather) : option);
+    if (kind === many) option.argParser(gather);
+    if (kind === repeatable) option.preset('').argParser(oneMore);
+    command.addOption(option);
   }
   return command.action(async () => {
     process.exitCode = await run(readFlags(COMMANDS[name], command.opts()), command.args[0]);
   });
+}
+
+function oneMore(_word: string, before = 0): number {
+  return before + 1;
 }
 
 function gather(word: string, before: readonly string[] = []): readonly string[] {

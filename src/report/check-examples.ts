@@ -1,0 +1,3 @@
+export function exampleOf(name: string): string {
+  return name;
+}
