@@ -14,6 +14,7 @@ const options = {
   platform: 'node',
   format: 'cjs',
   target: 'node20.17',
+  loader: { '.txt': 'text' },
   legalComments: 'none',
   // From standard input there is no file; the few packages that ask where they are only want a URL.
   define: { 'import.meta.url': 'importMetaUrl', SALT_TRIAGE_VERSION: JSON.stringify(version) },

@@ -89,6 +89,8 @@ give_up() {
 
 stop_clock() {
   [ -z "$clock" ] || kill "$clock" 2>/dev/null
+  # Whoever has stopped the shell that waits for this one can't keep it from ending.
+  kill -CONT "$$"
 }
 
 reader='' told=''
@@ -103,8 +105,7 @@ trap 'told=y; [ -z "$reader" ] || kill -TERM "$reader" 2>/dev/null' TERM INT HUP
   # A little earlier than asked, so that all is over when the time is.
   sleep "$((limit - 1)).9" &
   echo "::clock $!"
-  # Whoever has stopped this shell can't keep it from ending.
-  wait "$!" && { kill -CONT "$$"; echo ::late; }
+  wait "$!" && echo ::late
 } 2>&1 </dev/null | receive &
 reader=$!
 [ -z "$told" ] || kill -TERM "$reader" 2>/dev/null
