@@ -41,7 +41,7 @@ export interface CheckResult {
 const SEVERITY: readonly State[] = ['ok', 'warning', 'unknown', 'critical'];
 
 /** The worse of two; what is unknown may hide what is critical, so it is worse than a warning. */
-export function worse(a: State, b: State): State {
+function worse(a: State, b: State): State {
   return SEVERITY.indexOf(a) >= SEVERITY.indexOf(b) ? a : b;
 }
 

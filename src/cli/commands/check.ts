@@ -10,8 +10,8 @@ import {
 import { diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
-import type { LookRequest } from '../../evidence/evidence.ts';
-import type { Host } from '../../host/host.ts';
+import { type AnswerFacts, blind, type Look, type LookRequest } from '../../evidence/evidence.ts';
+import type { Host, LookInProgress } from '../../host/host.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
 import { checkJson, zabbixLine } from '../../report/check-json.ts';
 import { prometheusText } from '../../report/check-prometheus.ts';
@@ -27,6 +27,10 @@ type CheckFlags = Flags<typeof COMMANDS.check>;
 
 /** What node takes to start, print and end, ms: so much earlier than asked for it gives up. */
 const OWN_TIME_MS = 400;
+/** What is kept of that for the judgement, ms. */
+const TO_JUDGE_MS = 100;
+/** An API that answers does so sooner, ms. */
+const LEAST_ASK_MS = 250;
 /** Whoever collects a file has an account of its own. */
 const READABLE = 0o644;
 
@@ -48,12 +52,17 @@ export async function checkCommand(flags: CheckFlags): Promise<ExitCode> {
   const failed = (why: string) => settled(failedCheck(why, flags.growth === true), unknownIs);
   const otherwise = failed(WHY);
   handOverOtherwise(() => show(otherwise), STATES.indexOf(otherwise.state));
-  const progress = { step: '' };
+  const progress: Progress = { step: '', answer: null };
+  const endsAt = timeout - OWN_TIME_MS;
   const result = await Promise.race([
-    checked(flags, thresholds, timeout, progress)
+    checked(flags, thresholds, { endsAt, progress })
       .then((looked) => settled(looked, unknownIs))
       .then((one) => written(one, format, flags)),
-    cutShort(timeout, progress).then(failed),
+    cutShort(timeout, progress).then((why) => {
+      const silence = silenceOf(progress);
+      if (silence === null) return failed(why);
+      return { ...failed(`${silence}; ${why}`), state: 'critical' as const };
+    }),
   ]);
   const code = STATES.indexOf(result.state);
   handOver(show(result), code);
@@ -67,8 +76,21 @@ export function refuseCheck(message: string): ExitCode {
   return ExitCode.unknown;
 }
 
+/** How far a check has come. */
+interface Progress {
+  step: string;
+  /** Null until the API was asked and has answered, or has not. */
+  answer: Look<AnswerFacts> | null;
+}
+
+/** How much time a check has, as performance.now() counts it. */
+interface Time {
+  readonly endsAt: number;
+  readonly progress: Progress;
+}
+
 /** Resolves, with the reason, when there is no more time, or a signal comes. */
-function cutShort(timeoutMs: number, progress: { readonly step: string }): Promise<string> {
+function cutShort(timeoutMs: number, progress: Progress): Promise<string> {
   return new Promise((resolve) => {
     const left = timeoutMs - OWN_TIME_MS - performance.now();
     const late = () => {
@@ -86,23 +108,17 @@ function cutShort(timeoutMs: number, progress: { readonly step: string }): Promi
 async function checked(
   flags: CheckFlags,
   thresholds: Thresholds,
-  timeoutMs: number,
-  progress: { step: string },
+  time: Time,
 ): Promise<CheckResult> {
   const options = await resolveLookOptions({ ...flags, ...limitsOf(flags, thresholds) });
-  const host = await chooseHost(flags, options, timeoutMs);
+  const host = askedInTime(await chooseHost(flags, options, time.endsAt), time);
+  const waiting = (step: string) => {
+    time.progress.step = step;
+  };
   let diagnosis: Diagnosis;
   try {
-    diagnosis = await diagnoseHost(
-      onceAsked(host),
-      withinTime(options.request, timeoutMs),
-      options.policy,
-      {
-        waiting: (step) => {
-          progress.step = step;
-        },
-      },
-    );
+    const request = withinTime(options.request, time.endsAt);
+    diagnosis = await diagnoseHost(host, request, options.policy, { waiting });
   } catch (error) {
     if (!(error instanceof TriageError) || error.exitCode === ExitCode.usage) throw error;
     return failedCheck(error.message, flags.growth === true);
@@ -136,11 +152,7 @@ function limitsOf(flags: CheckFlags, thresholds: Thresholds) {
   };
 }
 
-async function chooseHost(
-  flags: CheckFlags,
-  { unit }: LookOptions,
-  timeoutMs: number,
-): Promise<Host> {
+async function chooseHost(flags: CheckFlags, { unit }: LookOptions, endsAt: number): Promise<Host> {
   if (flags.host === undefined) {
     refuseLoneSudo(flags);
     return new LocalHost({ unit });
@@ -157,24 +169,45 @@ async function chooseHost(
   if (connection === undefined) throw new TriageError('no host is named', '', ExitCode.usage);
   return new SshHost(connection, {
     unit,
-    connectTimeoutMs: Math.min(connectTimeoutMs, timeoutMs / 2),
+    connectTimeoutMs: Math.min(connectTimeoutMs, endsAt / 2),
   });
 }
 
-/** A monitor asks again by itself, so a silence is not asked about a second time. */
-function onceAsked(host: Host): Host {
-  return { name: host.name, look: (request) => ({ ...host.look(request), askAgain: null }) };
+/**
+ * The host, whose API is asked once all else that bears on it is known, for as long as there is time
+ * left then; a silence is not asked about again, since a monitor does that by itself.
+ */
+function askedInTime(host: Host, { endsAt, progress }: Time): Host {
+  const look = (request: LookRequest): LookInProgress => {
+    const { askAgain, ...parts } = host.look({ ...request, probeTimeoutMs: null });
+    const { probeTimeoutMs } = request;
+    const ask = async (): Promise<Look<AnswerFacts>> => {
+      if (probeTimeoutMs === null || askAgain === null) return parts.answer;
+      await Promise.all([parts.sockets, parts.config, parts.port, parts.processes]);
+      const left = endsAt - TO_JUDGE_MS - performance.now();
+      if (left < LEAST_ASK_MS) return blind('timeout', 'no time was left to ask it');
+      progress.answer = await askAgain(Math.min(probeTimeoutMs, left));
+      return progress.answer;
+    };
+    return { ...parts, answer: ask(), askAgain: null };
+  };
+  return { name: host.name, look };
+}
+
+/** What is known of the API where it did not answer; null where it did, or was not asked. */
+function silenceOf({ answer }: Progress): string | null {
+  if (answer === null || !answer.seen) return null;
+  const { kind } = answer.value;
+  return kind === 'answered' || kind === 'refused' ? null : `the API does not answer (${kind})`;
 }
 
 /** Every look ends before the whole has to, so that what was seen is told. */
-function withinTime(request: LookRequest, timeoutMs: number): LookRequest {
-  const room = Math.max(500, timeoutMs - 2 * OWN_TIME_MS);
-  const { probeTimeoutMs, lookTimeoutMs } = request;
-  return {
-    ...request,
-    probeTimeoutMs: probeTimeoutMs === null ? null : Math.min(probeTimeoutMs, room * 0.8),
-    lookTimeoutMs: Math.min(lookTimeoutMs, room * 0.8),
-  };
+function withinTime(request: LookRequest, endsAt: number): LookRequest {
+  const lookTimeoutMs = Math.min(
+    request.lookTimeoutMs,
+    Math.max(500, 0.8 * (endsAt - performance.now())),
+  );
+  return { ...request, lookTimeoutMs };
 }
 
 function settled(result: CheckResult, unknownIs: State): CheckResult {
