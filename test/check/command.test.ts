@@ -53,7 +53,7 @@ describe('a check of a salt-api that serves', () => {
   });
 
   it('says more with each v, in lines behind the first', async () => {
-    const lengths = [];
+    const lengths: number[] = [];
     for (const more of ['-v', '-vv', '-vvv']) {
       const { stdout, code } = await checkStaged(more);
       assert.equal(code, 0);
@@ -201,12 +201,7 @@ describe('what it can do nothing with', () => {
   ];
   for (const [args, words] of bad) {
     it(`${args.join(' ')} is a line and 3`, async () => {
-      const { stdout, code } = await check(
-        [...args, '--unknown-is', 'critical'].slice(
-          args[0] === '--unknown-is' ? 0 : 0,
-          args[0] === '--unknown-is' ? -2 : undefined,
-        ),
-      );
+      const { stdout, code } = await check(['--unknown-is', 'critical', ...args]);
       assert.match(stdout, /^SALT-API UNKNOWN - [^\n]+ \| close_wait=U [^\n]*\n$/);
       assert.match(stdout, words);
       assert.equal(code, 3);
