@@ -105,7 +105,7 @@ trap 'told=y; [ -z "$reader" ] || kill -TERM "$reader" 2>/dev/null' TERM INT HUP
   # A little earlier than asked, so that all is over when the time is.
   sleep "$((limit - 1)).9" &
   echo "::clock $!"
-  wait "$!" && echo ::late
+  wait "$!" && { kill -CONT "$$"; echo ::late; }
 } 2>&1 </dev/null | receive &
 reader=$!
 [ -z "$told" ] || kill -TERM "$reader" 2>/dev/null

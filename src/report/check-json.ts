@@ -1,10 +1,8 @@
 /** A check as JSON: a document, and the flat line that a Zabbix master item takes. */
 import { type CheckResult, STATES } from '../check/check.ts';
 import { READINGS, type ReadingName } from '../check/readings.ts';
+import { JSON_SCHEMA_VERSION } from './json-documents.ts';
 import { jsonLine } from './json-line.ts';
-
-/** Raised whenever a field changes its meaning or goes away; new fields don't raise it. */
-const CHECK_SCHEMA_VERSION = 1;
 
 /** One document of everything; what could not be determined is null. */
 export function checkJson(result: CheckResult, durationMs: number): string {
@@ -18,7 +16,7 @@ export function checkJson(result: CheckResult, durationMs: number): string {
     return [name, { value: readings[name] ?? null, unit, ...limits }];
   });
   return jsonLine({
-    schemaVersion: CHECK_SCHEMA_VERSION,
+    schemaVersion: JSON_SCHEMA_VERSION,
     state,
     exitCode: STATES.indexOf(state),
     verdict,

@@ -97,7 +97,7 @@ for (const shell of SHELLS) {
     });
 
     it('is not kept by a SIGSTOP of its own', async () => {
-      const { child, ended } = start(shell, ['--port', '1', '--no-probe', '-t', '10']);
+      const { child, ended } = start(shell, ['--port', '1', '--no-probe', '-t', '2']);
       await until('a process below it', () => below(child.pid ?? 0).length > 0);
       child.kill('SIGSTOP');
       const { stdout } = await ended;

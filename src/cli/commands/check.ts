@@ -7,17 +7,16 @@ import {
   type Thresholds,
   withTrouble,
 } from '../../check/check.ts';
-import { diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
-import { type AnswerFacts, blind, type Look, type LookRequest } from '../../evidence/evidence.ts';
-import type { Host, LookInProgress } from '../../host/host.ts';
+import type { Host } from '../../host/host.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
 import { checkJson, zabbixLine } from '../../report/check-json.ts';
 import { prometheusText } from '../../report/check-prometheus.ts';
 import { checkmkLine, pluginLines } from '../../report/check-text.ts';
 import { handOver, handOverOtherwise, WHY } from '../front-shell.ts';
 import { rateSinceLastLook } from '../last-look.ts';
+import { diagnoseInTime, type Progress, silenceOf, type Time } from '../look-in-time.ts';
 import { type LookOptions, resolveLookOptions } from '../look-options.ts';
 import { COMMANDS, defaultsOf, type Flags } from '../options.ts';
 import { refuseLoneSudo } from '../ssh-flags.ts';
@@ -27,10 +26,6 @@ type CheckFlags = Flags<typeof COMMANDS.check>;
 
 /** What node takes to start, print and end, ms: so much earlier than asked for it gives up. */
 const OWN_TIME_MS = 400;
-/** What is kept of that for the judgement, ms. */
-const TO_JUDGE_MS = 100;
-/** An API that answers does so sooner, ms. */
-const LEAST_ASK_MS = 250;
 /** Whoever collects a file has an account of its own. */
 const READABLE = 0o644;
 
@@ -76,19 +71,6 @@ export function refuseCheck(message: string): ExitCode {
   return ExitCode.unknown;
 }
 
-/** How far a check has come. */
-interface Progress {
-  step: string;
-  /** Null until the API was asked and has answered, or has not. */
-  answer: Look<AnswerFacts> | null;
-}
-
-/** How much time a check has, as performance.now() counts it. */
-interface Time {
-  readonly endsAt: number;
-  readonly progress: Progress;
-}
-
 /** Resolves, with the reason, when there is no more time, or a signal comes. */
 function cutShort(timeoutMs: number, progress: Progress): Promise<string> {
   return new Promise((resolve) => {
@@ -111,29 +93,34 @@ async function checked(
   time: Time,
 ): Promise<CheckResult> {
   const options = await resolveLookOptions({ ...flags, ...limitsOf(flags, thresholds) });
-  const host = askedInTime(await chooseHost(flags, options, time.endsAt), time);
-  const waiting = (step: string) => {
-    time.progress.step = step;
-  };
+  const host = await chooseHost(flags, options, time.endsAt);
+  // Nothing is worse than critical, so what is still to come then can make no difference.
+  const suffices = (early: Diagnosis) => judgeCheck(early, thresholds).state === 'critical';
   let diagnosis: Diagnosis;
   try {
-    const request = withinTime(options.request, time.endsAt);
-    diagnosis = await diagnoseHost(host, request, options.policy, { waiting });
+    diagnosis = await diagnoseInTime(host, options, time, suffices);
   } catch (error) {
     if (!(error instanceof TriageError) || error.exitCode === ExitCode.usage) throw error;
     return failedCheck(error.message, flags.growth === true);
   }
   if (flags.growth !== true) return judgeCheck(diagnosis, thresholds);
+  return withGrowth(diagnosis, thresholds, flags, options.settings.stateDir);
+}
+
+/** Judges with the rate since the last look; one that can't be kept is told, and no longer well. */
+async function withGrowth(
+  diagnosis: Diagnosis,
+  thresholds: Thresholds,
+  { host, stateDir }: CheckFlags,
+  settled: string | undefined,
+): Promise<CheckResult> {
   const { now, bootId } = diagnosis.evidence.host;
   const { count } = diagnosis.findings['close-wait'].evidence;
   if (count === null) return judgeCheck(diagnosis, thresholds, null);
-  const name = `${flags.host?.[0] ?? ''}${diagnosis.evidence.port.number}`;
+  const name = [...(host ?? []), diagnosis.evidence.port.number].join('-');
   try {
-    const rate = await rateSinceLastLook(flags.stateDir ?? options.settings.stateDir, name, {
-      at: now,
-      bootId,
-      closeWait: count,
-    });
+    const look = { at: now, bootId, closeWait: count };
+    const rate = await rateSinceLastLook(stateDir ?? settled, name, look);
     return judgeCheck(diagnosis, thresholds, rate);
   } catch (error) {
     return withTrouble(judgeCheck(diagnosis, thresholds, null), (error as Error).message);
@@ -171,43 +158,6 @@ async function chooseHost(flags: CheckFlags, { unit }: LookOptions, endsAt: numb
     unit,
     connectTimeoutMs: Math.min(connectTimeoutMs, endsAt / 2),
   });
-}
-
-/**
- * The host, whose API is asked once all else that bears on it is known, for as long as there is time
- * left then; a silence is not asked about again, since a monitor does that by itself.
- */
-function askedInTime(host: Host, { endsAt, progress }: Time): Host {
-  const look = (request: LookRequest): LookInProgress => {
-    const { askAgain, ...parts } = host.look({ ...request, probeTimeoutMs: null });
-    const { probeTimeoutMs } = request;
-    const ask = async (): Promise<Look<AnswerFacts>> => {
-      if (probeTimeoutMs === null || askAgain === null) return parts.answer;
-      await Promise.all([parts.sockets, parts.config, parts.port, parts.processes]);
-      const left = endsAt - TO_JUDGE_MS - performance.now();
-      if (left < LEAST_ASK_MS) return blind('timeout', 'no time was left to ask it');
-      progress.answer = await askAgain(Math.min(probeTimeoutMs, left));
-      return progress.answer;
-    };
-    return { ...parts, answer: ask(), askAgain: null };
-  };
-  return { name: host.name, look };
-}
-
-/** What is known of the API where it did not answer; null where it did, or was not asked. */
-function silenceOf({ answer }: Progress): string | null {
-  if (answer === null || !answer.seen) return null;
-  const { kind } = answer.value;
-  return kind === 'answered' || kind === 'refused' ? null : `the API does not answer (${kind})`;
-}
-
-/** Every look ends before the whole has to, so that what was seen is told. */
-function withinTime(request: LookRequest, endsAt: number): LookRequest {
-  const lookTimeoutMs = Math.min(
-    request.lookTimeoutMs,
-    Math.max(500, 0.8 * (endsAt - performance.now())),
-  );
-  return { ...request, lookTimeoutMs };
 }
 
 function settled(result: CheckResult, unknownIs: State): CheckResult {
