@@ -91,13 +91,24 @@ const threadAsText = {
 const front = readFileSync(new URL('./front.sh', import.meta.url), 'utf8');
 if (front.includes('*/')) throw new Error('front.sh would end the comment that it stands in');
 
+/** The JSON Schema is asked for once in a while, and text until then. */
+const schemaAsText = {
+  name: 'schema-as-text',
+  setup({ onLoad }) {
+    onLoad({ filter: /json-schema\.json$/ }, ({ path }) => {
+      const text = JSON.stringify(JSON.parse(readFileSync(path, 'utf8')));
+      return { contents: `export default JSON.parse(${JSON.stringify(text)});`, loader: 'js' };
+    });
+  },
+};
+
 await build({
   ...options,
   entryPoints: [source('cli/main.ts')],
   outfile,
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [packagesOnDemand, threadAsText],
+  plugins: [packagesOnDemand, threadAsText, schemaAsText],
   banner: { js: `#!/bin/sh\n':' /*\n${front}*/;` },
 });
 chmodSync(outfile, 0o755);

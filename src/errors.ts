@@ -1,4 +1,4 @@
-/** Exit codes, the same for every command (README, "Exit codes"). */
+/** Exit codes, the same for every command (`help exit-codes`). */
 export const ExitCode = {
   ok: 0,
   incident: 1,

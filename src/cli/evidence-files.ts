@@ -1,4 +1,5 @@
 /** `--from` and `--save`: evidence comes in and goes out. */
+import { inLocale } from '../characters.ts';
 import { ExitCode, TriageError } from '../errors.ts';
 import type { Evidence } from '../evidence/evidence.ts';
 import {
@@ -7,9 +8,17 @@ import {
   parseEvidence,
   writeEvidence,
 } from '../evidence/evidence-file.ts';
-import { readPlainFile, tooLarge, writePlainFile } from '../host/local/plain-file.ts';
+import {
+  readPlainFile,
+  requirePlainTarget,
+  tooLarge,
+  writePlainFile,
+} from '../host/local/plain-file.ts';
+import { errorCode } from '../host/local/proc-files.ts';
 import { evidenceOfCollector } from '../host/ssh/collected-evidence.ts';
 import { isCollectorOutput } from '../host/ssh/frames.ts';
+import { stripControl } from '../untrusted.ts';
+import { grouped } from '../words.ts';
 import { type LookFlags, type LookOptions, thresholds } from './look-options.ts';
 import { INSTANCE, longName, OF_A_LOOK, type Option } from './options.ts';
 import type { SshFlags } from './ssh-flags.ts';
@@ -17,23 +26,25 @@ import type { SshFlags } from './ssh-flags.ts';
 /**
  * The evidence that `--from` names, as `--save` wrote it or as the script of `probe` printed it.
  * @param path `-` is standard input
+ * @param typed the command line alone: the environment and the settings are of this machine, and
+ *   the evidence is to be judged the same on every one
  * @throws TriageError `usage` for what can't be read, is no evidence, or does not go with the
  *   other options; `unknown` for evidence that is damaged or too large
  */
 export async function evidenceFrom(
   path: string,
-  flags: LookFlags & SshFlags,
+  typed: Partial<LookFlags> & SshFlags,
   options: LookOptions,
 ): Promise<Evidence> {
-  refuse(flags, OF_A_LOOK, 'what was looked at is over');
+  refuse(typed, OF_A_LOOK, 'what was looked at is over');
   const input = await readInput(path);
   if (isCollectorOutput(input)) {
     return boundedEvidence(await evidenceOfCollector(input, options.request, options.policy));
   }
-  refuse(flags, INSTANCE, 'the evidence is of what it says itself');
+  refuse(typed, INSTANCE, 'the evidence is of what it says itself');
   const evidence = parseEvidence(input.toString('utf8'));
-  // Limits that are named judge anew; the settings of this machine are not those of that host.
-  return { ...evidence, policy: thresholds(flags, evidence.policy) };
+  // Limits that are named judge anew.
+  return { ...evidence, policy: thresholds(typed, evidence.policy) };
 }
 
 function refuse(
@@ -78,18 +89,44 @@ async function readStandardInput(): Promise<Buffer> {
 }
 
 /**
- * Writes evidence to the file of `--save`.
+ * Writes evidence to the file of `--save`; `-` is standard output.
+ * @returns the line that says so, empty for standard output
  * @throws TriageError (usage) where that can't be done
  */
-export async function saveEvidence(path: string, evidence: Evidence): Promise<void> {
-  try {
-    await writePlainFile(path, writeEvidence(evidence));
-  } catch (error) {
-    throw new TriageError(
-      `can't save the evidence to ${path}: ${(error as Error).message}`,
-      'Name a new file in a directory that you may write to.',
-      ExitCode.usage,
-      { cause: error },
-    );
+export async function saveEvidence(path: string, evidence: Evidence): Promise<string> {
+  const text = writeEvidence(evidence);
+  if (path === '-') {
+    process.stdout.write(text);
+    return '';
   }
+  try {
+    await writePlainFile(path, text);
+  } catch (error) {
+    throw notSaved(path, error);
+  }
+  const kilobytes = Math.ceil(Buffer.byteLength(text) / 1000);
+  return inLocale(`salt-triage: saved to ${stripControl(path)} (${grouped(kilobytes)} kB)\n`);
+}
+
+/** @throws TriageError (usage) where a file of that name could not be written as it stands */
+export async function checkSavePath(path: string): Promise<void> {
+  try {
+    await requirePlainTarget(path);
+  } catch (error) {
+    throw notSaved(path, error);
+  }
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such directory',
+  EACCES: 'permission denied',
+};
+
+function notSaved(path: string, cause: unknown): TriageError {
+  return new TriageError(
+    `can't save the evidence to ${path}: ${WHY[errorCode(cause)] ?? (cause as Error).message}`,
+    'Name a new file in a directory that you may write to.',
+    ExitCode.usage,
+    { cause },
+  );
 }

@@ -22,7 +22,7 @@ export async function hostsAtOnce<T>(
 export function hostError(name: string, error: unknown): TriageError {
   if (error instanceof TriageError) return error;
   return new TriageError(
-    `${name}: a defect of salt-triage itself: ${stripControl(String(error))}`,
+    `${name}: a defect in salt-triage: ${stripControl(String(error))}`,
     'Run it on this host alone with --debug.',
     ExitCode.unknown,
     { cause: error },

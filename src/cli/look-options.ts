@@ -4,9 +4,18 @@ import type { LookRequest, Policy } from '../evidence/evidence.ts';
 import type { ServiceOptions } from '../plan/service-manager.ts';
 import type { Repeated } from '../report/next-command.ts';
 import { quoteForShell } from '../shell-words.ts';
+import { readEnvironment } from './environment.ts';
 import { resolveFixOptions } from './fix-options.ts';
-import { type COMMANDS, defaultsOf, type Flags, LOOK, type Settings } from './options.ts';
-import { loadSettings } from './settings.ts';
+import {
+  type COMMANDS,
+  defaultsOf,
+  type Flags,
+  LOOK,
+  SETTINGS,
+  SETTINGS_FILE,
+  type Settings,
+} from './options.ts';
+import { inForce, readSettingsFiles } from './settings.ts';
 
 /** What the command line gives of the options that every looking command has. */
 export type LookFlags = Flags<typeof LOOK & Pick<typeof COMMANDS.probe, 'config'>>;
@@ -18,35 +27,44 @@ export interface LookOptions {
   /** Whether somebody named it, on the command line or in the settings. */
   readonly unitNamed: boolean;
   readonly repeated: Repeated;
+  /** What of it is not typed: sudo would lose the environment and the user's own settings. */
+  readonly untyped: readonly string[];
   readonly settings: Settings;
 }
 
 /**
- * Resolves the options: the command line wins over the settings file, which wins over defaults.
+ * Resolves the options: what is given wins over the settings files, which win over defaults.
+ * @param typed what of `flags` is typed, and not from the environment
  * @throws TriageError (usage) for settings that can't be followed, and for limits that cross
  */
-export async function resolveLookOptions(flags: Partial<LookFlags>): Promise<LookOptions> {
-  const settings = await loadSettings(flags.config);
+export async function resolveLookOptions(
+  flags: Partial<LookFlags>,
+  typed: Partial<LookFlags> = flags,
+): Promise<LookOptions> {
+  const files = await readSettingsFiles(flags.config);
+  const settings = inForce(files);
+  const own = files.find(({ path }) => path !== SETTINGS_FILE && path !== flags.config);
+  const meant = { ...own?.settings, ...flags };
   const defaults = defaultsOf(LOOK);
   const named = { ...settings, ...flags };
   const value = { ...defaults, ...named };
-  const asks = flags.probe !== false && settings.probe !== false;
   return {
     request: {
       port: value.port,
       configDirectory: value.saltConfigDir,
       log: value.log,
       sinceMs: value.since,
-      probeTimeoutMs: asks ? value.probeTimeout : null,
+      probeTimeoutMs: value.probe === false ? null : value.probeTimeout,
       lookTimeoutMs: value.timeout,
     },
     policy: thresholds(named, defaults),
     unit: value.unit,
     unitNamed: named.unit !== undefined,
-    repeated: repeatedBy(flags, settings, {
+    repeated: repeatedBy(repeatedOptions(meant), settings, {
       unit: value.unit,
       unitNamed: named.unit !== undefined,
     }),
+    untyped: repeatedOptions(meant, typed),
     settings,
   };
 }
@@ -66,24 +84,36 @@ export function thresholds(named: Partial<Policy>, otherwise: Policy): Policy {
   );
 }
 
-/** What the next command repeats of this one, and how a fix would go by the settings. */
+/** What the next command repeats of this one, and how a fix would go by what is set for it. */
 function repeatedBy(
-  flags: Partial<LookFlags>,
+  flags: readonly string[],
   settings: Settings,
   unit: Pick<ServiceOptions, 'unit' | 'unitNamed'>,
 ): Repeated {
-  const options = [
-    ['--port', flags.port],
-    ['-c', flags.saltConfigDir],
-    ['--log', flags.log],
-    ['--unit', flags.unit],
-    ['--close-wait-warn', flags.closeWaitWarn],
-    ['--close-wait-fail', flags.closeWaitFail],
-    ['--config', flags.config],
-  ] as const;
-  const words = options.flatMap(([name, value]) =>
-    value === undefined ? [] : [name, quoteForShell(String(value))],
-  );
-  const { yes, only, restart, ...service } = resolveFixOptions({}, settings);
-  return { flags: words, fixFlags: words, yes, only, restart, service: { ...service, ...unit } };
+  const fromEnvironment = readEnvironment(SETTINGS, {}, process.env);
+  const { yes, only, restart, ...service } = resolveFixOptions(fromEnvironment, settings);
+  return { flags, fixFlags: flags, yes, only, restart, service: { ...service, ...unit } };
+}
+
+/** What tells one salt-api from another, and how it is judged, each as it is typed. */
+const REPEATED = {
+  port: '--port',
+  saltConfigDir: '-c',
+  log: '--log',
+  unit: '--unit',
+  closeWaitWarn: '--close-wait-warn',
+  closeWaitFail: '--close-wait-fail',
+  config: '--config',
+} as const;
+
+function repeatedOptions(
+  values: { readonly [name in keyof typeof REPEATED]?: string | number | undefined },
+  except: object = {},
+): string[] {
+  const names = Object.keys(REPEATED) as (keyof typeof REPEATED)[];
+  return names.flatMap((name) => {
+    const value = values[name];
+    if (value === undefined || name in except) return [];
+    return [REPEATED[name], quoteForShell(String(value))];
+  });
 }

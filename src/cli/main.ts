@@ -6,14 +6,11 @@ declare const SALT_TRIAGE_VERSION: string;
 
 const VERSION = typeof SALT_TRIAGE_VERSION === 'string' ? SALT_TRIAGE_VERSION : '0.0.0-source';
 
-/** What commander throws once it has shown what was asked for. */
-const SHOWN = ['commander.help', 'commander.helpDisplayed', 'commander.version'];
-
 /** Turns whatever was thrown into lines for the operator and an exit code. */
 async function report(thrown: unknown, debug: boolean): Promise<ExitCode> {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const code = 'code' in error ? String(error.code) : '';
-  if (code.startsWith('commander.')) return SHOWN.includes(code) ? ExitCode.ok : ExitCode.usage;
+  // What commander throws once it has shown the help or the version.
+  if ('code' in error && String(error.code).startsWith('commander.')) return ExitCode.ok;
   const told = error instanceof TriageError ? error : defect(error, debug);
   const [{ errorText }, { screenOn }] = await Promise.all([
     import('../report/error-text.ts'),
@@ -33,7 +30,7 @@ async function codeOfCheck(code: ExitCode, thrown: unknown): Promise<ExitCode> {
 
 function defect({ message }: Error, debug: boolean): TriageError {
   const advice = debug ? '' : 'Run it again with --debug.';
-  return new TriageError(`a defect of salt-triage itself: ${message}`, advice, ExitCode.unknown);
+  return new TriageError(`a defect in salt-triage: ${message}`, advice, ExitCode.unknown);
 }
 
 /**
@@ -58,9 +55,12 @@ async function main(): Promise<void> {
   }
   try {
     const { buildProgram } = await import('./program.ts');
-    await buildProgram(VERSION).parseAsync(argv.length === 0 ? ['--help'] : argv, { from: 'user' });
+    const help = argv.length === 0 || (argv.length === 1 && argv[0] === 'help');
+    await buildProgram(VERSION).parseAsync(help ? ['--help'] : argv, { from: 'user' });
   } catch (error) {
-    const code = await report(error, argv.includes('--debug'));
+    const debug =
+      argv.includes('--debug') || /^(?:1|true)$/i.test(process.env['SALT_TRIAGE_DEBUG'] ?? '');
+    const code = await report(error, debug);
     process.exitCode = argv[0] === 'check' ? await codeOfCheck(code, error) : code;
   }
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);

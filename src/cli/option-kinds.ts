@@ -3,8 +3,8 @@ import { parseDuration, parseTimeout } from './duration.ts';
 
 /** Each way to read throws {@link Unfit} or a TriageError (usage) for what is none of the kind. */
 export interface Kind<T> {
-  /** What a word of the command line means; absent where none is read. */
-  readonly fromText?: (text: string, option: string) => T;
+  /** What a word of the command line or of the environment means. */
+  readonly fromText: (text: string, option: string) => T;
 }
 
 /** A kind that the settings file may hold, too. */
@@ -13,7 +13,7 @@ export interface SettingKind<T> extends Kind<T> {
   readonly fromYaml: (value: unknown, key: string) => T;
 }
 
-/** What is not of its kind; the message completes "is not …" and "must be …". */
+/** What is not of its kind; the message completes "must be …". */
 export class Unfit extends Error {
   readonly example: string;
 
@@ -23,23 +23,45 @@ export class Unfit extends Error {
   }
 }
 
-/** Stands alone. */
+const YES_OR_NO = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);
+
+/** Stands alone on the command line; elsewhere it says true or false. */
 export const flag: SettingKind<boolean> = {
+  fromText(text) {
+    const value = YES_OR_NO.get(text.toLowerCase());
+    if (value !== undefined) return value;
+    throw new Unfit('true or false, 1 or 0');
+  },
   fromYaml(value) {
     if (typeof value === 'boolean') return value;
     throw new Unfit('true or false');
   },
 };
 
-/** Gathered from each time that it is given. */
-export const many: Kind<readonly string[]> = {};
+/** Gathered from each time that it is given; in the environment one word may hold several. */
+export const many: Kind<readonly string[]> = {
+  fromText: (text) => text.split(/\s+/).filter((word) => word !== ''),
+};
 
-/** Stands alone, and counts how often it was given. */
-export const repeatable: Kind<number> = {};
+/** Stands alone, and counts how often it was given; in the environment it is a number. */
+export const repeatable: Kind<number> = {
+  fromText(text) {
+    if (/^\d$/.test(text)) return Number(text);
+    throw new Unfit('a number from 0 to 9', '2');
+  },
+};
 
 /** A file or directory; a settings file knows no working directory, so there it is absolute. */
 export const path: SettingKind<string> = {
-  fromText: (text) => text,
+  fromText(text) {
+    if (text !== '') return text;
+    throw new Unfit('a path');
+  },
   fromYaml(value) {
     if (typeof value === 'string' && value.startsWith('/') && !value.includes('\0')) return value;
     throw new Unfit('an absolute path');
@@ -65,8 +87,6 @@ export const positive: SettingKind<number> = {
   },
 };
 
-/** A span, in milliseconds. */
-export const span = duration(parseDuration);
 /** A span that something is waited for, in milliseconds. */
 export const timeout = duration(parseTimeout);
 /** Seconds as monitors have them, with or without their unit, in milliseconds. */
@@ -87,7 +107,7 @@ function duration<T>(fromText: (text: string, name: string) => T): SettingKind<T
       if (typeof value === 'string' || typeof value === 'number') {
         return fromText(String(value), key);
       }
-      throw new Unfit('a duration, such as 5s or 24h');
+      throw new Unfit('a duration: 90s, 5m, 24h');
     },
   };
 }

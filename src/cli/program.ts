@@ -1,74 +1,135 @@
 /** argv → one command: commander, made from the table of options. */
-import { Command } from 'commander';
-import { inLocale } from '../characters.ts';
-import type { ExitCode } from '../errors.ts';
+import { Command, type CommanderError } from 'commander';
+import { ExitCode, TriageError } from '../errors.ts';
+import { readEnvironment, strangeVariables } from './environment.ts';
+import { COMMAND_HELP, helpAfterOptions } from './help/commands.ts';
+import { addHelpCommand, addTopics, topicList } from './help/help-command.ts';
 import { many, repeatable } from './option-kinds.ts';
-import { COMMANDS, type Flags, type Option, readFlags } from './options.ts';
+import { COMMANDS, type Flags, type Option, OWN, readFlags, type Values } from './options.ts';
 
-const EXIT_CODES = `
-Exit codes:
-   0 healthy, degraded, recovered    4 declined or needs --yes
-   1 incident, still broken          5 refused for safety
-   2 usage or configuration         75 another fix is running
-   3 could not determine            77 not permitted     130 interrupted`;
+type Name = keyof typeof COMMANDS;
+
+/** What commander throws once it has shown what was asked for. */
+const SHOWN = ['commander.help', 'commander.helpDisplayed', 'commander.version'];
+
+/** No wider than this, however wide the terminal: prose is read badly beyond. */
+const HELP_COLUMNS = 80;
 
 /** The whole command line; the command that it names sets the exit code of the process. */
 export function buildProgram(version: string): Command {
   const root = new Command('salt-triage')
-    .description('Finds and mends what keeps salt-api from answering.')
-    .version(version)
-    .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(inLocale(text)) })
-    .showSuggestionAfterError()
-    .showHelpAfterError('  Add --help for what there is.')
-    .addHelpText('after', EXIT_CODES);
-  add(root, 'diagnose', async (flags) =>
-    (await import('./commands/diagnose.ts')).diagnoseCommand(flags),
-  ).description(
-    'who holds the port, which children are orphans, CLOSE_WAIT, the API log; a verdict',
+    .usage('COMMAND [options]')
+    .description("Finds out why salt-api isn't answering, and makes it answer again.")
+    .version(version, '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .configureHelp({
+      subcommandTerm: (command) => [command.name(), ...argumentsOf(command)].join(' '),
+    })
+    .configureOutput({
+      // What went wrong is told in one place, in one style.
+      outputError: () => undefined,
+      getOutHelpWidth: () => Math.min(HELP_COLUMNS, process.stdout.columns || HELP_COLUMNS),
+    })
+    .addHelpText('after', topicList);
+  throwing(root);
+  add(root, 'diagnose', async (flags, { typed }) =>
+    (await import('./commands/diagnose.ts')).diagnoseCommand(flags, typed),
   );
-  add(root, 'fix', async (flags) =>
-    (await import('./commands/fix.ts')).fixCommand(flags),
-  ).description('kill -9 what is proven an orphan, restart, verify; asks before each step');
-  add(root, 'check', async (flags) =>
-    (await import('./commands/check.ts')).checkCommand(flags),
-  ).description(
-    'one line and exit code for a monitor: Nagios, Icinga, Zabbix, Prometheus, Checkmk',
+  add(root, 'fix', async (flags, { typed }) =>
+    (await import('./commands/fix.ts')).fixCommand(flags, typed),
   );
-  add(root, 'probe', async (flags) =>
-    (await import('./commands/probe.ts')).probeCommand(flags),
-  ).description('print the shell script that --host sends, to run by hand; see diagnose --from');
-  add(root, 'history', async (flags, id) =>
-    (await import('./commands/history.ts')).historyCommand(id, flags),
-  )
-    .argument('[id]', 'one incident: its id, a part that no other has, or latest')
-    .description('the incidents that fixes have recorded, newest first, or one of them');
-  add(root, 'drill', async (flags) =>
-    (await import('./commands/drill.ts')).drillCommand(flags),
-  ).description(
-    'stage the incident on this machine, without touching a real salt-api, and practise',
+  add(root, 'check', async (flags, { typed }) =>
+    (await import('./commands/check.ts')).checkCommand(flags, typed),
   );
-  return root;
+  add(root, 'history', async (flags, { argument }) =>
+    (await import('./commands/history.ts')).historyCommand(argument, flags),
+  ).argument('[id]', 'one incident: its id, a part that no other has, or latest');
+  add(root, 'probe', async (flags) => (await import('./commands/probe.ts')).probeCommand(flags));
+  add(root, 'settings', async (flags, { words }) =>
+    (await import('./commands/settings.ts')).settingsCommand(flags, words),
+  );
+  add(root, 'drill', async (flags) => (await import('./commands/drill.ts')).drillCommand(flags));
+  const help = addHelpCommand(root, throwing);
+  completed.set(help, () => addTopics(help, root, throwing, complete));
+  return root.hook('preSubcommand', (_root, command) => complete(command));
 }
 
-function add<Name extends keyof typeof COMMANDS>(
+/** What the command line alone says. */
+interface Given<O> {
+  readonly argument: string | undefined;
+  readonly typed: Values<O>;
+  /** The same, as commander has gathered it. */
+  readonly words: Readonly<Record<string, unknown>>;
+}
+
+function add<N extends Name>(
   root: Command,
-  name: Name,
-  run: (flags: Flags<(typeof COMMANDS)[Name]>, argument?: string) => Promise<ExitCode>,
+  name: N,
+  run: (
+    flags: Flags<(typeof COMMANDS)[N]>,
+    given: Given<(typeof COMMANDS)[N]>,
+  ) => Promise<ExitCode>,
 ): Command {
-  const command = root.command(name);
+  const { description, group } = COMMAND_HELP[name];
+  const command = throwing(root.command(name)).description(description).helpGroup(group);
+  completed.set(command, () => addOptions(command, name));
+  return command.action(async () => {
+    const { flags, given } = readOptions(name, command);
+    for (const variable of strangeVariables(process.env)) {
+      process.stderr.write(
+        `salt-triage: ${variable} sets nothing; see \`salt-triage help environment\`\n`,
+      );
+    }
+    process.exitCode = await run(flags, given);
+  });
+}
+
+/** Completes a command once it is the one that is meant: all of all would take as long as a look. */
+const completed = new WeakMap<Command, () => void>();
+
+function complete(command: Command): void {
+  completed.get(command)?.();
+  completed.delete(command);
+}
+
+/** Gives a command the options of the table, with their help and what follows it. */
+export function addOptions(command: Command, name: Name): Command {
   const options: readonly Option[] = Object.values(COMMANDS[name]);
-  for (const { flags, kind, help, default: standard, conflicts = [] } of options) {
+  for (const { flags, kind, help, default: standard, refused, ...row } of options) {
     const shown = standard === undefined ? help : `${help} (default: ${standard})`;
-    // The default itself is not for commander: the settings come first.
-    const option = command.createOption(flags, shown).conflicts(conflicts);
+    // The default itself is not for commander: the environment and the settings come first.
+    const option = command.createOption(flags, shown).conflicts(row.conflicts ?? []);
+    if (row.group !== undefined) option.helpGroup(row.group);
+    option.hideHelp(refused === true);
     if (kind === many) option.argParser(gather);
     if (kind === repeatable) option.preset('').argParser(oneMore);
     command.addOption(option);
   }
-  return command.action(async () => {
-    process.exitCode = await run(readFlags(COMMANDS[name], command.opts()), command.args[0]);
-  });
+  return command
+    .addHelpOption(command.createOption('-h, --help', 'show this help').helpGroup(OWN))
+    .addHelpText('after', () => helpAfterOptions(name));
+}
+
+/**
+ * What a command is given, each word read as its kind.
+ * @throws TriageError (usage)
+ */
+function readOptions<N extends Name>(name: N, command: Command) {
+  type O = (typeof COMMANDS)[N];
+  const options: O = COMMANDS[name];
+  // Commander has `true` for an option such as --no-probe that is not typed.
+  const words = Object.fromEntries(
+    Object.entries(command.opts()).filter(([key]) => command.getOptionValueSource(key) === 'cli'),
+  );
+  try {
+    const typed = readFlags(options, words);
+    const flags = { color: true, ...readEnvironment(options, typed, process.env), ...typed };
+    const given: Given<O> = { argument: command.args[0], typed, words };
+    return { flags: flags as Flags<O>, given };
+  } catch (error) {
+    if (!(error instanceof TriageError) || error.advice !== '') throw error;
+    throw new TriageError(error.message, seeHelpOf(command), error.exitCode, { cause: error });
+  }
 }
 
 function oneMore(_word: string, before = 0): number {
@@ -77,4 +138,32 @@ function oneMore(_word: string, before = 0): number {
 
 function gather(word: string, before: readonly string[] = []): readonly string[] {
   return [...before, word];
+}
+
+/** Makes a command throw usage errors as all of ours are, in place of commander's own. */
+function throwing(command: Command): Command {
+  return command.exitOverride((error: CommanderError) => {
+    if (SHOWN.includes(error.code)) throw error;
+    const [message = '', nearest = ''] = error.message
+      .replace(/^error: /, '')
+      .replace(/^unknown command/, command.name() === 'help' ? 'unknown help topic' : '$&')
+      .split('\n');
+    const suggestion = nearest.replace(/^\((.*)\)$/, '$1 ');
+    throw new TriageError(message, suggestion + seeHelpOf(command), ExitCode.usage, {
+      cause: error,
+    });
+  });
+}
+
+function seeHelpOf(command: Command): string {
+  const words = [...ancestorsOf(command), command.name()];
+  return `See \`${[...words, ...(words.includes('help') ? [] : ['--help'])].join(' ')}\`.`;
+}
+
+function ancestorsOf({ parent }: Command): string[] {
+  return parent === null ? [] : [...ancestorsOf(parent), parent.name()];
+}
+
+function argumentsOf({ registeredArguments }: Command): string[] {
+  return registeredArguments.map((argument) => `[${argument.name()}]`);
 }

@@ -1,22 +1,31 @@
 /** The options that name other hosts; apart from what they need, so that they cost nothing. */
 
 import { ExitCode, TriageError } from '../errors.ts';
-import type { SSH, Values } from './options.ts';
+import { longName, SSH, type Values } from './options.ts';
 
-/** What the command line gives of the options that name other hosts. */
+/** What is given of the options that name other hosts. */
 export type SshFlags = Values<typeof SSH>;
 
-/** @throws TriageError (usage) for `--sudo` where there is no host to use it on */
-export function refuseLoneSudo({ sudo }: SshFlags): void {
-  if (sudo !== true) return;
+/**
+ * @param typed options of a command line that names no other host
+ * @throws TriageError (usage) for one that only means something there
+ */
+export function refuseSshOptions(typed: SshFlags): void {
+  const { sudo, connectTimeout, concurrency } = SSH;
+  const option = Object.entries({ sudo, connectTimeout, concurrency }).find(
+    ([name]) => name in typed,
+  )?.[1];
+  if (option === undefined) return;
   throw new TriageError(
-    '--sudo is for a host behind ssh, and none is named',
-    'Give --host HOST, or run salt-triage itself with sudo.',
+    `${longName(option)} is for a host behind ssh, and none is named`,
+    option === sudo
+      ? 'Give --host HOST, or run salt-triage itself with sudo.'
+      : `Give --host HOST, or leave ${longName(option)} out.`,
     ExitCode.usage,
   );
 }
 
-/** True where the command line means other hosts than this one. */
+/** True where other hosts are meant than this one. */
 export function namesOtherHosts(flags: SshFlags): boolean {
   return flags.host !== undefined || flags.hostsFile !== undefined || flags.roster !== undefined;
 }

@@ -115,7 +115,7 @@ async function rosterFile(path: string, sudo: boolean): Promise<SshTarget[]> {
 
 function checkUser(user: string, path: string): string {
   if (/^[A-Za-z0-9_.][A-Za-z0-9_.@\\-]{0,255}\$?$/.test(user)) return user;
-  throw badRoster(path, `${JSON.stringify(stripControl(user))} is no user`);
+  throw badRoster(path, `${JSON.stringify(stripControl(user))} is not a user name`);
 }
 
 function home(path: string): string {
@@ -124,8 +124,8 @@ function home(path: string): string {
 
 function badRoster(path: string, why: string): TriageError {
   return new TriageError(
-    stripControl(`${path} is no salt-ssh roster: ${why.split('\n')[0] ?? ''}`),
-    'Give a roster of plain YAML; render a templated one first, or list the hosts in --hosts-file.',
+    stripControl(`${path} is not a salt-ssh roster: ${why.split('\n')[0] ?? ''}`),
+    'Give a roster of plain YAML: render a templated one first, or list its hosts in --hosts-file.',
     ExitCode.usage,
   );
 }

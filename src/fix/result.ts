@@ -28,7 +28,7 @@ export type FixResult = {
 /** One kind of result. */
 export type FixResultOf<Kind extends FixResult['kind']> = Extract<FixResult, { kind: Kind }>;
 
-/** README, "Exit codes". */
+/** See `help exit-codes`. */
 export function fixExitCode(result: FixResult): ExitCode {
   switch (result.kind) {
     case 'nothing-to-do':

@@ -23,6 +23,7 @@ export type JsonDocument =
   | FixDocument
   | IncidentsDocument
   | IncidentDocument
+  | SettingsDocument
   | CheckDocument
   | CheckLine;
 
@@ -165,4 +166,22 @@ export interface CheckLine extends Readings {
   readonly summary: string;
   /** Seconds that the check took. */
   readonly duration: number;
+}
+
+/** `settings --json`. */
+export interface SettingsDocument extends Document {
+  /** What the command line, the environment and the files may set, each as it stands. */
+  readonly settings: readonly SettingInForce[];
+  /** The settings files, a later one before an earlier. */
+  readonly files: readonly { readonly path: string; readonly there: boolean }[];
+}
+
+export interface SettingInForce {
+  /** As the settings files have it, or would. */
+  readonly key: string;
+  /** As one would type it; null where nothing is set. */
+  readonly value: string | null;
+  readonly origin: 'command-line' | 'environment' | 'file' | 'default';
+  /** The option, the variable or the file that says so; null for a default. */
+  readonly source: string | null;
 }

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type StagedIncident, stageIncident } from '../../src/drill/stage.ts';
 import { BUNDLE, type Ran, runCli } from '../cli/run.ts';
+import { conforms } from '../report/conforms.ts';
 
 let directory: string;
 let healthy: StagedIncident;
@@ -68,6 +69,7 @@ describe('a check of a salt-api that serves', () => {
 
   it('can be had as JSON, for Zabbix and for Checkmk', async () => {
     const json = JSON.parse((await checkStaged('--format', 'json')).stdout);
+    conforms(json);
     assert.deepEqual([json.state, json.exitCode, json.verdict], ['ok', 0, 'healthy']);
     assert.deepEqual(json.readings.close_wait, {
       value: 0,
@@ -76,6 +78,7 @@ describe('a check of a salt-api that serves', () => {
       critical: '19',
     });
     const zabbix = JSON.parse((await checkStaged('--format', 'zabbix', '-t', '2')).stdout);
+    conforms(zabbix);
     assert.deepEqual([zabbix.state, zabbix.orphans], [0, 0]);
     const checkmk = await checkStaged('--format', 'checkmk');
     assert.match(

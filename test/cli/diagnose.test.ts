@@ -73,7 +73,10 @@ describe('diagnose on the staged incident', () => {
     const ran = await runCli([...args, ...target]);
     const completed = '✖ API answers   connected, no reply within 2 s';
     assert.match(ran.stdout, new RegExp(`^Verdict [^]*^Next [^]*\n\n${completed}\n$`, 'm'));
-    assert.match(ran.stderr, /^salt-triage: waiting: API answers, up to 2 s\n$/m);
+    assert.match(
+      ran.stderr,
+      /^salt-triage: waiting: API answers, up to 2 s\nsalt-triage: saved to /m,
+    );
     const saved = JSON.parse((await runCli(['diagnose', '--json', '--from', file])).stdout);
     assert.equal(saved.steps[4].evidence.answer.kind, 'no-reply');
   });
@@ -109,10 +112,12 @@ describe('diagnose on the staged incident', () => {
     const directory = mkdtempSync(join(tmpdir(), 'salt-triage-test-'));
     t.after(() => rmSync(directory, { recursive: true }));
     const file = join(directory, 'evidence.json');
-    const args = ['diagnose', '--json', '--no-probe'];
+    const args = ['diagnose', '--json'];
     // One that others may read is there already.
     writeFileSync(file, '', { mode: 0o644 });
-    const live = JSON.parse((await runCli([...args, '--save', file, ...target])).stdout);
+    const live = JSON.parse(
+      (await runCli([...args, '--no-probe', '--save', file, ...target])).stdout,
+    );
     assert.equal(statSync(file).mode & 0o777, 0o600);
     const saved = JSON.parse((await runCli([...args, '--from', file])).stdout);
     assert.deepEqual(saved.steps, live.steps);

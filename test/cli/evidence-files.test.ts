@@ -159,8 +159,28 @@ describe('--save', () => {
     assert.ok(!existsSync(at('nowhere')));
   });
 
-  it('leaves nothing behind where it fails', async () => {
+  it('is checked before the look, and leaves nothing behind where it fails', async () => {
     const ran = await save(join(directory, 'none', 'saved'));
-    assert.deepEqual([ran.code, readdirSync(directory)], [2, []]);
+    assert.deepEqual([ran.code, ran.stdout, readdirSync(directory)], [2, '', []]);
+    assert.match(ran.stderr, /none\/saved: there is no such directory\n/);
+  });
+
+  it('is confirmed on standard error', async () => {
+    const { stderr } = await save(at('saved'));
+    const kilobytes = Math.ceil(statSync(at('saved')).size / 1000);
+    assert.equal(stderr, `salt-triage: saved to ${at('saved')} (${kilobytes} kB)\n`);
+  });
+
+  it('has - for standard output: the evidence alone there, the report on standard error', async () => {
+    const ran = await runCli(['diagnose', '--save', '-', '--from', '-'], { input: DOWN });
+    assert.equal(ran.code, 1);
+    assert.deepEqual(JSON.parse(ran.stdout), JSON.parse(DOWN));
+    assert.match(ran.stderr, /^Verdict +down: /m);
+    assert.doesNotMatch(ran.stderr, /saved to/);
+    const both = await runCli(['diagnose', '--json', '--save', '-', '--from', '-'], {
+      input: DOWN,
+    });
+    assert.deepEqual([both.code, both.stdout], [2, '']);
+    assert.match(both.stderr, /--json and --save - both write to standard output/);
   });
 });

@@ -4,10 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { many } from '../../src/cli/option-kinds.ts';
-import { COMMANDS, defaultsOf, longName, type Option, SETTINGS } from '../../src/cli/options.ts';
-import { buildProgram } from '../../src/cli/program.ts';
-import { loadSettings } from '../../src/cli/settings.ts';
+import { Command } from 'commander';
+import { TOPICS } from '../../src/cli/help/topics.ts';
+import { COMMANDS, longName, type Option, SETTINGS } from '../../src/cli/options.ts';
+import { addOptions } from '../../src/cli/program.ts';
+import { loadSettings, settingKey } from '../../src/cli/settings.ts';
 import { writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { evidenceOf } from '../diagnosis/situation.ts';
 import { runCli } from './run.ts';
@@ -32,10 +33,10 @@ function sample({ flags, kind }: Option): string[] {
   if (flags.includes('<file>')) {
     return [fileOf('hosts', flags.startsWith('--roster') ? 'salt: 192.0.2.1\n' : '192.0.2.1\n')];
   }
-  const words = ['7', 'kill', 'if-needed', 'sysv', '8000', 'critical', 'json', 'zabbix'];
+  const words = ['7', '7s', 'kill', 'if-needed', 'sysv', '8000'];
   const word = words.find((one) => {
     try {
-      return kind.fromText?.(one, '') !== undefined || kind === many;
+      return kind.fromText(one, '') !== undefined;
     } catch {
       return false;
     }
@@ -44,16 +45,20 @@ function sample({ flags, kind }: Option): string[] {
   return [word];
 }
 
+const COMMANDS_OF_PROGRAM = (Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]).map((name) =>
+  addOptions(new Command(name), name),
+);
+
 describe('the table of options', () => {
   it('has defaults that are of their kind', () => {
     for (const [name, option] of [...ALL, ...Object.entries(SETTINGS)]) {
       if (option.default === undefined) continue;
-      assert.notEqual(option.kind.fromText?.(option.default, name), undefined, name);
+      assert.notEqual(option.kind.fromText(option.default, name), undefined, name);
     }
   });
 
   it('names each option as commander does, and each setting as its option', () => {
-    for (const command of buildProgram('1').commands) {
+    for (const command of COMMANDS_OF_PROGRAM) {
       const options = Object.keys(COMMANDS[command.name() as keyof typeof COMMANDS]);
       assert.deepEqual(
         command.options.map((option) => option.attributeName()),
@@ -63,12 +68,13 @@ describe('the table of options', () => {
   });
 
   it('makes the help: each option, what it is for, its default', () => {
-    for (const command of buildProgram('1').commands) {
+    for (const command of COMMANDS_OF_PROGRAM) {
       const help = command.helpInformation().replace(/\s+/g, ' ');
       const options: readonly Option[] = Object.values(
         COMMANDS[command.name() as keyof typeof COMMANDS],
       );
       for (const option of options) {
+        if (option.refused === true) continue;
         const standard = option.default === undefined ? '' : ` (default: ${option.default})`;
         assert.ok(help.includes(` ${option.flags} ${option.help}${standard} `), option.flags);
       }
@@ -78,9 +84,9 @@ describe('the table of options', () => {
 
 describe('--from', () => {
   const input = writeEvidence(evidenceOf({ processes: [] }));
-  /** What bears on judging, on what is shown, or, as `--no-probe`, holds anyway. */
+  /** What bears on judging or on what is shown. */
   const MEANT = [
-    ...['closeWaitWarn', 'closeWaitFail', 'probe', 'config'],
+    ...['closeWaitWarn', 'closeWaitFail', 'config'],
     ...['json', 'save', 'from', 'strict', 'verbose', 'quiet', 'color', 'ascii', 'debug'],
   ];
   for (const [name, option] of Object.entries(COMMANDS.diagnose)) {
@@ -89,13 +95,13 @@ describe('--from', () => {
       const args = ['diagnose', '--from', '-', longName(option), ...sample(option)];
       const ran = await runCli(args, { input });
       assert.deepEqual([ran.code, ran.stdout], [2, '']);
-      const refusal = `${longName(option)} (means nothing|is for a host)|--from and --host`;
+      const refusal = `${longName(option)} (means nothing|is for a host)|--from judges saved`;
       assert.match(ran.stderr, new RegExp(`^salt-triage: (${refusal})`));
     });
   }
 
   it('takes limits, and refuses a settings file that is not there', async () => {
-    const judged = ['--close-wait-warn', '7', '--close-wait-fail', '7', '--no-probe', '-q'];
+    const judged = ['--close-wait-warn', '7', '--close-wait-fail', '7', '-q'];
     const ran = await runCli(['diagnose', '--from', '-', ...judged], { input });
     assert.deepEqual([ran.code, ran.stderr], [1, '']);
     const lost = await runCli(['diagnose', '--from', '-', '--config', '/nonexistent'], { input });
@@ -107,7 +113,7 @@ describe('probe', () => {
   it('prints another script for each of its options', async () => {
     const settings = fileOf('since.yaml', 'since: 5d\n');
     const plain = await runCli(['probe', '--config', '/dev/null']);
-    const { debug: _, ...options } = COMMANDS.probe;
+    const { debug: _, color: __, ...options } = COMMANDS.probe;
     for (const [name, option] of Object.entries(options)) {
       const word = name === 'config' ? settings : sample(option)[0];
       const ran = await runCli(['probe', '--config', '/dev/null', longName(option), word ?? '']);
@@ -127,35 +133,34 @@ describe('probe', () => {
   }
 });
 
-describe('the README', () => {
-  /** Those of `check` are in its help alone. */
-  const { check: _, ...others } = COMMANDS;
-  const told: readonly (readonly [string, Option])[] = Object.values(others).flatMap((options) =>
-    Object.entries(options),
-  );
+describe('the manual: README, topics and help', () => {
+  const manual = async () => {
+    const topics = await Promise.all(Object.values(TOPICS).map(({ read }) => read()));
+    const help = COMMANDS_OF_PROGRAM.map((command) => command.helpInformation());
+    return [README, ...topics, ...help].join('\n').replace(/\s+/g, ' ');
+  };
 
-  it('names every option', () => {
-    for (const [name, option] of told) {
+  it('names every option, and the default of each', async () => {
+    const text = await manual();
+    for (const [, option] of ALL) {
       const short = /^-\w/.exec(option.flags)?.[0] ?? longName(option);
-      const named = new RegExp(`(^|[ \`])(${longName(option)}|${short})\\b`, 'm');
-      assert.ok(name in SETTINGS || named.test(README), option.flags);
+      assert.match(text, new RegExp(`[ \`](${longName(option)}|${short})\\b`), option.flags);
+      if (option.default === undefined) continue;
+      const told = [`${longName(option)} ${option.default}\``, `(default: ${option.default})`];
+      assert.ok(
+        told.some((words) => text.includes(words)),
+        option.flags,
+      );
     }
   });
 
-  it('has every settings key, each with its default', async () => {
-    const section = /^## Settings\n[\s\S]*?\n((?: {4}.*\n)+)/m.exec(README)?.[1] ?? '';
-    const settings = await loadSettings(fileOf('readme.yaml', section));
-    assert.deepEqual(Object.keys(settings).sort(), Object.keys(SETTINGS).sort());
-    const standard = Object.entries(defaultsOf(SETTINGS)).filter(
-      ([, value]) => value !== undefined,
-    );
-    assert.deepEqual({ ...settings, ...Object.fromEntries(standard) }, settings);
-  });
-
-  it('has the default of every option that is no setting', () => {
-    for (const [name, option] of told) {
-      if (option.default === undefined || name in SETTINGS) continue;
-      assert.ok(README.includes(`\`${longName(option)} ${option.default}\``), option.flags);
+  it('has every settings key, and examples that are settings', async () => {
+    const topic = (await TOPICS['settings']?.read()) ?? '';
+    for (const name of Object.keys(SETTINGS)) {
+      assert.match(topic, new RegExp(`^  ${settingKey(name)} `, 'm'));
     }
+    const example = /^ {2}since: [\s\S]*/m.exec(topic)?.[0] ?? '';
+    const settings = await loadSettings(fileOf('topic.yaml', example));
+    assert.deepEqual(settings.stopCmd, ['supervisorctl', 'stop', 'salt-api']);
   });
 });

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
-import { loadSettings } from '../../src/cli/settings.ts';
+import { join, relative } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import type { Settings } from '../../src/cli/options.ts';
+import { inForce, loadSettings, readSettingsFiles } from '../../src/cli/settings.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
 
 let directory: string;
@@ -48,7 +49,7 @@ probe-timeout: 500ms
 close-wait-warn: 5
 close-wait-fail: 50
 state-dir: /var/lib/salt-triage
-wait: 45
+wait: 45s
 restart: if-needed
 service: sysv
 unit: salt-api@blue.service
@@ -98,18 +99,18 @@ keep-mebibytes: 0.5
   });
 
   it('refuses --yes in particular', async () => {
-    await assert.rejects(load('port: 1\nyes: true\n'), usageError(/line 2: --yes cannot be set/));
+    await assert.rejects(load('port: 1\nyes: true\n'), usageError(/line 2: --yes can't be set/));
   });
 
   it('refuses an unknown key, with line and the known ones', async () => {
     await assert.rejects(
       load('port: 1\n\nclose-wait-wran: 5\n'),
-      usageError(/line 3: unknown key "close-wait-wran"; known are .*, close-wait-warn, /),
+      usageError(/line 3: unknown key "close-wait-wran"; the keys are .*, close-wait-warn, /),
     );
     await assert.rejects(load('closeWaitFail: 5\n'), usageError(/unknown key "closeWaitFail"/));
     await assert.rejects(
       load('colour: no\n'),
-      usageError(/unknown key "colour"; known are port, /),
+      usageError(/unknown key "colour"; the keys are port, /),
     );
   });
 
@@ -119,9 +120,10 @@ keep-mebibytes: 0.5
     ['port: 4.5', /port must be/],
     ['port:', /port must be/],
     ['probe: yes please', /probe must be true or false/],
-    ['since: yesterday', /line 1: since: "yesterday" is no duration/],
+    ['since: yesterday', /line 1: since: invalid duration "yesterday": use 90s, 5m, 24h/],
     ['since: [7d]', /since must be a duration/],
-    ['wait: 0', /wait: 0 is out of range/],
+    ['wait: 0s', /wait: 0s is out of range/],
+    ['probe-timeout: 5', /line 1: probe-timeout: invalid duration "5": use 90s, 5m, 24h/],
     ['restart: never', /restart must be one of always, if-needed/],
     ['service: launchd', /service must be one of auto, systemd, sysv, openrc/],
     ['unit: --force', /unit must be the name of a unit/],
@@ -149,7 +151,10 @@ keep-mebibytes: 0.5
     for (const text of ['port: 1\n', 'wait: 5s\n', 'start-cmd: [x]\n', 'no yaml: {\n']) {
       const file = await settingsFile(text);
       await chmod(file, 0o646);
-      await assert.rejects(loadSettings(file), usageError(/not for us.*others may write to it/));
+      await assert.rejects(
+        loadSettings(file),
+        usageError(/refusing the settings.*others may write to it/),
+      );
     }
     const file = await settingsFile('start-cmd: [true-story]\n');
     assert.deepEqual(await loadSettings(file), { startCmd: ['true-story'] });
@@ -172,6 +177,47 @@ keep-mebibytes: 0.5
       assert.deepEqual(await loadSettings(file), { port: 1 });
       await chown(file, 0, 65_534);
       await assert.rejects(loadSettings(file), usageError(/others may write to it/));
+    });
+  });
+
+  describe("of the user's own", () => {
+    const own = async (text: string) => {
+      const file = await settingsFile(text);
+      process.env['XDG_CONFIG_HOME'] = directory;
+      return file;
+    };
+    afterEach(() => {
+      delete process.env['XDG_CONFIG_HOME'];
+    });
+
+    it('are found under XDG_CONFIG_HOME, and come after those of the host', async () => {
+      const file = await own('port: 8443\n');
+      const files = await readSettingsFiles(undefined);
+      assert.deepEqual(
+        files.map(({ path }) => path),
+        ['/etc/salt-triage.yaml', file],
+      );
+      assert.equal((await loadSettings(undefined)).port, 8443);
+      const [host, mine] = files;
+      assert.ok(host !== undefined && mine !== undefined);
+      const of = (settings: Settings) => ({ ...host, settings });
+      assert.deepEqual(inForce([of({ port: 1, unit: 'a' }), { ...mine, settings: { port: 2 } }]), {
+        port: 2,
+        unit: 'a',
+      });
+    });
+
+    it('have no say beside --config, nor from a directory that is relative', async () => {
+      await own('port: 8443\n');
+      assert.deepEqual(await loadSettings('/dev/null'), {});
+      process.env['XDG_CONFIG_HOME'] = relative(process.cwd(), directory);
+      assert.equal((await loadSettings(undefined)).port, undefined);
+    });
+
+    it('are refused whole where others may write to them, as those of the host', async () => {
+      const file = await own('port: 8443\n');
+      await chmod(file, 0o646);
+      await assert.rejects(loadSettings(undefined), usageError(/others may write to it/));
     });
   });
 

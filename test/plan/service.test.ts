@@ -361,7 +361,7 @@ describe('the kinds of service managers', () => {
   it('and no other', () => {
     assert.throws(
       () => readFlags(COMMANDS.fix, { service: 'runit' }),
-      new RegExp(`is not one of auto, ${SERVICE_KINDS.join(', ')}`),
+      new RegExp(`must be one of auto, ${SERVICE_KINDS.join(', ')}`),
     );
   });
 });

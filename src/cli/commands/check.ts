@@ -18,8 +18,8 @@ import { handOver, handOverOtherwise, WHY } from '../front-shell.ts';
 import { rateSinceLastLook } from '../last-look.ts';
 import { diagnoseInTime, type Progress, silenceOf, type Time } from '../look-in-time.ts';
 import { type LookOptions, resolveLookOptions } from '../look-options.ts';
-import { COMMANDS, defaultsOf, type Flags } from '../options.ts';
-import { refuseLoneSudo } from '../ssh-flags.ts';
+import { COMMANDS, defaultsOf, type Flags, type Values } from '../options.ts';
+import { refuseSshOptions } from '../ssh-flags.ts';
 import { parseThresholds, policyOf } from '../thresholds.ts';
 
 type CheckFlags = Flags<typeof COMMANDS.check>;
@@ -31,15 +31,20 @@ const READABLE = 0o644;
 
 /**
  * `salt-triage check`: one line and a code for a monitor.
+ * @param typed what the command line alone says
  * @returns 0 ok, 1 warning, 2 critical, 3 unknown
  * @throws TriageError for options that can't be used
  */
-export async function checkCommand(flags: CheckFlags): Promise<ExitCode> {
+export async function checkCommand(
+  flags: CheckFlags,
+  typed: Values<typeof COMMANDS.check>,
+): Promise<ExitCode> {
   if (flags.example !== undefined) {
     const { exampleOf } = await import('../../report/check-examples.ts');
     process.stdout.write(exampleOf(flags.example));
     return ExitCode.ok;
   }
+  if (flags.host === undefined) refuseSshOptions(typed);
   const { timeout, format, unknownIs } = { ...defaultsOf(COMMANDS.check), ...flags };
   const thresholds = parseThresholds(flags.warning, flags.critical, flags.growth === true);
   const show = (result: CheckResult) =>
@@ -141,7 +146,6 @@ function limitsOf(flags: CheckFlags, thresholds: Thresholds) {
 
 async function chooseHost(flags: CheckFlags, { unit }: LookOptions, endsAt: number): Promise<Host> {
   if (flags.host === undefined) {
-    refuseLoneSudo(flags);
     return new LocalHost({ unit });
   }
   if (flags.host.length > 1) {

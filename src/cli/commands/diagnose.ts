@@ -14,22 +14,28 @@ import {
   repeatedForEvidence,
 } from '../../report/next-command.ts';
 import { screenOn } from '../../report/screen.ts';
+import { readEnvironment } from '../environment.ts';
 import { type LookOptions, resolveLookOptions } from '../look-options.ts';
-import type { COMMANDS, Flags } from '../options.ts';
-import { namesOtherHosts, refuseLoneSudo } from '../ssh-flags.ts';
+import { type COMMANDS, type Flags, SETTINGS, type Values } from '../options.ts';
+import { namesOtherHosts, refuseSshOptions } from '../ssh-flags.ts';
 
 export type DiagnoseFlags = Flags<typeof COMMANDS.diagnose>;
 
 /**
  * `salt-triage diagnose`.
+ * @param typed what of `flags` is typed, and not from the environment
  * @returns the exit code
  * @throws TriageError for options, files and hosts that can't be used
  */
-export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
-  const options = await resolveLookOptions(flags);
+export async function diagnoseCommand(
+  flags: DiagnoseFlags,
+  typed: Values<typeof COMMANDS.diagnose>,
+): Promise<ExitCode> {
+  const options = await resolveLookOptions(flags, typed);
+  if (flags.save !== undefined) await requireSavePath(flags.save, flags.json === true);
   if (namesOtherHosts(flags)) return diagnoseOthers(flags, options);
-  refuseLoneSudo(flags);
-  const asked = await chooseHost(flags, options);
+  refuseSshOptions(typed);
+  const asked = await chooseHost(flags, typed, options);
   // A look changes nothing, so there is nothing to finish; by default the code would be a signal.
   const onInterrupt = () => {
     if (process.stderr.isTTY) process.stderr.write('\n');
@@ -38,7 +44,8 @@ export async function diagnoseCommand(flags: DiagnoseFlags): Promise<ExitCode> {
   process.once('SIGINT', onInterrupt);
   const { diagnosis, exitCode } = await diagnoseAndTell(asked, options, flags);
   process.off('SIGINT', onInterrupt);
-  if (flags.json || flags.quiet || !(asked.host instanceof LocalHost)) return exitCode;
+  if (flags.json || flags.quiet || flags.save === '-' || !(asked.host instanceof LocalHost))
+    return exitCode;
   return (await offerFix(asked.host, diagnosis, options, flags)) ?? exitCode;
 }
 
@@ -57,11 +64,24 @@ async function diagnoseAndTell(
   const diagnosis = await diagnoseHost(host, request, policy, report, until);
   if (flags.save !== undefined) {
     const { saveEvidence } = await import('../evidence-files.ts');
-    await saveEvidence(flags.save, diagnosis.evidence);
+    process.stderr.write(await saveEvidence(flags.save, diagnosis.evidence));
   }
   const exitCode = verdictExitCode(diagnosis.verdict.code, flags.strict === true);
   if (flags.json) process.stdout.write(jsonLine(jsonDiagnosis(diagnosis, repeated, exitCode)));
   return { diagnosis, exitCode };
+}
+
+/** @throws TriageError (usage), before anything is looked at, where --save can't be followed */
+async function requireSavePath(path: string, json: boolean): Promise<void> {
+  if (path === '-' && json) {
+    throw new TriageError(
+      '--json and --save - both write to standard output',
+      'Save to a file: --save FILE.',
+      ExitCode.usage,
+    );
+  }
+  const { checkSavePath } = await import('../evidence-files.ts');
+  if (path !== '-') await checkSavePath(path);
 }
 
 /** One host behind ssh reads as this one would; of several, each is a row. */
@@ -74,7 +94,7 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
     throw new TriageError(
       flags.from === undefined
         ? '--save is for one host at a time'
-        : '--from and --host are two things',
+        : '--from judges saved evidence, --host looks at a host',
       'Leave one of them out.',
       ExitCode.usage,
     );
@@ -106,6 +126,7 @@ async function offerFix(
   flags: DiagnoseFlags,
 ): Promise<ExitCode | null> {
   if (process.stdout.isTTY !== true || !nextIsFix(diagnosis, options.repeated)) return null;
+  const fromEnvironment = readEnvironment(SETTINGS, {}, process.env);
   const { askYesNo, personIsThere } = await import('../ask.ts');
   if (!personIsThere() || !(await askYesNo('Start the guided fix now?', flags))) return null;
   const [{ guideFix }, { LocalActions }, { resolveFixOptions }] = await Promise.all([
@@ -114,17 +135,29 @@ async function offerFix(
     import('../fix-options.ts'),
   ]);
   const here = { host, actions: new LocalActions() };
-  return guideFix(here, options, resolveFixOptions({}, options.settings), flags, diagnosis);
+  return guideFix(
+    here,
+    options,
+    resolveFixOptions(fromEnvironment, options.settings),
+    flags,
+    diagnosis,
+  );
 }
 
 function chooseReport(flags: DiagnoseFlags, repeated: Repeated): DiagnosisObserver {
   if (flags.json) return {};
   const verbosity: Verbosity = flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal';
   const recordedIn = flags.from === '-' ? 'standard input' : flags.from;
-  return textReport(screenOn(process.stdout, flags), verbosity, repeated, recordedIn);
+  // Of --save - standard output has the evidence alone.
+  const stream = flags.save === '-' ? process.stderr : process.stdout;
+  return textReport(screenOn(stream, flags), verbosity, repeated, recordedIn);
 }
 
-async function chooseHost(flags: DiagnoseFlags, options: LookOptions): Promise<Asked> {
+async function chooseHost(
+  flags: DiagnoseFlags,
+  typed: Values<typeof COMMANDS.diagnose>,
+  options: LookOptions,
+): Promise<Asked> {
   const { policy, repeated } = options;
   if (flags.from === undefined) {
     return { host: new LocalHost({ unit: options.unit }), policy, repeated };
@@ -133,7 +166,7 @@ async function chooseHost(flags: DiagnoseFlags, options: LookOptions): Promise<A
     import('../../host/recorded-host.ts'),
     import('../evidence-files.ts'),
   ]);
-  const evidence = await evidenceFrom(flags.from, flags, options);
+  const evidence = await evidenceFrom(flags.from, typed, options);
   return {
     host: new RecordedHost(evidence),
     policy: evidence.policy,

@@ -20,22 +20,27 @@ import {
 } from '../fix-options.ts';
 import { listenForInterrupts } from '../interrupts.ts';
 import { type LookFlags, type LookOptions, resolveLookOptions } from '../look-options.ts';
-import { namesOtherHosts, refuseLoneSudo, type SshFlags } from '../ssh-flags.ts';
+import type { COMMANDS, Values } from '../options.ts';
+import { namesOtherHosts, refuseSshOptions, type SshFlags } from '../ssh-flags.ts';
 
 type Flags = LookFlags & FixFlags & SshFlags;
 
 /**
  * `salt-triage fix`: questions and trail here, actions here or behind ssh.
+ * @param typed what of `flags` is typed, and not from the environment
  * @returns the exit code
  * @throws TriageError for options that can't be used, a missing `--yes`, a fix that runs already
  */
-export async function fixCommand(flags: Flags): Promise<ExitCode> {
-  const look = await resolveLookOptions(flags);
+export async function fixCommand(
+  flags: Flags,
+  typed: Values<typeof COMMANDS.fix>,
+): Promise<ExitCode> {
+  const look = await resolveLookOptions(flags, typed);
   const options = resolveFixOptions(flags, look.settings);
   requireProbe(look);
-  requireConsent(options);
-  if (namesOtherHosts(flags)) return fixBehindSsh(look, options, flags);
-  refuseLoneSudo(flags);
+  if (!namesOtherHosts(flags)) refuseSshOptions(typed);
+  requireConsent(options, look);
+  if (namesOtherHosts(flags)) return fixBehindSsh(look, options, flags, typed);
   const { LocalHost } = await import('../../host/local/local-host.ts');
   const { LocalActions } = await import('../../host/local/local-actions.ts');
   const here = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
@@ -44,14 +49,14 @@ export async function fixCommand(flags: Flags): Promise<ExitCode> {
 
 /** What a further fix repeats of this one. @param there the words that name the host behind ssh */
 function repeatedBy(
-  { repeated, unit, unitNamed }: LookOptions,
+  { repeated, untyped, unit, unitNamed }: LookOptions,
   options: FixOptions,
   there: readonly string[] = [],
 ): Repeated {
   const { yes, only, restart } = options;
   return {
     flags: [...there, ...repeated.flags],
-    fixFlags: repeatedFixFlags(process.argv.slice(3)),
+    fixFlags: [...repeatedFixFlags(process.argv.slice(3)), ...untyped],
     yes,
     only,
     restart,
@@ -64,6 +69,7 @@ async function fixBehindSsh(
   look: LookOptions,
   options: FixOptions,
   flags: Flags,
+  typed: SshFlags,
 ): Promise<ExitCode> {
   const { resolveSshHosts } = await import('../ssh-options.ts');
   // Whoever waits for a recovery waits as long for a connection that was lost meanwhile.
@@ -72,7 +78,7 @@ async function fixBehindSsh(
   if (connection === undefined || another !== undefined) {
     throw new TriageError(
       'fix works on one host at a time, and several are named',
-      'Name one with --host. For a fleet, run the Ansible playbook.',
+      'Name one with --host. For a fleet, see `salt-triage help ansible`.',
       ExitCode.usage,
     );
   }
@@ -81,7 +87,9 @@ async function fixBehindSsh(
   const { name: sshName } = connection;
   const host = new SshHost(connection, { unit: look.unit, connectTimeoutMs });
   const there = { host, actions: new SshActions(connection), sshName };
-  const named = { ...look, repeated: repeatedBy(look, options, repeated(sshName)) };
+  const meant = repeated(sshName);
+  const untyped = [...(typed.host === undefined ? meant : []), ...look.untyped];
+  const named = { ...look, untyped, repeated: repeatedBy({ ...look, untyped }, options, meant) };
   try {
     return await guideFix(there, named, options, flags);
   } finally {
@@ -106,10 +114,9 @@ export async function guideFix(
   talk: FixTalk,
   already?: Diagnosis,
 ): Promise<ExitCode> {
-  const again = ['salt-triage', ...process.argv.slice(2)];
   const operator: FixOperator = {
     observer: observerOf(there, look, options, talk),
-    asRoot: commandLine(there.sshName === undefined ? ['sudo', ...again] : [...again, '--sudo']),
+    asRoot: there.sshName === undefined ? `sudo ${again(look)}` : `${again(look)} --sudo`,
     attend(before) {
       const interrupts = listenForInterrupts({ survivesHangUp: options.yes });
       const details = (step: PlanStep) => detailsOf(step, before, there.actions);
@@ -121,6 +128,11 @@ export async function guideFix(
     },
   };
   return fixExitCode(await fix(there, look, options, operator, already));
+}
+
+/** This very command, as it means the same in another environment. */
+function again({ untyped }: Pick<LookOptions, 'untyped'>): string {
+  return [commandLine(['salt-triage', ...process.argv.slice(2)]), ...untyped].join(' ');
 }
 
 /** In JSON the document has standard output to itself, and text is for a person who is asked. */
@@ -164,7 +176,7 @@ function requireProbe({ request }: LookOptions): void {
   if (request.probeTimeoutMs !== null) return;
   throw new TriageError(
     'fix asks the API with GET / whether it serves again; --no-probe forbids that',
-    'Leave out --no-probe, and `probe: false` in the settings.',
+    'Leave out --no-probe, SALT_TRIAGE_PROBE, and `probe: false` of the settings.',
     ExitCode.usage,
   );
 }
@@ -173,12 +185,12 @@ function requireProbe({ request }: LookOptions): void {
  * Without a terminal there is nobody to ask, and a `y` from a pipe is nobody's consent.
  * @throws TriageError (declined), with the command that would do it
  */
-function requireConsent(options: FixOptions): void {
+function requireConsent(options: FixOptions, look: LookOptions): void {
   if (options.yes || options.dryRun || personIsThere()) return;
   throw new TriageError(
     'fix asks before each step, and there is no terminal to ask on; nothing was changed',
     '--yes asks nothing and keeps every guard on; --dry-run in its place shows the plan.',
     ExitCode.declined,
-    { command: commandLine(['salt-triage', ...process.argv.slice(2), '--yes']) },
+    { command: `${again(look)} --yes` },
   );
 }

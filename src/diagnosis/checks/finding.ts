@@ -11,7 +11,7 @@ export interface Finding<E extends object = object> {
   readonly summary: string;
   /** Further lines for `-v`: the evidence, and where each piece came from. */
   readonly details: readonly string[];
-  /** The JSON evidence of the step (README, "JSON"). */
+  /** The JSON evidence of the step (`help json`). */
   readonly evidence: E;
 }
 

@@ -1,6 +1,6 @@
 /** Files that a person names: read only where they are plain ones, written only as new ones. */
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, lstat, open, rename, stat, unlink } from 'node:fs/promises';
+import { access, type FileHandle, lstat, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, inTime } from './proc-files.ts';
 
@@ -94,13 +94,7 @@ export function tooLarge(most: number): string {
  * @throws Error that completes "can't write FILE: …"
  */
 export async function writePlainFile(path: string, text: string, mode = 0o600): Promise<void> {
-  const there = await lstat(path).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  });
-  if (there !== null && !there.isFile()) {
-    throw new Error(`${kindOf(there)} is there, which is not replaced`);
-  }
+  await requirePlainTarget(path);
   const { randomBytes } = await import('node:crypto');
   const draft = join(
     dirname(path),
@@ -119,6 +113,21 @@ export async function writePlainFile(path: string, text: string, mode = 0o600): 
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Whether {@link writePlainFile} could write there, as things stand.
+ * @throws Error that completes "can't write FILE: …"
+ */
+export async function requirePlainTarget(path: string): Promise<void> {
+  const there = await lstat(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  });
+  if (there !== null && !there.isFile()) {
+    throw new Error(`${kindOf(there)} is there, which is not replaced`);
+  }
+  await access(dirname(path), constants.W_OK);
 }
 
 interface Kind {

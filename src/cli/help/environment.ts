@@ -1,0 +1,43 @@
+import { variableOf } from '../environment.ts';
+import { COMMANDS, type Option } from '../options.ts';
+
+/** Every variable that is read, with the option that it sets. */
+export function environmentTopic(): string {
+  const rows = new Map<string, string>();
+  for (const options of Object.values(COMMANDS)) {
+    for (const [name, { flags, typedOnly }] of Object.entries<Option>(options)) {
+      if (typedOnly !== true) rows.set(variableOf(name), flags);
+    }
+  }
+  const width = Math.max(...[...rows.keys()].map(({ length }) => length));
+  const variables = [...rows].map(([name, flags]) => `  ${name.padEnd(width)}  ${flags}\n`);
+  return `${HEAD}${variables.join('')}${TAIL}`;
+}
+
+const HEAD = `Environment
+
+Every option can be set in the environment, below the command line and above the
+settings files. A value is written as on the command line; an option without one
+takes true or false, 1 or 0, and one with "no" in its name is turned round:
+SALT_TRIAGE_PROBE=false is --no-probe. SALT_TRIAGE_HOST takes several hosts,
+with blanks between them. An empty variable counts as none.
+
+  SALT_TRIAGE_PORT=8443 salt-triage diagnose
+
+`;
+
+const TAIL = `
+--yes can't be set: consent is given each time. fix refuses to run while
+SALT_TRIAGE_YES is set. A variable with this prefix that sets nothing, such as a
+misspelt one, is named on standard error. What a command has no option for is
+passed over, and --from heeds only what is typed: the same evidence gets the
+same verdict on every machine.
+
+sudo clears the environment, and with it these variables, so nobody leads root
+astray with them; commands that salt-triage suggests repeat what they need. Let
+sudoers keep them (env_keep) only for people who may run anything as root.
+
+Also read: NO_COLOR and FORCE_COLOR, TERM, LC_ALL, LC_CTYPE and LANG (whether
+marks may be other than ASCII), SALT_CONFIG_DIR (the Salt config, as Salt reads
+it), XDG_CONFIG_HOME and XDG_STATE_HOME.
+`;

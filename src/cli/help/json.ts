@@ -1,0 +1,75 @@
+export const JSON_TOPIC = `JSON
+
+Each document is one line, and has standard output to itself. New fields may
+come; what there is keeps its meaning while schemaVersion is 1. The JSON Schema
+of all of them: salt-triage help json --schema
+
+diagnose --json
+
+  schemaVersion          1; raised when a field changes its meaning or goes away
+  host, takenAt, port    name, ISO 8601 by the host's clock, number
+  verdict                code, summary, evidence[], wouldChange, next, nextNote
+  steps[]                id, status (pass warn fail unknown skip), summary,
+                         evidence; ids and order: see help checks
+  exitCode               what the command exits with
+
+The evidence of each step:
+
+  port-holder   state (free daemon other-daemon orphan foreign unproven unseen
+                unknown), listeners[], holders[],
+                otherPorts[{port, module, state, pids}]
+  orphans       processes[] (the orphans) and others[]; these and holders[] have
+                pid, ppid, startTicks, argv, role, reasons[]
+  close-wait    count, unaccepted, loopback, unreadBytes,
+                byPeer[{address, count}], states, acceptQueue
+  api-log       of the examined port: path, events, eventsSinceDaemon, firstAt,
+                lastAt, loopIntervalSeconds, looping, pids[], samples[]; also
+                otherPorts[{port, events, lastAt}], startFailures[] and the one
+                that stands, startFailure (kind, port, module, count, lastAt,
+                sample)
+  api-answers   answer (kind: answered no-reply no-connection refused broken;
+                silentBefore: ms that an ask before this one was silent)
+
+Roles: manager child fork job orphan unclear elsewhere foreign.
+
+Of several hosts each is a document of its own, one a line, with target: the
+name it was given.
+
+fix --json
+
+  schemaVersion, host, takenAt, port, exitCode
+                  as above; target is the name that a host behind ssh was given
+  result          recovered not-recovered planned (dry run) nothing-to-do
+                  refused
+  service         kind, label; null where none was found
+  plan            kind (mend nothing-to-do refused), verdict, steps[],
+                  remarks[], or why and advice
+  steps[]         what was planned or came up, each with status (done not-needed
+                  declined refused failed not-started), detail, durationMs; a
+                  kill has pid, startTicks, argv, role, reasons[], loss
+  before, after   documents of diagnose; after is null where nothing was done
+  trail           the directory of the incident
+
+settings --json
+
+  settings[]      key, value (as one would type it; null where nothing is set),
+                  origin (command-line environment file default), source (the
+                  option, variable or file; null for a default)
+  files[]         path, there
+
+history --json
+
+  incidents[]     newest first: id, directory, host, port, beganAt, endedAt,
+                  verdict, result, actions[], who
+  incident        of history ID: the same, with before, after, plan, journal[]
+
+Saved evidence
+
+diagnose --save FILE writes everything that the verdict was made from, always as
+a new file of mode 0600; it follows no link and replaces nothing but a plain
+file. --save - writes it to standard output, and the report to standard error.
+--from FILE, or --from -, gives the same verdict from it on another machine, by
+its own limits or by those that are typed; its Next is for the host that it was
+saved on. Refused are what is no plain file, is larger than 64 MiB or holds more
+than any host shows.
+`;

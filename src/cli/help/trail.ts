@@ -1,0 +1,25 @@
+import { ROOTS_STATE_DIRECTORY } from '../../trail/directory.ts';
+import { KEEP_INCIDENTS, KEEP_MEBIBYTES } from '../../trail/retention.ts';
+
+export const TRAIL_TOPIC = `What is recorded of each fix
+
+Each incident has a directory, mode 0700, under ${ROOTS_STATE_DIRECTORY}, or under
+~/.local/state/salt-triage for other users than root; --state-dir names another.
+It holds
+
+  - the evidence before and after, and the plan
+  - what /proc said of each process before it was killed
+  - journal.jsonl, a line before and after each action: who, what, answer and
+    result
+
+One line per action goes to syslog. A full disk does not stop a recovery: the
+trail then goes to standard error, and the end says where it is. What others do
+to names above the directory leads it nowhere else.
+
+The newest incidents are kept, ${KEEP_INCIDENTS} and ${KEEP_MEBIBYTES} MiB at most: --keep-incidents and
+--keep-mebibytes. Runs that changed nothing are dropped before those that did.
+
+  salt-triage history        incidents, newest first
+  salt-triage history ID     one of them: its id, a part that no other has, or
+                             latest
+`;
