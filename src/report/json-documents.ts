@@ -132,7 +132,7 @@ interface IncidentDocument extends Document {
 }
 
 /** `check --format json`. */
-export interface CheckDocument extends Document {
+interface CheckDocument extends Document {
   readonly state: State;
   /** What the command exits with: 0 ok, 1 warning, 2 critical, 3 unknown. */
   readonly exitCode: number;
@@ -148,7 +148,7 @@ export interface CheckDocument extends Document {
   readonly steps: readonly Omit<StepDocument, 'evidence'>[];
 }
 
-export interface ReadingDocument {
+interface ReadingDocument {
   /** Null where it could not be determined. */
   readonly value: number | null;
   /** `seconds`; null for a count. */
@@ -159,7 +159,7 @@ export interface ReadingDocument {
 }
 
 /** `check --format zabbix`; a reading that could not be determined is not there. */
-export interface CheckLine extends Readings {
+interface CheckLine extends Readings {
   /** As an exit code. */
   readonly state: number;
   readonly verdict: VerdictCode;
