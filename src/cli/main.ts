@@ -16,7 +16,8 @@ async function report(thrown: unknown, debug: boolean): Promise<ExitCode> {
     import('../report/error-text.ts'),
     import('../report/screen.ts'),
   ]);
-  process.stderr.write(errorText(told, screenOn(process.stderr, { color: false }).columns));
+  const { columns } = screenOn(process.stderr, { color: false });
+  process.stderr.write(errorText(told, process.stderr.isTTY ? columns : null));
   if (debug) process.stderr.write(inLocale(printable(`${error.stack ?? ''}\n`)));
   return told.exitCode;
 }

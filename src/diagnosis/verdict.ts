@@ -284,7 +284,9 @@ function loneSilence({ holding, answers, because }: Scene): Verdict | null {
 }
 
 function notKnownToBeWell({ evidence, findings, port, stepsWith, because }: Scene): Verdict | null {
-  const blind = stepsWith('unknown');
+  // A log that nobody read may tell of a loop; an answer that nobody asked for is said to be none.
+  const unread = findings['api-log'].status === 'skip' ? (['api-log'] as const) : [];
+  const blind = [...stepsWith('unknown'), ...unread];
   if (blind.length === 0 && !configUnread(evidence)) return null;
   const steps = blind.map((id) => `${findings[id].title} ${findings[id].summary}`);
   return {

@@ -15,8 +15,14 @@ export interface ErrorWords {
 /**
  * The lines for standard error. A command stands first and whole, on a line of its own, so that it
  * can be copied.
+ * @param terminal its columns; null where it is none: there an error without a command stays on
+ *   its lines, so that it can be searched for
  */
-export function errorText({ message, advice, command }: ErrorWords, columns: number): string {
+export function errorText(
+  { message, advice, command }: ErrorWords,
+  terminal: number | null,
+): string {
+  const columns = terminal ?? (command ? 80 : Number.POSITIVE_INFINITY);
   const why = command ? indented(message, columns) : `salt-triage: ${lines(message, columns)}`;
   const more = advice === '' ? [] : [indented(advice, columns)];
   const first = command ? [`salt-triage: type this instead:\n    ${command}`] : [];

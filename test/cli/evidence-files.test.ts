@@ -88,7 +88,9 @@ describe('--from', () => {
 
   it('says what to type for the host that it is of, not for this one', async () => {
     const ran = await runCli(['diagnose', '--json', '--from', '-'], { input: DOWN });
-    assert.equal(JSON.parse(ran.stdout).verdict.next, `salt-triage fix ${THERE}`);
+    // That host has no service manager that the evidence shows.
+    const next = `salt-triage fix ${THERE} --start-cmd COMMAND`;
+    assert.equal(JSON.parse(ran.stdout).verdict.next, next);
     const shown = await runCli(['diagnose', '--from', '-'], { input: DOWN });
     assert.match(shown.stdout, new RegExp(`^Next +salt-triage fix ${THERE}`, 'm'));
   });

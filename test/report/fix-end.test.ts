@@ -178,6 +178,9 @@ describe('an error', () => {
   it('without a command begins with what is wrong; its lines stay lines', () => {
     const text = errorText({ message: 'a\nb', advice: '', command: null }, 80);
     assert.equal(text, 'salt-triage: a\n  b\n');
+    const long = 'one two '.repeat(20).trim();
+    const piped = errorText({ message: long, advice: '', command: null }, null);
+    assert.equal(piped, `salt-triage: ${long}\n`);
     const advised = errorText({ message: 'a', advice: 'Do b.', command: null }, 80);
     assert.equal(advised, 'salt-triage: a\n  Do b.\n');
   });
