@@ -14,6 +14,7 @@ const options = {
   platform: 'node',
   format: 'cjs',
   target: 'node20.17',
+  loader: { '.txt': 'text' },
   legalComments: 'none',
   // From standard input there is no file; the few packages that ask where they are only want a URL.
   define: { 'import.meta.url': 'importMetaUrl', SALT_TRIAGE_VERSION: JSON.stringify(version) },
@@ -86,6 +87,10 @@ const threadAsText = {
   },
 };
 
+// The file is a shell script that starts node on itself: to JavaScript the script is a comment.
+const front = readFileSync(new URL('./front.sh', import.meta.url), 'utf8');
+if (front.includes('*/')) throw new Error('front.sh would end the comment that it stands in');
+
 /** The JSON Schema is asked for once in a while, and text until then. */
 const schemaAsText = {
   name: 'schema-as-text',
@@ -117,6 +122,6 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   plugins: [withoutSubprograms, packagesOnDemand, threadAsText, schemaAsText],
-  banner: { js: '#!/usr/bin/env node' },
+  banner: { js: `#!/bin/sh\n':' /*\n${front}*/;` },
 });
 chmodSync(outfile, 0o755);

@@ -140,6 +140,18 @@ test('fix: refused without a person, planned, done, and listed', { skip }, async
   assert.match((await run('salt-triage history')).stdout, /recovered/);
 });
 
+test('check: the line is critical, and each monitor gets its set', { skip }, async (t) => {
+  const staged = await stage(t, 'restarted');
+  const run = await workplace(t, staged);
+  await run('install -m 755 bin/salt-triage.cjs /usr/local/bin/salt-triage');
+  const [check = '', , ...examples] = commandsUnder('Never again unnoticed');
+  const ran = await run(check.replace(/^\$ /, ''));
+  assert.match(ran.stdout, /^SALT-API CRITICAL - orphan-holds-port: .* \| close_wait=\d+;4;19;0 /);
+  assert.equal(ran.code, 2);
+  assert.equal(examples.length, 6);
+  for (const example of examples) assert.equal((await run(example)).code, 0, example);
+});
+
 test('the two commands are npm scripts, and every help topic named is there', async () => {
   const { scripts } = JSON.parse(read('../package.json'));
   assert.deepEqual(commandsUnder('Two commands'), [

@@ -22,6 +22,13 @@ async function report(thrown: unknown, debug: boolean): Promise<ExitCode> {
   return told.exitCode;
 }
 
+/** To a monitor even help is no result, and a usage error is a line like any other. */
+async function codeOfCheck(code: ExitCode, thrown: unknown): Promise<ExitCode> {
+  if (code === ExitCode.ok) return ExitCode.unknown;
+  const { refuseCheck } = await import('./commands/check.ts');
+  return refuseCheck(thrown instanceof Error ? thrown.message : String(thrown));
+}
+
 function defect({ message }: Error, debug: boolean): TriageError {
   const advice = debug ? '' : 'Run it again with --debug.';
   return new TriageError(`a defect in salt-triage: ${message}`, advice, ExitCode.unknown);
@@ -54,7 +61,8 @@ async function main(): Promise<void> {
   } catch (error) {
     const debug =
       argv.includes('--debug') || /^(?:1|true)$/i.test(process.env['SALT_TRIAGE_DEBUG'] ?? '');
-    process.exitCode = await report(error, debug);
+    const code = await report(error, debug);
+    process.exitCode = argv[0] === 'check' ? await codeOfCheck(code, error) : code;
   }
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   // A look that timed out may have left a read behind that never ends: it must not keep us here.

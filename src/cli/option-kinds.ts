@@ -48,6 +48,14 @@ export const many: Kind<readonly string[]> = {
   fromText: (text) => text.split(/\s+/).filter((word) => word !== ''),
 };
 
+/** Stands alone, and counts how often it was given; in the environment it is a number. */
+export const repeatable: Kind<number> = {
+  fromText(text) {
+    if (/^\d$/.test(text)) return Number(text);
+    throw new Unfit('a number from 0 to 9', '2');
+  },
+};
+
 /** A file or directory; a settings file knows no working directory, so there it is absolute. */
 export const path: SettingKind<string> = {
   fromText(text) {
@@ -81,6 +89,14 @@ export const positive: SettingKind<number> = {
 
 /** A span that something is waited for, in milliseconds. */
 export const timeout = duration(parseTimeout);
+/** Seconds as monitors have them, with or without their unit, in milliseconds. */
+export const seconds: Kind<number> = {
+  fromText(text) {
+    const amount = Number(/^(\d{1,6}(?:\.\d{1,3})?)s?$/.exec(text)?.[1]);
+    if (amount >= 1 && amount <= 3600) return Math.round(amount * 1000);
+    throw new Unfit('a number of seconds from 1 to 3600', '10');
+  },
+};
 /** A span back from now, in milliseconds; null for `all`. */
 export const past = duration((text, name) => (text === 'all' ? null : parseDuration(text, name)));
 

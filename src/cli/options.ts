@@ -15,7 +15,9 @@ import {
   past,
   path,
   positive,
+  repeatable,
   type SettingKind,
+  seconds,
   timeout,
   Unfit,
   unitName,
@@ -74,6 +76,10 @@ const port = whole(1, 65_535, 443);
 const unprivileged = whole(1024, 65_535);
 const count = whole(1, 1_000_000);
 const serviceKinds = ['auto', ...SERVICE_KINDS] as const;
+/** What a check can be printed as. */
+const FORMATS = ['nagios', 'prometheus', 'zabbix', 'checkmk', 'json'] as const;
+/** What a check prints a working configuration for. */
+const EXAMPLES = ['systemd', 'nagios', 'icinga', 'zabbix', 'prometheus', 'checkmk'] as const;
 
 const WHICH = 'Which salt-api:';
 /** Which salt-api is meant. */
@@ -235,6 +241,44 @@ export const COMMANDS = {
     ...trail,
     ...KEEPING,
     ...SCREEN,
+  },
+  check: {
+    ...LOOK,
+    // `-c` is critical to every monitor.
+    saltConfigDir: { ...INSTANCE.saltConfigDir, flags: '--salt-config-dir <dir>' },
+    ...grouped(HOW, {
+      // What starts node reads it, too (bin/front.sh), and that reads no environment.
+      timeout: {
+        ...option('-t, --timeout <seconds>', seconds, 'how long all of it may take', '10'),
+        typedOnly: true,
+      },
+    }),
+    ...grouped('Limits:', {
+      warning: option('-w, --warning <name=range>', many, 'warns outside it; may be repeated'),
+      critical: option('-c, --critical <name=range>', many, 'critical outside; may be repeated'),
+      growth: option('--growth', flag, 'keep the last look, and tell close_wait_rate per minute'),
+    }),
+    ...grouped(ELSEWHERE, {
+      host: option('-H, --host <host>', many, 'check this host; one at a time'),
+      sudo: SSH.sudo,
+      connectTimeout: SSH.connectTimeout,
+    }),
+    ...grouped(OUTPUT, {
+      format: option('--format <format>', choice(...FORMATS), FORMATS.join(', '), 'nagios'),
+      output: option('-o, --output <file>', path, 'write it there, whole or not at all'),
+      unknownIs: option(
+        '--unknown-is <state>',
+        choice('unknown', 'warning', 'critical'),
+        'unknown, warning or critical: state where a look failed',
+        'unknown',
+      ),
+      verbose: option('-v, --verbose', repeatable, 'the steps; -vv their evidence; -vvv more'),
+      example: option('--example <monitor>', choice(...EXAMPLES), `set for ${EXAMPLES.join(', ')}`),
+    }),
+    ...color,
+    ...config,
+    ...trail,
+    ...debug,
   },
   probe: { ...INSTANCE, ...LOOKING, ...PATIENCE, ...color, ...config, ...debug },
   history: { ...json, ...config, ...trail, ...SCREEN },

@@ -4,7 +4,7 @@ import { ExitCode, TriageError } from '../errors.ts';
 import { readEnvironment, strangeVariables } from './environment.ts';
 import { COMMAND_HELP, helpAfterOptions } from './help/commands.ts';
 import { addHelpCommand, addTopics, topicList } from './help/help-command.ts';
-import { many } from './option-kinds.ts';
+import { many, repeatable } from './option-kinds.ts';
 import { COMMANDS, type Flags, type Option, OWN, readFlags, type Values } from './options.ts';
 
 type Name = keyof typeof COMMANDS;
@@ -37,6 +37,9 @@ export function buildProgram(version: string): Command {
   );
   add(root, 'fix', async (flags, { typed }) =>
     (await import('./commands/fix.ts')).fixCommand(flags, typed),
+  );
+  add(root, 'check', async (flags, { typed }) =>
+    (await import('./commands/check.ts')).checkCommand(flags, typed),
   );
   add(root, 'history', async (flags, { argument }) =>
     (await import('./commands/history.ts')).historyCommand(argument, flags),
@@ -98,7 +101,9 @@ export function addOptions(command: Command, name: Name): Command {
     const option = command.createOption(flags, shown).conflicts(row.conflicts ?? []);
     if (row.group !== undefined) option.helpGroup(row.group);
     option.hideHelp(refused === true);
-    command.addOption(kind === many ? option.argParser(gather) : option);
+    if (kind === many) option.argParser(gather);
+    if (kind === repeatable) option.preset('').argParser(oneMore);
+    command.addOption(option);
   }
   return command
     .addHelpOption(command.createOption('-h, --help', 'show this help').helpGroup(OWN))
@@ -125,6 +130,10 @@ function readOptions<N extends Name>(name: N, command: Command) {
     if (!(error instanceof TriageError) || error.advice !== '') throw error;
     throw new TriageError(error.message, seeHelpOf(command), error.exitCode, { cause: error });
   }
+}
+
+function oneMore(_word: string, before = 0): number {
+  return before + 1;
 }
 
 function gather(word: string, before: readonly string[] = []): readonly string[] {

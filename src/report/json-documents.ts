@@ -2,6 +2,8 @@
  * The documents of `--json`, as types. `json-schema.json` is made from them by bin/json-schema.mjs, so
  * what is said of a field here is what its reader is told.
  */
+import type { State } from '../check/check.ts';
+import type { ReadingName, Readings } from '../check/readings.ts';
 import type { Findings, StepId } from '../diagnosis/checks/checks.ts';
 import type { StepStatus } from '../diagnosis/checks/finding.ts';
 import type { Verdict, VerdictCode } from '../diagnosis/verdict.ts';
@@ -21,7 +23,9 @@ export type JsonDocument =
   | FixDocument
   | IncidentsDocument
   | IncidentDocument
-  | SettingsDocument;
+  | SettingsDocument
+  | CheckDocument
+  | CheckLine;
 
 interface Document {
   readonly schemaVersion: typeof JSON_SCHEMA_VERSION;
@@ -125,6 +129,43 @@ interface IncidentsDocument extends Document {
 /** `history ID --json`. */
 interface IncidentDocument extends Document {
   readonly incident: IncidentRecord;
+}
+
+/** `check --format json`. */
+interface CheckDocument extends Document {
+  readonly state: State;
+  /** What the command exits with: 0 ok, 1 warning, 2 critical, 3 unknown. */
+  readonly exitCode: number;
+  readonly verdict: VerdictCode;
+  readonly summary: string;
+  /** Null where the host was not reached. */
+  readonly host: string | null;
+  /** Null where it is not known which one is meant. */
+  readonly port: number | null;
+  readonly durationMs: number;
+  /** `close_wait_rate` is there with `--growth` alone. */
+  readonly readings: { readonly [Name in ReadingName]?: ReadingDocument };
+  readonly steps: readonly Omit<StepDocument, 'evidence'>[];
+}
+
+interface ReadingDocument {
+  /** Null where it could not be determined. */
+  readonly value: number | null;
+  /** `seconds`; null for a count. */
+  readonly unit: 'seconds' | null;
+  /** Ranges of the Monitoring Plugins guidelines. */
+  readonly warning: string | null;
+  readonly critical: string | null;
+}
+
+/** `check --format zabbix`; a reading that could not be determined is not there. */
+interface CheckLine extends Readings {
+  /** As an exit code. */
+  readonly state: number;
+  readonly verdict: VerdictCode;
+  readonly summary: string;
+  /** Seconds that the check took. */
+  readonly duration: number;
 }
 
 /** `settings --json`. */

@@ -28,7 +28,18 @@ function usageError(message: RegExp): object {
 }
 
 describe('readEnvironment', () => {
-  const WORDS = ['1', '7s', 'kill', 'if-needed', 'sysv', '/x', '8000'];
+  const WORDS = [
+    '1',
+    '7s',
+    'kill',
+    'if-needed',
+    'sysv',
+    '/x',
+    '8000',
+    'critical',
+    'json',
+    'systemd',
+  ];
   for (const [name, options] of Object.entries<Readonly<Record<string, Option>>>(COMMANDS)) {
     it(`sets every option of ${name} as the command line does, but for --yes`, () => {
       for (const [key, option] of Object.entries(options)) {

@@ -53,6 +53,22 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
       interrupted: 'interrupted; prints what is done and what is not',
     },
   },
+  check: {
+    description: 'One line and exit code for a monitor, in time whatever hangs',
+    group: BESIDE,
+    examples: [
+      ['check', 'for Nagios, Icinga and their like'],
+      ['check -w close_wait=4 -c threads=90', 'with limits of your own'],
+      ['check --format zabbix -t 2', 'one JSON line, within 2 s'],
+      ['check --example prometheus', 'a complete working set'],
+    ],
+    exitCodes: {
+      ok: 'ok',
+      incident: 'warning: it serves, with signs of trouble',
+      usage: 'critical: it does not serve',
+      unknown: 'unknown: a look failed, or wrong usage; also --help',
+    },
+  },
   probe: {
     description: 'Print the shell script that --host sends, to run it by hand',
     group: BESIDE,

@@ -87,12 +87,13 @@ export function tooLarge(most: number): string {
 }
 
 /**
- * Writes a file, mode 0600, whole or not at all. It is always a new one, put in its place by
+ * Writes a file, whole or not at all. It is always a new one, put in its place by
  * rename(2): nothing that others have put there, a link or a file that they hold open, is written
  * to. What is there and is no plain file stays.
+ * @param mode whatever the umask
  * @throws Error that completes "can't write FILE: …"
  */
-export async function writePlainFile(path: string, text: string): Promise<void> {
+export async function writePlainFile(path: string, text: string, mode = 0o600): Promise<void> {
   await requirePlainTarget(path);
   const { randomBytes } = await import('node:crypto');
   const draft = join(
@@ -103,6 +104,7 @@ export async function writePlainFile(path: string, text: string): Promise<void> 
   const file = await open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     await file.writeFile(text);
+    await file.chmod(mode);
     await file.sync();
     await rename(draft, path);
   } catch (error) {
