@@ -57,7 +57,7 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
     description: 'One line and exit code for a monitor, in time whatever hangs',
     group: BESIDE,
     examples: [
-      ['check', 'for Nagios, Icinga and their like'],
+      ['check', 'for Nagios or Icinga'],
       ['check -w close_wait=4 -c threads=90', 'with limits of your own'],
       ['check --format zabbix -t 2', 'one JSON line, within 2 s'],
       ['check --example prometheus', 'a complete working set'],
