@@ -54,17 +54,25 @@ describe('a check of a salt-api that serves', () => {
   });
 
   it('says more with each v, in lines behind the first', async () => {
-    const lengths: number[] = [];
-    for (const more of ['-v', '-vv', '-vvv']) {
+    for (const [more, steps, evidence, lookedFrom] of [
+      ['-v', 5, false, false],
+      ['-vv', 5, true, false],
+      ['-vvv', 5, true, true],
+    ] as const) {
       const { stdout, code } = await checkStaged(more);
       assert.equal(code, 0);
       const [first, ...others] = stdout.trimEnd().split('\n');
       assert.match(first ?? '', /^SALT-API OK - .* \| /);
       assert.ok(others.every((line) => !line.includes('|')));
-      lengths.push(others.length);
+      const isEvidence = (line: string) => line.startsWith('  ');
+      const isWhence = (line: string) => line.startsWith('host ');
+      const rest = others.filter((line) => !isEvidence(line) && !isWhence(line));
+      assert.deepEqual(
+        [rest.length, others.some(isEvidence), others.some(isWhence)],
+        [steps, evidence, lookedFrom],
+        more,
+      );
     }
-    assert.equal(lengths[0], 5, 'a line for each step');
-    assert.ok(lengths.every((length, at) => at === 0 || length > (lengths[at - 1] ?? 0)));
   });
 
   it('can be had as JSON, for Zabbix and for Checkmk', async () => {
