@@ -2,6 +2,7 @@
  * Who of those that a stop has left gets time before a kill -9, and how much: those that have something
  * to finish, or may be ending. Pure.
  */
+import { looksLikeForkedJob } from '../diagnosis/orphan-signs.ts';
 import { type SaltApiProcess, servesPort } from '../diagnosis/process-roles.ts';
 import type { Look, SocketFacts } from '../evidence/evidence.ts';
 import { identityOf } from './fix-run.ts';
@@ -18,6 +19,10 @@ export interface GraceBasis {
   readonly sockets: Look<SocketFacts>;
   /** Of the servers that were judged to hang before the stop, by {@link identityOf}. */
   readonly hung: ReadonlySet<string>;
+  /** Of those that had another port of salt-api's before the stop; nothing tells of its connections. */
+  readonly aside: ReadonlySet<string>;
+  /** Of what ran when the stop went out. */
+  readonly stopped: ReadonlySet<string>;
 }
 
 /**
@@ -37,18 +42,27 @@ export function isStopped({ facts }: SaltApiProcess): boolean {
 
 function graceOfOne(member: SaltApiProcess, basis: GraceBasis): number {
   const { role, facts } = member;
+  const identity = identityOf(facts);
   // What it holds can't be seen: it may be at work.
   if (facts.fds === 'denied') return FINISH_MS;
-  // It runs a job, whatever its sockets say: they are inherited.
-  if (role === 'fork' || role === 'job') return FINISH_MS;
-  // Neither listener nor connection: it serves nobody, but may have just closed them.
-  if (!servesPort(facts)) return role === 'manager' ? ALONE_MS : role === 'child' ? ENDING_MS : 0;
-  const hangs = basis.hung.has(identityOf(facts));
+  // It runs a job, whatever its sockets say: they are inherited. So does one whose server has ended.
+  const runsJob = role === 'fork' || role === 'job' || looksLikeForkedJob(facts);
+  if (runsJob || basis.aside.has(identity)) return FINISH_MS;
+  if (!servesPort(facts)) return graceOfIdle(role, basis.stopped.has(identity));
+  const hangs = basis.hung.has(identity);
   if (hasWork(member, hangs, basis.sockets)) return FINISH_MS;
   // A stop reaches it no more, as its manager is dead: what listens goes on listening.
   if (role === 'orphan') return 0;
   // It may serve whoever comes next, and close its listener any moment.
   return hangs ? ENDING_MS : FINISH_MS;
+}
+
+/** Neither listener nor connection: it serves nobody, but may have just closed them, or come since. */
+function graceOfIdle(role: SaltApiProcess['role'], wasStopped: boolean): number {
+  if (role === 'manager') return ALONE_MS;
+  if (role === 'child') return ENDING_MS;
+  // Somebody's start may have come this far; as a daemon it shows with its pid file, or a child.
+  return wasStopped ? 0 : FINISH_MS;
 }
 
 /**

@@ -90,13 +90,17 @@ function whatStayed(
  * @param asked what the person has been asked about
  */
 function lookForLeftovers(run: FixRun, asked: ReadonlySet<string>): Promise<Diagnosis> {
-  const hung = hungIn(run.before);
+  const known = {
+    hung: hungIn(run.before),
+    aside: asideIn(run.before),
+    stopped: new Set(run.stopped?.keys()),
+  };
   let lastGraceMs = 0;
   let since = 0;
   return run.lookUntil({ scope: 'processes', waitMs: FINISH_MS }, (now, timeIsUp, waitedMs) => {
     const left = notAsked(leftIn(run, now), asked);
     const { sockets } = now.evidence;
-    const graceMs = run.stopped === null ? 0 : graceOf(left, { sockets, hung });
+    const graceMs = run.stopped === null ? 0 : graceOf(left, { sockets, ...known });
     // What has just finished its work begins to end only now.
     if (graceMs !== lastGraceMs) since = waitedMs;
     lastGraceMs = graceMs;
@@ -111,6 +115,12 @@ function hungIn({ verdict, roles }: Diagnosis): ReadonlySet<string> {
     return role !== 'elsewhere' && facts.listens.length > 0;
   });
   return new Set(verdict.code === 'hung' ? servers.map(({ facts }) => identityOf(facts)) : []);
+}
+
+/** Those that have another port beside or in place of the examined one. */
+function asideIn({ roles }: Diagnosis): ReadonlySet<string> {
+  const servers = roles.all.filter(({ facts }) => facts.otherPorts.length > 0);
+  return new Set(servers.map(({ facts }) => identityOf(facts)));
 }
 
 function leftIn(run: FixRun, now: Diagnosis): SaltApiProcess[] {

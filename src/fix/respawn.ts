@@ -8,13 +8,13 @@ const KEPT_STATES = ['active', 'activating', 'reloading'];
 
 /**
  * True where a process has somebody who keeps it: a parent that lives, such as supervisord; pid 1
- * itself, which has started what leads a session there (Upstart, an inittab), as a daemon that has
- * forked itself away never does (salt-facts §1.2); or systemd, whose unit is not stopped.
+ * itself, which has started what leads a session or a process group there (Upstart, an inittab, a
+ * supervisord in a container), as a daemon that has forked itself away never does (salt-facts §1.2); or systemd, whose unit is not stopped.
  */
 export function isKept({ facts, under, reparented }: SaltApiProcess, now: Diagnosis): boolean {
   const unit = unitOf(now.evidence.service);
   if (unit !== null && KEPT_STATES.includes(unit.activeState)) return true;
   // Whoever has a manager is started by that.
   if (under !== null) return false;
-  return !reparented || facts.session === facts.pid;
+  return !reparented || facts.processGroup === facts.pid;
 }

@@ -17,6 +17,7 @@ const orphan = server({ pid: 37, ...ORPHAN });
 const newcomer = saltApi({ pid: 102, ppid: 100, age: 1 });
 const fork = server({ pid: 103, ppid: 101, threads: 1, age: 60 });
 const job = server({ pid: 104, ppid: 1, session: 104, threads: 1, age: 60 });
+const young = saltApi({ pid: 210, ppid: 1, session: 209, processGroup: 209, age: 1 });
 const newer = saltApi({ pid: 200, ppid: 1, argv: TITLED, age: 60 });
 
 const peer = { address: '10.0.0.9', accepted: 1, unaccepted: 0, unreadBytes: 0 } as const;
@@ -32,6 +33,10 @@ interface Left {
   /** The server was judged to hang before the stop. */
   readonly hangs?: boolean;
   readonly blind?: boolean;
+  /** The last of the processes has another port of salt-api's. */
+  readonly aside?: boolean;
+  /** The last of the processes was not there when the stop went out. */
+  readonly anew?: boolean;
 }
 
 function grace({
@@ -40,6 +45,8 @@ function grace({
   overflow = [],
   hangs = false,
   blind: unseen = false,
+  aside = false,
+  anew = false,
 }: Left): number {
   const evidence = evidenceOf({ processes, pidFile: manager.pid });
   const { sockets } = evidence;
@@ -47,6 +54,8 @@ function grace({
   return graceOf(leftoversOf(diagnoseEvidence(evidence)), {
     sockets: unseen ? blind('timeout', 'late') : seen({ ...sockets.value, peers, overflow }),
     hung: new Set(hangs ? processes.map(identityOf) : []),
+    aside: new Set(aside ? processes.slice(-1).map(identityOf) : []),
+    stopped: new Set((anew ? processes.slice(0, -1) : processes).map(identityOf)),
   });
 }
 
@@ -81,6 +90,21 @@ describe('all the time that CherryPy takes for its threads', () => {
       processes: [manager, child, { ...fork, listens: [] }],
       hangs: true,
     },
+    'a job that a stop has made an orphan of, with its server gone': {
+      processes: [job],
+      hangs: true,
+    },
+    'a child of another port, beside one that hangs': {
+      processes: [manager, at(child, 25), { ...newcomer, otherPorts: [] }],
+      peers: [GONE],
+      hangs: true,
+      aside: true,
+    },
+    'what somebody has started meanwhile, before it shows as a daemon': {
+      processes: [young],
+      anew: true,
+    },
+    'the same beside what is left of the stop': { processes: [orphan, young], anew: true },
     'a job that has no parent any more': { processes: [manager, child, job], hangs: true },
     'whom we may not look into': { processes: [manager, { ...newcomer, fds: 'denied' }] },
   };
@@ -125,6 +149,7 @@ describe('no time at all', () => {
       processes: [manager, at({ ...child, state: 'T' }, 1)],
       peers: [WAITS],
     },
+    'what came up when the stop went out': { processes: [young] },
     'an orphan that holds nothing': { processes: [newer, { ...orphan, listens: [] }] },
     nobody: { processes: [] },
   };

@@ -33,6 +33,10 @@ describe('something may start anew', () => {
     assert.ok(!kept(100, {}));
   });
 
+  it('what leads a process group under pid 1, as under a supervisord in a container', () => {
+    assert.ok(kept(100, { session: 1, processGroup: 100 }));
+  });
+
   it('what is of a unit that is not stopped', () => {
     assert.ok(kept(100, {}, { activeState: 'active' }));
     assert.ok(kept(100, {}, { activeState: 'activating' }));
