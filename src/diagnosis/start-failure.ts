@@ -83,7 +83,7 @@ export function startAdvice(
     import: 'salt-api --versions-report',
     exception: log === null ? 'journalctl -u salt-api -n 50' : `tail -n 50 ${quoteForShell(log)}`,
   };
-  return { command: stripControl(commands[failure.kind]), note: ADVICE[failure.kind] };
+  return { command: commands[failure.kind], note: ADVICE[failure.kind] };
 }
 
 const ADVICE: Record<StartFailureKind, string> = {

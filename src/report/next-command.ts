@@ -90,11 +90,11 @@ function nextFix(diagnosis: ActionBasis, repeated: Repeated): Next {
 function afterRefusal(diagnosis: ActionBasis, repeated: Repeated, remedy: Remedy): Next {
   const { flags, fixFlags } = repeated;
   if (remedy.kind === 'command') {
-    const command = commandLine(remedy.command.map(stripControl));
+    const command = commandLine(remedy.command);
     return { next: typedThere(command, diagnosis, flags, 'root'), nextNote: remedy.note };
   }
   const words = remedy.options.reduce<Flags>((rest, [name, value]) => {
-    return [...withoutOption(rest, name), name, quoteForShell(stripControl(value))];
+    return [...withoutOption(rest, name), name, quoteForShell(value)];
   }, fixFlags);
   const { plan, manager } = planned(diagnosis, repeated, remedy.options);
   if (plan.kind !== 'fix') {
@@ -259,8 +259,8 @@ export function repeatedForEvidence(
   const named = unit !== null && unit !== 'salt-api' && !unit.startsWith('-') ? unit : null;
   const flags = [
     ...['--host', `root@${name === '' ? 'HOST' : quoteForShell(name)}`],
-    ...['--port', String(port.number), '-c', quoteForShell(stripControl(instance.configDirectory))],
-    ...(named === null ? [] : ['--unit', quoteForShell(stripControl(named))]),
+    ...['--port', String(port.number), '-c', quoteForShell(instance.configDirectory)],
+    ...(named === null ? [] : ['--unit', quoteForShell(named)]),
   ];
   const asked = named === null ? {} : { unit: named, unitNamed: true };
   return { ...repeated, flags, fixFlags: flags, service: { ...repeated.service, ...asked } };

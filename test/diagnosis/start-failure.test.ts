@@ -126,6 +126,14 @@ describe('a start that failed for want of a certificate', () => {
       "ls -l '/x;reboot'",
     );
   });
+
+  it('quotes it whole, though it ends in an escape sequence that would take the quote along', () => {
+    const sample = 'Exception: Could not find a certificate: /x;reboot\x1b[';
+    assert.equal(
+      nextCommand(diagnose([failed(7, { sample })]), repeated()).next,
+      "ls -l '/x;reboot'",
+    );
+  });
 });
 
 describe('which failed start stands', () => {
