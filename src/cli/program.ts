@@ -1,6 +1,8 @@
 /** argv → one command: commander, made from the table of options. */
 import { Command, type CommanderError } from 'commander';
+import { inLocale } from '../characters.ts';
 import { ExitCode, TriageError } from '../errors.ts';
+import { stripControl } from '../untrusted.ts';
 import { readEnvironment, strangeVariables } from './environment.ts';
 import { COMMAND_HELP, helpAfterOptions } from './help/commands.ts';
 import { addHelpCommand, addTopics, topicList } from './help/help-command.ts';
@@ -77,7 +79,9 @@ function add<N extends Name>(
     const { flags, given } = readOptions(name, command);
     for (const variable of strangeVariables(process.env)) {
       process.stderr.write(
-        `salt-triage: ${variable} sets nothing; see \`salt-triage help environment\`\n`,
+        inLocale(
+          `salt-triage: ${stripControl(variable)} sets nothing; see \`salt-triage help environment\`\n`,
+        ),
       );
     }
     process.exitCode = await run(flags, given);

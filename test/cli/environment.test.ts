@@ -183,6 +183,17 @@ describe('the built program', () => {
     );
   });
 
+  it('says so without what a terminal would act on in its name', async () => {
+    const name = 'SALT_TRIAGE_\x1b]0;x\x07\x9b31mé';
+    const ran = await runCli(['probe', '--config', '/dev/null'], {
+      env: { [name]: '1', LANG: 'C' },
+    });
+    assert.equal(
+      ran.stderr,
+      'salt-triage: SALT_TRIAGE_? sets nothing; see `salt-triage help environment`\n',
+    );
+  });
+
   it('judges saved evidence by what is typed alone', async () => {
     const env = {
       ...{ SALT_TRIAGE_HOST: 'nohost', SALT_TRIAGE_SINCE: '1h', SALT_TRIAGE_PORT: '7' },
