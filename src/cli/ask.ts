@@ -1,5 +1,4 @@
 /** Questions to a person, on standard error so that standard output stays data. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Consent } from '../fix/fix-run.ts';
 import type { PlanStep } from '../plan/plan.ts';
 import { type Screen, type ScreenOptions, screenOn, wrap } from '../report/screen.ts';
@@ -32,18 +31,17 @@ export function personAtTerminal(
     takesTime: true,
     async ask(step) {
       const screen = screenOn(process.stderr, options);
-      if (!explained) screen.write(`    ${wrap(LEGEND, screen.columns, 4)}\n`);
+      let above = explained ? '' : `    ${wrap(LEGEND, screen.columns, 4)}\n`;
       explained = true;
-      if (!(await discardTypeAhead())) {
-        screen.write('salt-triage: no person types that fast, so it is no consent: use --yes\n');
-        return 'abort';
-      }
       for (;;) {
-        const answer = await askStep(step, screen, signal);
+        const answer = await askStep({ step, above }, screen, signal);
+        if (answer === 'flood') {
+          screen.write('salt-triage: no person types that fast, so it is no consent: use --yes\n');
+          return 'abort';
+        }
         if (answer !== 'details') return answer;
         const lines = await details(step);
-        const wrapped = lines.map((line) => `    ${wrap(line, screen.columns, 6)}`);
-        screen.write(`${wrapped.join('\n')}\n`);
+        above = lines.map((line) => `    ${wrap(line, screen.columns, 6)}\n`).join('');
       }
     },
   };
@@ -52,56 +50,23 @@ export function personAtTerminal(
 const LEGEND = 'y yes, s skip (or Enter alone), d details, a abort; each followed by Enter';
 
 function askStep(
-  { title }: PlanStep,
+  { step, above }: { readonly step: PlanStep; readonly above: string },
   screen: Screen,
   signal: AbortSignal,
 ): Promise<StepAnswer | Ended> {
   const question: Question<StepAnswer> = {
-    message: `${title}? (y/S/d/a, Enter)`,
+    above,
+    message: `${step.title}? (y/S/d/a, Enter)`,
     read: readStepAnswer,
     again: 'type y, s, d or a, then Enter',
   };
   return typed(question, screen, signal);
 }
 
-/** How long typed-ahead input is waited for, ms: what the terminal has is there at once. */
-const TYPE_AHEAD_MS = 30;
-/** Nobody types so many characters before a question, as `yes | ssh -tt` does. */
-const FLOOD_CHARACTERS = 12;
-
-/**
- * Throws away what was typed before a question is shown, as it can't be an answer to it.
- * @returns false where it was so much that no person can be there
- */
-async function discardTypeAhead(): Promise<boolean> {
-  const { stdin } = process;
-  if (stdin.isTTY !== true) return true;
-  // Loaded before: what is typed while it loads is none, either.
-  await import('inquirer');
-  let discarded = 0;
-  const onData = (chunk: Buffer) => {
-    discarded += chunk.length;
-  };
-  try {
-    stdin.setRawMode(true);
-    stdin.on('data', onData);
-    await delay(TYPE_AHEAD_MS);
-  } catch {
-    // A terminal that is gone: the question finds that out.
-  } finally {
-    stdin.off('data', onData);
-    stdin.pause();
-  }
-  if (discarded > 0) {
-    process.stderr.write('    (what was typed before the question does not count)\n');
-  }
-  return discarded < FLOOD_CHARACTERS;
-}
-
 /** A plain yes-or-no, No by default. @returns false for anything but a yes */
 export async function askYesNo(message: string, options: ScreenOptions): Promise<boolean> {
-  if (!(await discardTypeAhead())) return false;
   const question: Question<'yes' | 'no'> = {
+    above: '',
     message: `${message} (y/N, Enter)`,
     read: readYesOrNo,
     again: 'type y or n, then Enter',

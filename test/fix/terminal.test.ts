@@ -71,16 +71,43 @@ describe('the guided fix in a terminal', { skip: skipWithoutTmux() }, () => {
     terminal.copyTo(sent);
     const question = `? kill -9 ${staged.orphanPid} (orphan)? (y/S/d/a, Enter)`;
     await terminal.shows(question);
-    terminal.type('yess');
+    // Of what is pasted only the first line was typed behind the question.
+    terminal.paste('yess\ry\r');
     await terminal.shows('type y, s, d or a, then Enter');
     terminal.type('');
     await terminal.shows('? stop the service?');
-    terminal.press('C-d');
+    assert.ok(isAlive(staged.orphanPid));
+    // One key is one letter, at the second question too.
+    terminal.type('q');
     await terminal.shows('exit code 4');
     assert.ok(isAlive(staged.orphanPid));
     const text = readFileSync(sent, 'utf8');
     assert.ok(text.includes(question));
     assert.doesNotMatch(text, /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/);
+  });
+
+  for (const term of ['tmux', 'dumb']) {
+    it(`takes no answer from what stands behind another line of a paste (${term})`, async (t) => {
+      const staged = await stage(t, 'orphan');
+      const terminal = open(t, staged, 'fix', { term });
+      await terminal.shows(`? kill -9 ${staged.orphanPid} (orphan)? (y/S/d/a, Enter)`);
+      terminal.paste('of a log\ry\r');
+      await terminal.shows('type y, s, d or a, then Enter');
+      terminal.paste('d\ry\r');
+      await terminal.shows(`command: kill -9 ${staged.orphanPid}`);
+      terminal.press('C-d');
+      await terminal.shows('exit code 4');
+      assert.ok(isAlive(staged.orphanPid));
+    });
+  }
+
+  it('takes what no person can have typed for no consent, and ends', async (t) => {
+    const staged = await stage(t, 'orphan');
+    const terminal = open(t, staged);
+    terminal.paste('y\r'.repeat(20));
+    await terminal.shows('no person types that fast, so it is no consent: use --yes');
+    await terminal.shows('exit code 4');
+    assert.ok(isAlive(staged.orphanPid));
   });
 
   for (const [key, code] of [

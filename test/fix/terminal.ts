@@ -72,6 +72,8 @@ export function open(
     },
     close,
     press: (key: string) => tmux('send-keys', '-t', 'fix', key),
+    /** Characters as they are, at once. */
+    paste: (text: string) => tmux('send-keys', '-t', 'fix', '-l', text),
     type(text: string) {
       if (text !== '') tmux('send-keys', '-t', 'fix', '-l', text);
       tmux('send-keys', '-t', 'fix', 'Enter');
