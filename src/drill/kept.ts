@@ -1,7 +1,16 @@
 /** Drills that were left standing: found again by what they are, and ended. */
-import { lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
+import { whyNotOurs } from '../trail/directory.ts';
 import { endStaged, ourScripts, stagedProcesses } from './staged-processes.ts';
 
 /** What the directory of every drill is called, with six more characters of mkdtemp(3). */
@@ -21,7 +30,9 @@ export function markKept({ directory, port }: KeptDrill): void {
 
 /**
  * The kept drills of this user: in the directory for temporary files, and wherever else one runs.
- * A name proves nothing: the directory has to be our own, closed to others, and marked.
+ * A name proves nothing: the directory has to be our own, closed to others, and marked, and nobody
+ * else may be able to put another in its place. Any user can have a program of root's run with a path
+ * of theirs for a word: `passwd /home/x/…/salt-api`.
  */
 export function keptDrills(): KeptDrill[] {
   const temporary = resolve(tmpdir());
@@ -36,13 +47,32 @@ function keptDrill(directory: string): KeptDrill | null {
   try {
     const status = lstatSync(directory);
     const ours = status.uid === process.geteuid?.() && (status.mode & 0o077) === 0;
-    if (!status.isDirectory() || !ours) return null;
+    if (!status.isDirectory() || !ours || !staysInPlace(directory)) return null;
     const { port } = JSON.parse(readFileSync(join(directory, MARK), 'utf8')) as { port?: unknown };
     return typeof port === 'number' ? { directory, port } : null;
   } catch {
     // Gone meanwhile, or of a drill that somebody still waits for.
     return null;
   }
+}
+
+/** Whether a path leads to the same place for good: only root and we can change what is above it. */
+function staysInPlace(path: string): boolean {
+  return [path, realpathSync(path)].every((way) => {
+    return ancestorsOf(way).every((ancestor) => isKeptFromOthers(lstatSync(ancestor)));
+  });
+}
+
+function ancestorsOf(path: string): string[] {
+  const above = dirname(path);
+  return above === path ? [] : [above, ...ancestorsOf(above)];
+}
+
+/** A link has no mode of its own; in a sticky directory nobody moves what belongs to others. */
+function isKeptFromOthers(status: Stats): boolean {
+  const ours = status.uid === 0 || status.uid === process.geteuid?.();
+  const fixed = status.isSymbolicLink() || (status.mode & 0o1000) !== 0;
+  return (ours && fixed) || whyNotOurs(status) === null;
 }
 
 /**

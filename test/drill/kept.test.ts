@@ -2,9 +2,18 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { keptDrills } from '../../src/drill/kept.ts';
 import { type StagedIncident, stageIncident } from '../../src/drill/stage.ts';
@@ -49,6 +58,33 @@ describe('a kept drill', () => {
     const { code, stdout } = await end({ uid: NOBODY, cwd: '/' });
     assert.equal(code, 0);
     assert.match(stdout, /^No drill of yours/);
+    assert.equal(found().length, 1);
+  });
+
+  it('is none where another user could put something else in its place', {
+    skip: asRoot ? false : 'needs root',
+  }, async (t) => {
+    // su(1) and its like run as root with any word that whoever starts them has chosen.
+    const theirs = mkdtempSync(join(tmpdir(), 'salt-theirs-'));
+    chmodSync(theirs, 0o755);
+    chownSync(theirs, NOBODY, NOBODY);
+    const link = join(theirs, 'to');
+    symlinkSync(directory, link);
+    lchownSync(link, NOBODY, NOBODY);
+    const script = join(link, basename(incident.directory), 'salt-api');
+    const named = spawn('yes', [script], { stdio: ['ignore', 'pipe', 'ignore'] });
+    t.after(() => {
+      named.kill('SIGKILL');
+      rmSync(theirs, { recursive: true });
+    });
+    await once(named.stdout, 'readable');
+    assert.deepEqual(found(), [{ directory: incident.directory, port: incident.port }]);
+    chownSync(directory, NOBODY, NOBODY);
+    assert.deepEqual(found(), []);
+    chownSync(directory, 0, 0);
+    chmodSync(directory, 0o777);
+    assert.deepEqual(found(), []);
+    chmodSync(directory, 0o1777);
     assert.equal(found().length, 1);
   });
 
