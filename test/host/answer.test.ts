@@ -217,6 +217,18 @@ describe('no reply', () => {
     }
   });
 
+  it('makes no connection where it was left before it came to that', async () => {
+    for (const tls of [false, true, null]) {
+      let connections = 0;
+      const port = await serve(createServer(() => (connections += 1)));
+      const leave = new AbortController();
+      const asked = probe(port, { tls, leave: leave.signal, timeoutMs: 3_000 });
+      leave.abort();
+      assert.equal((await asked).kind, 'no-connection');
+      assert.equal(connections, 0);
+    }
+  });
+
   it('leaves no silent connection on a TLS port: it speaks at once and hangs up', async () => {
     const closed: Promise<unknown>[] = [];
     const first: Promise<Buffer>[] = [];

@@ -68,9 +68,12 @@ async function attempt(
   const host = loopbackOf(request.address);
   const net = await import('node:net');
   const nodeTls = tls ? await import('node:tls') : null;
+  const untried: Progress = { connected: false, secured: !tls };
+  // An abort tells nobody who comes to listen later.
+  if (request.leave?.aborted) return silence(untried, tls, 0);
 
   return new Promise((resolve) => {
-    const progress: Progress = { connected: false, secured: !tls };
+    const progress = { ...untried };
     const transport: Duplex = (request.connect ?? net.connect)({ host, port: request.port });
     let socket = transport;
 
