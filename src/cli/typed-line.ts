@@ -60,6 +60,7 @@ async function typedPlainly<T extends string>(
   const lines = createInterface({ input, output, terminal: true });
   lines.setPrompt(`? ${inLocale(stripControl(message))} `);
   const onAbort = () => lines.emit('SIGINT');
+  let open = true;
   const answer = new Promise<T | Ended>((resolve) => {
     const leave = (ended: Ended) => {
       output.write('\n');
@@ -72,13 +73,14 @@ async function typedPlainly<T extends string>(
       lines.prompt();
     });
     lines.on('SIGINT', () => leave('interrupted'));
-    lines.on('close', () => leave('abort'));
+    lines.on('close', () => open && leave('abort'));
   });
   signal.addEventListener('abort', onAbort);
   lines.prompt();
   return answer.finally(() => {
     signal.removeEventListener('abort', onAbort);
-    lines.removeAllListeners();
+    open = false;
+    // Its own listeners stay: they let go of the keys, which the next question would echo twice.
     lines.close();
   });
 }

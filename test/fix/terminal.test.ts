@@ -75,6 +75,9 @@ describe('the guided fix in a terminal', { skip: skipWithoutTmux() }, () => {
     await terminal.shows('type y, s, d or a, then Enter');
     terminal.type('');
     await terminal.shows('? stop the service?');
+    terminal.type('noo');
+    // Each key is echoed once, at the second question, too.
+    await terminal.shows('(y/S/d/a, Enter) noo\n');
     terminal.press('C-d');
     await terminal.shows('exit code 4');
     assert.ok(isAlive(staged.orphanPid));
