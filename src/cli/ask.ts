@@ -35,7 +35,9 @@ export function personAtTerminal(
       if (!explained) screen.write(`    ${wrap(LEGEND, screen.columns, 4)}\n`);
       explained = true;
       if (!(await discardTypeAhead())) {
-        screen.write('salt-triage: no person types that fast, so it is no consent: use --yes\n');
+        screen.write(
+          'salt-triage: that came faster than a person types and is not consent: use --yes\n',
+        );
         return 'abort';
       }
       for (;;) {
