@@ -466,9 +466,7 @@ function portOf(
   if (file !== null && isWhole(port) && port >= 1 && port <= 65_535) return { port, file };
   if (entry !== undefined) {
     const given = entry instanceof Map ? 'a mapping' : JSON.stringify(value);
-    problems.push(
-      `${module} port in ${file ?? 'the config'} is not a port (1 to 65535): ${given}`,
-    );
+    problems.push(`${module} port in ${file ?? 'the config'} is not a port (1 to 65535): ${given}`);
   } else if (file !== null) {
     problems.push(`${module} in ${file} names no port, so salt-api does not load it`);
   }

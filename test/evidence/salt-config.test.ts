@@ -452,6 +452,9 @@ describe('the port', () => {
     const config = seen(await read({ [MAIN]: 'rest_wsgi: {port: 99999}' }));
     const choice = choosePort(undefined, config);
     assert.equal(choice.number, 443);
-    assert.match(choice.origin.kind === 'default' ? choice.origin.why : '', /is not a port .*99999/);
+    assert.match(
+      choice.origin.kind === 'default' ? choice.origin.why : '',
+      /is not a port .*99999/,
+    );
   });
 });

@@ -127,7 +127,7 @@ async function showKept(screen: Screen, staged: StagedIncident, keepForMs: numbe
     // Whole, however long: these are for copying.
     write(`  ${commandLine([...self, command, '--config', settings])}\n`);
   }
-  write(`  ${commandLine([...self, 'drill', '--end'])}\n`);
+  write(`  ${commandLine([...self, 'drill', '--end', '--port', String(staged.port)])}\n`);
   const where = `The orphan is ${staged.orphanPid}, the log ${staged.logFile}`;
   write(`\n${wrap(where, columns, 0)}\n`);
 }
