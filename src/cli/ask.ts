@@ -36,7 +36,9 @@ export function personAtTerminal(
       for (;;) {
         const answer = await askStep({ step, above }, screen, signal);
         if (answer === 'flood') {
-          screen.write('salt-triage: no person types that fast, so it is no consent: use --yes\n');
+          screen.write(
+            'salt-triage: that came faster than a person types, so it is not consent: use --yes\n',
+          );
           return 'abort';
         }
         if (answer !== 'details') return answer;

@@ -117,7 +117,7 @@ export function choice<const Word extends string>(...words: Word[]): SettingKind
   const read = (value: unknown): Word => {
     const word = words.find((candidate) => candidate === value);
     if (word !== undefined) return word;
-    throw new Unfit(`one of ${words.join(', ')}`, words[0]);
+    throw new Unfit(words.length === 1 ? words.join() : `one of ${words.join(', ')}`, words[0]);
   };
   return { fromText: read, fromYaml: read };
 }

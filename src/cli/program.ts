@@ -148,7 +148,7 @@ function gather(word: string, before: readonly string[] = []): readonly string[]
 function throwing(command: Command): Command {
   return command.exitOverride((error: CommanderError) => {
     if (SHOWN.includes(error.code)) throw error;
-    const [message = '', nearest = ''] = error.message
+    const [message = '', nearest = ''] = messageOf(error, command)
       .replace(/^error: /, '')
       .replace(/^unknown command/, command.name() === 'help' ? 'unknown help topic' : '$&')
       .split('\n');
@@ -157,6 +157,11 @@ function throwing(command: Command): Command {
       cause: error,
     });
   });
+}
+
+function messageOf({ code, message }: CommanderError, command: Command): string {
+  if (code !== 'commander.excessArguments') return message;
+  return `unexpected argument '${command.args[command.registeredArguments.length] ?? ''}'`;
 }
 
 function seeHelpOf(command: Command): string {

@@ -124,7 +124,7 @@ async function readSmallFile(file: string): Promise<Found> {
     const status = await handle.stat();
     if (status.isCharacterDevice() && status.rdev === DEV_NULL) return { text: '', status };
     if (status.isDirectory()) throw new Unfit('is a directory');
-    if (!status.isFile()) throw new Unfit('is no regular file');
+    if (!status.isFile()) throw new Unfit('is not a regular file');
     if (status.size > MAX_SETTINGS) throw new Unfit(`is longer than ${MAX_SETTINGS >> 10} KiB`);
     return { text: await handle.readFile('utf8'), status };
   } finally {
@@ -155,7 +155,7 @@ async function parseSettings(text: string, file: string): Promise<Said> {
     throw wrong(file, 1, 'must be a mapping of settings, one "key: value" a line');
   }
   for (const { key: node, value } of contents.items) {
-    const key = isScalar(node) ? String(node.value) : 'a key that is no word';
+    const key = isScalar(node) ? String(node.value) : 'a key that is not a word';
     try {
       read(said, key, isNode(value) ? value.toJS(document) : value);
     } catch (error) {

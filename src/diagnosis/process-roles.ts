@@ -184,7 +184,7 @@ function elsewhere(
   const { configDirectory: ours, defaultConfigured } = instance;
   const theirs = argv.configDirectory;
   if (theirs !== null && namesDirectory(theirs, ours)) return null;
-  if (isDrillDirectory(ours)) return 'is no part of the drill';
+  if (isDrillDirectory(ours)) return 'is not part of the drill';
   if (theirs !== null) {
     return isDrillDirectory(theirs)
       ? 'belongs to a salt-triage drill'
@@ -317,7 +317,7 @@ function namedDaemons({ host, service }: RoleEvidence, line: Lineage): NamedDaem
     if (pid === null) continue;
     const facts = line.byPid.get(pid);
     if (facts === undefined) {
-      stale.push({ pid, words: `${path} names ${pid}, which is no salt-api` });
+      stale.push({ pid, words: `${path} names ${pid}, which is not salt-api` });
     } else if (predates(file, facts, host)) {
       const words = `${path} is older than process ${pid}: the pid was given out again`;
       stale.push({ pid, words });

@@ -161,7 +161,7 @@ function withoutSalt(scene: Scene): Verdict | null {
   // Whoever names a port asks who has it, Salt or no Salt.
   const asked = held.state === 'free' || evidence.port.origin.kind === 'default';
   if (!asked || !isWithoutSalt(evidence, roles)) return null;
-  const summary = `no Salt config, package or unit on ${stripControl(evidence.host.name)}, and no salt-api of it runs: name the host that runs it with --host`;
+  const summary = `no Salt config, package or unit on ${stripControl(evidence.host.name)}, and no salt-api of this host is running: name the host that runs it with --host`;
   const verdict = undecided(scene, summary, 'a salt-api that is installed, or configured');
   return { ...verdict, withoutSalt: true };
 }

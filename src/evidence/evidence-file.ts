@@ -403,7 +403,7 @@ function readEnvelope(text: string): unknown {
     if (text.slice(0, 200).includes(`"${FORMAT}"`)) {
       throw damaged('it is not whole: no valid JSON', error);
     }
-    throw notEvidence('it is no JSON', error);
+    throw notEvidence('it is not JSON', error);
   }
   const envelope = v.safeParse(
     v.looseObject({ format: v.literal(FORMAT), schemaVersion: v.number() }),
@@ -423,7 +423,7 @@ function readEnvelope(text: string): unknown {
 
 function notEvidence(why: string, cause?: unknown): TriageError {
   return new TriageError(
-    `this is no salt-triage evidence file: ${why}`,
+    `this is not a salt-triage evidence file: ${why}`,
     'give --from a file that `salt-triage diagnose --save FILE` wrote',
     ExitCode.usage,
     { cause },

@@ -466,7 +466,7 @@ function portOf(
   if (file !== null && isWhole(port) && port >= 1 && port <= 65_535) return { port, file };
   if (entry !== undefined) {
     const given = entry instanceof Map ? 'a mapping' : JSON.stringify(value);
-    problems.push(`${module} port in ${file ?? 'the config'} is no port (1 to 65535): ${given}`);
+    problems.push(`${module} port in ${file ?? 'the config'} is not a port (1 to 65535): ${given}`);
   } else if (file !== null) {
     problems.push(`${module} in ${file} names no port, so salt-api does not load it`);
   }
@@ -478,7 +478,7 @@ function rootDirectoryOf(settings: Settings, problems: string[]): string {
   if (entry === undefined || entry instanceof Map || entry.value === null) return '/';
   const { value, file } = entry;
   if (typeof value === 'string' && value.startsWith('/')) return posix.join(value, '/');
-  problems.push(`root_dir in ${file} is no absolute path; taken as /`);
+  problems.push(`root_dir in ${file} is not an absolute path; taken as /`);
   return '/';
 }
 
@@ -512,7 +512,7 @@ function pathOf(
     return unset === null || rootDirectory === '/' ? null : posix.join(rootDirectory, unset);
   }
   if (typeof value !== 'string' || value === '') {
-    problems.push(`${key} is no path`);
+    problems.push(`${key} is not a path`);
     return null;
   }
   // Even file:// names a syslog socket, not a log file (salt/_logging/impl.py).

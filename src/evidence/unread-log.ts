@@ -51,7 +51,8 @@ export const unreadFile = {
     blind('permission', `${path} may not be read by this user; run as root`),
   /** @param type with its article: `a FIFO` */
   ofType: (path: string, type: string) => blind('unsupported', `${path} is ${type}, not a file`),
-  address: (path: string) => blind('unsupported', `the API log goes to ${path}, which is no file`),
+  address: (path: string) =>
+    blind('unsupported', `the API log goes to ${path}, which is not a file`),
 } satisfies Record<string, (path: string, type: string) => Look<never>>;
 
 /** The journal in place of a file that is missing; where it is blind, both are named. */

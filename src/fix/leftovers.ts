@@ -40,7 +40,7 @@ export async function killLeftovers(run: FixRun): Promise<Settled> {
 function lookForRespawn(run: FixRun): Promise<Diagnosis> {
   return run.lookUntil({ scope: 'processes', waitMs: RESPAWN_MS }, (now, timeIsUp) => {
     const isOver = timeIsUp || startedSinceStop(run, now) !== undefined;
-    return isOver ? now : 'whether a supervisor starts salt-api anew';
+    return isOver ? now : 'whether a supervisor starts salt-api again';
   });
 }
 
@@ -77,10 +77,10 @@ function whatStayed(
   }
   const pids = pidList(left.map(({ facts }) => facts.pid));
   if (notAsked(left, declined).length === 0) {
-    return settled('declined', `skipped before: ${pids}`);
+    return settled('declined', `skipped: ${pids}`);
   }
   const starters = startersOf(notAsked(left, asked), now);
-  const again = starters === '' ? '' : `; ${starters} keeps starting it anew`;
+  const again = starters === '' ? '' : `; ${starters} keeps starting it again`;
   return settled('failed', `still there: ${pids}${again}`);
 }
 

@@ -236,7 +236,7 @@ function busy(port: number, holder: Holder | null): TriageError {
   const about = holder === null ? 'it has come in this moment' : holder.about + stopped;
   return new TriageError(
     `another fix of port ${port} is running: ${stripControl(about).trim()}`,
-    'Wait for it, or talk to whoever runs it.',
+    'Wait for it, or talk to the person who runs it.',
     ExitCode.busy,
   );
 }

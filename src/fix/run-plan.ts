@@ -94,7 +94,7 @@ async function saveEvidence({ plan, before, context }: FixRun): Promise<Settled>
   await trail.saveFile('evidence-before.json', writeEvidence(before.evidence));
   for (const [name, text] of await actions.recordHost()) await trail.saveFile(name, text);
   await trail.saveFile('plan.json', planFile(plan));
-  return settled('done', 'evidence and plan');
+  return settled('done', 'evidence and plan saved');
 }
 
 /** The plan for the trail: of a target what is shown of it, not its whole argv with its secrets. */

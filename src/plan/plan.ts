@@ -117,7 +117,7 @@ export function planFix(
     case 'foreign-holder':
       return { kind: 'refused', verdict, why: summary, remedy: null };
     case 'unknown': {
-      const why = `what is wrong is not known, so nothing is changed: ${summary}`;
+      const why = `the cause is not known, so nothing is changed: ${summary}`;
       return { kind: 'refused', verdict, why, remedy: null };
     }
     default:
@@ -292,12 +292,12 @@ function holds(facts: ProcessFacts, port: number): string {
 
 /** Forks run jobs: a salt-ssh call, an asynchronous wheel function (salt-facts §1.1). */
 function lossOf({ role, facts }: SaltApiProcess): string | null {
-  if (role === 'fork' || role === 'job') return 'the job it runs ends unfinished';
-  if (role === 'child') return 'requests in flight are lost';
+  if (role === 'fork' || role === 'job') return 'the job that it runs';
+  if (role === 'child') return 'the requests that it is still serving';
   if (role === 'orphan' && looksLikeForkedJob(facts)) {
-    return 'if it is a forked job (wheel_async, salt-ssh), that ends unfinished';
+    return 'if it is a forked job (wheel_async, salt-ssh), that job';
   }
-  return facts.portConnections > 0 ? 'requests it still works on are lost' : null;
+  return facts.portConnections > 0 ? 'the requests that it is still serving' : null;
 }
 
 /**

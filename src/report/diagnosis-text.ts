@@ -5,7 +5,7 @@ import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { stripControl } from '../untrusted.ts';
 import { describeMoment } from '../words.ts';
-import { nextCommand, type Repeated } from './next-command.ts';
+import type { Next } from './next-command.ts';
 import { LABEL, nextLines } from './next-lines.ts';
 import { type Screen, type Standing, wrap } from './screen.ts';
 import { waitingOn } from './waiting.ts';
@@ -18,13 +18,13 @@ export type Verbosity = 'quiet' | 'normal' | 'verbose';
 
 /**
  * A diagnosis as text, printed step by step.
- * @param repeated what the next command must repeat
+ * @param nextOf what to do next
  * @param recordedIn the file that is judged in place of a host
  */
 export function textReport(
   screen: Screen,
   verbosity: Verbosity,
-  repeated: Repeated,
+  nextOf: (diagnosis: Diagnosis) => Next,
   recordedIn?: string,
 ): DiagnosisObserver {
   if (verbosity === 'quiet') {
@@ -57,7 +57,7 @@ export function textReport(
     },
     end(diagnosis) {
       waiting.end();
-      screen.write(`\n${verdictLines(screen, diagnosis, { repeated, verbose })}`);
+      screen.write(`\n${verdictLines(screen, diagnosis, nextOf(diagnosis), verbose)}`);
     },
     completed(step) {
       waiting.end();
@@ -80,11 +80,7 @@ function stepLines(screen: Screen, step: Step, verbose: boolean): string {
 }
 
 /** The verdict block: what it is, what to do next, and with `-v` why. */
-function verdictLines(
-  screen: Screen,
-  diagnosis: Diagnosis,
-  { repeated, verbose }: { readonly repeated: Repeated; readonly verbose: boolean },
-): string {
+function verdictLines(screen: Screen, diagnosis: Diagnosis, next: Next, verbose: boolean): string {
   const { chalk, columns } = screen;
   const { verdict } = diagnosis;
   const label = (name: string) => chalk.bold(name.padEnd(LABEL));
@@ -96,7 +92,7 @@ function verdictLines(
       lines.push(`${' '.repeat(LABEL)}${wrap(reason, columns, LABEL + 2)}`);
     }
   }
-  lines.push(...nextLines(screen, nextCommand(diagnosis, repeated)));
+  lines.push(...nextLines(screen, next));
   return `${lines.join('\n')}\n`;
 }
 

@@ -4,7 +4,7 @@ import { identityOf } from '../fix/fix-run.ts';
 import { isWell } from '../fix/recovery.ts';
 import type { FixResultOf } from '../fix/result.ts';
 import type { PlanStep } from '../plan/plan.ts';
-import { type Next, nextCommand, type Repeated } from './next-command.ts';
+import { type Next, NO_NEXT, nextCommand, type Repeated } from './next-command.ts';
 import { labelled, nextLines } from './next-lines.ts';
 import type { Screen } from './screen.ts';
 import { stateNow } from './state-now.ts';
@@ -46,7 +46,7 @@ function headline(screen: Screen, { recovered, ended, outcomes, after, unseen }:
 
 /** What another fix would not fix: another port of the same salt-api. */
 function nextAfterRecovery({ after }: Ran, repeated: Repeated): Next {
-  if (after?.verdict.portInstead === undefined) return { next: '', nextNote: '' };
+  if (after?.verdict.portInstead === undefined) return NO_NEXT;
   return nextCommand(after, repeated);
 }
 

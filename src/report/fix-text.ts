@@ -8,7 +8,14 @@ import { stripControl } from '../untrusted.ts';
 import { textReport } from './diagnosis-text.ts';
 import { errorText } from './error-text.ts';
 import { fixEnd } from './fix-end.ts';
-import { nextAfterDryRun, nextAfterRefusal, type Repeated } from './next-command.ts';
+import {
+  NO_NEXT,
+  nextAfterDryRun,
+  nextAfterRefusal,
+  nextCommand,
+  nextIsFix,
+  type Repeated,
+} from './next-command.ts';
 import { nextLines } from './next-lines.ts';
 import { type Screen, type Standing, wrap } from './screen.ts';
 import { waitingOn } from './waiting.ts';
@@ -82,7 +89,10 @@ export function fixReport(
 ): FixObserver {
   const { chalk, columns } = screen;
   const waiting = waitingOn(screen);
-  const report = textReport(screen, 'normal', repeated);
+  // Where the next command is a fix, this is it.
+  const report = textReport(screen, 'normal', (diagnosis) => {
+    return nextIsFix(diagnosis, repeated) ? NO_NEXT : nextCommand(diagnosis, repeated);
+  });
   return {
     look: {
       ...report,

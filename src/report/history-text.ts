@@ -17,15 +17,20 @@ export function listText(
   return incidents
     .map((incident) => {
       const { id, host, port, verdict, result, beganAt, who } = incident;
-      const painted = paintResult(screen, stripControl(result));
+      const came = resultWords(result);
+      const head = `${id}  ${moment(beganAt)}`;
+      const fits = head.length + 2 + came.length <= columns;
       const about = [
+        ...(fits ? [] : [came]),
         `${host}:${port}`,
         verdict ?? 'no verdict',
         describeActions(incident),
         `by ${describeWho(who)}`,
       ];
       const rest = wrap(about.join('; '), columns - 2, 2);
-      return `${chalk.bold(id)}  ${moment(beganAt)}  ${painted}\n  ${rest}\n`;
+      const painted = (text: string) => text.replace(came, () => paintResult(screen, came));
+      const beside = fits ? `  ${painted(came)}` : '';
+      return `${chalk.bold(id)}${head.slice(id.length)}${beside}\n  ${fits ? rest : painted(rest)}\n`;
     })
     .join('');
 }
@@ -51,7 +56,7 @@ export function incidentText(screen: Screen, incident: IncidentRecord): string {
       before === null ? (verdict ?? 'not recorded') : `${before.code}: ${before.summary}`,
     ),
     field('after', after === null ? 'not recorded' : `${after.code}: ${after.summary}`),
-    field('result', result),
+    field('result', resultWords(result)),
     field('files', incident.directory),
   ];
   const steps = plan?.steps.map(({ title }, index) => {
@@ -76,6 +81,11 @@ function describeLine(line: IncidentRecord['journal'][number]): string {
     ...(durationMs === undefined ? [] : [describeDuration(durationMs)]),
   ];
   return words.join('; ');
+}
+
+/** That a fix went through all of its steps is no news where none stopped it. */
+function resultWords(result: string): string {
+  return stripControl(result).replace(/, completed$/, '');
 }
 
 function paintResult(screen: Screen, result: string): string {

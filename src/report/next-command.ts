@@ -26,6 +26,9 @@ export interface Next {
   readonly nextNote: string;
 }
 
+/** Where there is nothing more to do, or nothing to say of it. */
+export const NO_NEXT: Next = { next: '', nextNote: '' };
+
 /** What the next command repeats, and what a fix that it names would plan by. */
 export interface Repeated {
   /** Options that mean the same salt-api to any command, quoted, such as `--port 8443`. */
@@ -52,7 +55,7 @@ export function nextCommand(diagnosis: ActionBasis, repeated: Repeated): Next {
   const again = ['salt-triage', 'diagnose', ...flags];
   switch (verdict.code) {
     case 'healthy':
-      return { next: '', nextNote: '' };
+      return NO_NEXT;
     case 'degraded':
       if (verdict.portInstead !== undefined) return lookAtPort(verdict.portInstead, flags);
       return { next: [...again, '-v'].join(' '), nextNote: 'shows the evidence of each step' };
@@ -69,11 +72,12 @@ export function nextCommand(diagnosis: ActionBasis, repeated: Repeated): Next {
   }
 }
 
-/** True where the next command is a fix that can be carried out by whoever has looked. */
+/** True where a fix with the same options has a plan, and whoever has looked can carry it out. */
 export function nextIsFix(diagnosis: ActionBasis, repeated: Repeated): boolean {
   const { code, startFailure } = diagnosis.verdict;
   if (!isFixable(code) || startFailure !== undefined) return false;
-  const { plan, manager } = planned(diagnosis, repeated, []);
+  const only: RemedyOption[] = repeated.only === undefined ? [] : [['--only', repeated.only]];
+  const { plan, manager } = planned(diagnosis, repeated, only);
   return plan.kind === 'fix' && !wantsRoot(plan, diagnosis, manager);
 }
 

@@ -55,7 +55,7 @@ export class HeldDirectory {
       // Linux says ENOTDIR or ELOOP for a link (open(2)).
       if (!['ELOOP', 'ENOTDIR'].includes(errorCode(error))) throw error;
       const link = (await lstat(path)).isSymbolicLink();
-      throw new Error(link ? 'it is a symbolic link' : 'it is no directory', { cause: error });
+      throw new Error(link ? 'it is a symbolic link' : 'it is not a directory', { cause: error });
     }
   }
 

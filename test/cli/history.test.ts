@@ -4,6 +4,8 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { listText } from '../../src/report/history-text.ts';
+import { screenOn } from '../../src/report/screen.ts';
 import { openTrail } from '../../src/trail/trail.ts';
 import { conforms } from '../report/conforms.ts';
 import { BUNDLE } from './run.ts';
@@ -54,6 +56,26 @@ function history(id: string | undefined, options: { json?: boolean; stateDir?: s
 }
 
 describe('history', () => {
+  it('keeps each result whole on a narrow screen, without the word of a fix that just ended', () => {
+    const stream = { isTTY: false, write: () => true } as unknown as NodeJS.WriteStream;
+    const screen = { ...screenOn(stream, { color: false }), columns: 60 };
+    const who = { uid: 0, user: 'root', sudoUser: null, tty: null, sshClient: null };
+    const incident = {
+      ...{ id: '20180713T093310Z-443-3f9a1c', directory: '/d', host: 'salt', port: 443 },
+      ...{ beganAt: '2018-07-13T09:33:10', endedAt: null, verdict: 'hung', actions: [] },
+      who: { ...who, loginUid: null, host: null },
+    };
+    const listed = (result: string) => listText(screen, [{ ...incident, result }], []).split('\n');
+    assert.deepEqual(listed('not recovered, interrupted'), [
+      '20180713T093310Z-443-3f9a1c  2018-07-13 09:33:10',
+      '  not recovered, interrupted; salt:443; hung; no actions;',
+      '  by root',
+      '',
+    ]);
+    assert.match(listed('not recovered, completed').join(), /not recovered; salt:443/);
+    assert.match(listed('recovered')[0] ?? '', /09:33:10 {2}recovered$/);
+  });
+
   it('lists incidents with host, verdict, result, actions and who', async () => {
     const id = basename(await incident('salt-master-01'));
     const { status, stdout } = history(undefined);
@@ -149,14 +171,17 @@ describe('history', () => {
     for (const id of ids) assert.equal(shown(id.slice(-6)), id);
     const { status, stderr } = history('Z-443-');
     assert.equal(status, 2);
-    assert.match(stderr, /"Z-443-" fits 2 incidents\nGive more of one: /);
+    assert.match(stderr, /"Z-443-" matches 2 incidents\nType more of the id: /);
     for (const id of ids) assert.ok(stderr.includes(id));
   });
 
   it('names the latest where there is none', () => {
     const { status, stderr } = history('latest');
     assert.equal(status, 2);
-    assert.equal(stderr, 'there is no incident latest\nThere are none yet.\n');
+    assert.equal(
+      stderr,
+      'no incident is recorded yet\nEach fix records one; --state-dir DIR looks elsewhere.\n',
+    );
   });
 
   it('never takes an id for a path', async () => {
@@ -164,7 +189,7 @@ describe('history', () => {
     for (const id of ['../../etc', '.', '', 'journal.jsonl', '..']) {
       const { status, stderr } = history(id);
       assert.equal(status, 2, id);
-      assert.match(stderr, /is no incident id/);
+      assert.match(stderr, /matches no incident id/);
     }
   });
 

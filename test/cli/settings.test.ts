@@ -225,7 +225,7 @@ keep-mebibytes: 0.5
     const fifo = join(directory, 'fifo');
     execFileSync('mkfifo', [fifo]);
     for (const path of [fifo, '/dev/zero', '/dev/tty']) {
-      await assert.rejects(loadSettings(path), usageError(/is no regular file|ENXIO/), path);
+      await assert.rejects(loadSettings(path), usageError(/is not a regular file|ENXIO/), path);
     }
     const file = await settingsFile(`# ${'x'.repeat(70_000)}\n`);
     await assert.rejects(loadSettings(file), usageError(/longer than 64 KiB/));

@@ -266,7 +266,7 @@ describe('the API log', () => {
         files: [{ path: '/a\u001b[2J', bytesRead: 7 }],
       }),
     );
-    assert.ok(told.details.includes('named by the log: 2, 3, 4, 5, 6, 7, 8, 9'));
+    assert.ok(told.details.includes('pids in the log: 2, 3, 4, 5, 6, 7, 8, 9'));
     assert.ok(told.details.includes('2 child deaths logged by the manager'));
     assert.doesNotMatch([...told.details, ...told.evidence.samples].join(''), /hunter2|\u001b/);
     assert.doesNotMatch(told.evidence.notes.join(''), /\u001b/);

@@ -89,7 +89,7 @@ describe('whose a process is', () => {
     assert.deepEqual(words({ argv: [...UNTITLED, '-c', drill] }), [
       'belongs to a salt-triage drill',
     ]);
-    assert.deepEqual(words({}, drill), ['is no part of the drill']);
+    assert.deepEqual(words({}, drill), ['is not part of the drill']);
     assert.deepEqual(words({ uid: 1001 }), ['belongs to uid 1001, an ordinary user']);
     assert.match(words({ uid: -1 })[0] ?? '', /can ?not be told|can't be told/);
     assert.notEqual(member(50, { processes: [{ ...bare, uid: 0 }] }).role, 'elsewhere');
@@ -235,7 +235,7 @@ describe('a pid file', () => {
     const orphan = saltApi({ pid: 37, ppid: 1, age: 600 });
     const reasons = (pidFile: number, processes: Situation['processes']) =>
       member(37, { processes, pidFile, pidFileAge: 9000 }).reasons.join('; ');
-    assert.match(reasons(55, [orphan]), /names 55, which is no salt-api/);
+    assert.match(reasons(55, [orphan]), /names 55, which is not salt-api/);
     const reused = saltApi({ pid: 100, ppid: 1, age: 300 });
     assert.match(reasons(100, [orphan, reused]), /older than process 100: the pid was given out/);
   });

@@ -99,7 +99,7 @@ describe('the netapi block', () => {
     it(`refuses ${JSON.stringify(written)} as a port and says so`, async () => {
       const facts = await read({ [MAIN]: `rest_wsgi:\n  port: ${written}\n` });
       assert.equal(facts.netapi, null);
-      assert.match(facts.problems.join(), /rest_wsgi port in \/etc\/salt\/master is no port/);
+      assert.match(facts.problems.join(), /rest_wsgi port in \/etc\/salt\/master is not a port/);
     });
   }
 
@@ -452,6 +452,9 @@ describe('the port', () => {
     const config = seen(await read({ [MAIN]: 'rest_wsgi: {port: 99999}' }));
     const choice = choosePort(undefined, config);
     assert.equal(choice.number, 443);
-    assert.match(choice.origin.kind === 'default' ? choice.origin.why : '', /no port.*99999/);
+    assert.match(
+      choice.origin.kind === 'default' ? choice.origin.why : '',
+      /is not a port .*99999/,
+    );
   });
 });

@@ -126,7 +126,7 @@ describe('the screen of a guided fix', { skip: skipWithoutTmux() }, () => {
       terminal.type('');
       // Skipped once is skipped: no second question about the same process, and no waiting.
       await terminal.shows('exit code 4');
-      assert.match(terminal.screen(), /skipped before: \d+/);
+      assert.match(terminal.screen(), /skipped: \d+/);
       const lines = terminal.unbroken().split('\n');
       const tooLong = lines.filter(
         // The next command stays in one piece, so that it can be copied.

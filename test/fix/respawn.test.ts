@@ -1,4 +1,4 @@
-/** After which kill it is waited whether something starts salt-api anew. */
+/** After which kill it is waited whether something starts salt-api again. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';

@@ -154,7 +154,7 @@ describe('readSaltConfig', () => {
     assert.ok(look.seen);
     assert.equal(look.value.netapi?.port, 1);
     assert.match(look.value.problems.join('\n'), /dir\.conf: is a directory/);
-    assert.match(look.value.problems.join('\n'), /fifo\.conf: is no regular file/);
+    assert.match(look.value.problems.join('\n'), /fifo\.conf: is not a regular file/);
     assert.match(look.value.problems.join('\n'), /huge\.conf: is larger/);
   });
 });

@@ -154,11 +154,11 @@ describe('a kill step says what is lost', () => {
 
   it('a job that a live server forked', () => {
     const all = losses({ processes: [daemon, child, job], pidFile: 100, evidence: silent });
-    assert.ok(all.includes('the job it runs ends unfinished'), all.join());
+    assert.ok(all.includes('the job that it runs'), all.join());
   });
 
   it('what was a job and holds the port alone', () => {
-    assert.match(losses({ processes: [job] })[0] ?? '', /forked job .* ends unfinished/);
+    assert.match(losses({ processes: [job] })[0] ?? '', /forked job .*, that job/);
   });
 
   it('an orphaned server with its pool has none but its requests', () => {

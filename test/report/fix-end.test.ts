@@ -153,7 +153,7 @@ describe('what decides about a kill', () => {
     const text = planText(screen, plan, manager);
     assert.match(text, /\x1b\[1mkill -9 37 \(orphan\)/);
     assert.match(text, /\x1b\[1mwhy: parent dead/);
-    assert.match(text, /\x1b\[1mloss: requests/);
+    assert.match(text, /\x1b\[1mloss: the requests/);
     assert.ok(!text.includes('\x1b[2m'));
   });
 });

@@ -12,7 +12,7 @@ import { textReport, type Verbosity } from '../../src/report/diagnosis-text.ts';
 import { planText } from '../../src/report/fix-text.ts';
 import type { JsonDocument } from '../../src/report/json-documents.ts';
 import { jsonLine } from '../../src/report/json-line.ts';
-import { repeatedForEvidence } from '../../src/report/next-command.ts';
+import { nextCommand, repeatedForEvidence } from '../../src/report/next-command.ts';
 import { type Screen, screenOn, wrap } from '../../src/report/screen.ts';
 import { STAGES, stageEvidence } from '../recorded/captures.ts';
 import { repeated } from './repeated.ts';
@@ -35,7 +35,7 @@ function printed(evidence: Evidence, verbosity: Verbosity): string {
   const screen = screenOf(lines);
   const diagnosis = diagnoseEvidence(evidence);
   const again = repeatedForEvidence(evidence, repeated());
-  const report = textReport(screen, verbosity, again, 'a\x1b[2Jfile');
+  const report = textReport(screen, verbosity, (seen) => nextCommand(seen, again), 'a\x1b[2Jfile');
   report.begin?.(evidence);
   for (const step of diagnosis.steps) report.step?.(step);
   report.end?.(diagnosis);

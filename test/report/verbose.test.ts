@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { textReport } from '../../src/report/diagnosis-text.ts';
+import { nextCommand } from '../../src/report/next-command.ts';
 import { screenOn } from '../../src/report/screen.ts';
 import { STAGES, stageEvidence } from '../recorded/captures.ts';
 import { repeated } from './repeated.ts';
@@ -12,7 +13,9 @@ function printed(stage: (typeof STAGES)[number]): string[] {
   const text: string[] = [];
   const stream = { isTTY: false, write: (part: string) => text.push(part) };
   const screen = screenOn(stream as unknown as NodeJS.WriteStream, { color: false });
-  const report = textReport({ ...screen, columns: 10_000 }, 'verbose', repeated());
+  const report = textReport({ ...screen, columns: 10_000 }, 'verbose', (seen) =>
+    nextCommand(seen, repeated()),
+  );
   const diagnosis = diagnoseEvidence(stageEvidence(stage));
   report.begin?.(diagnosis.evidence);
   for (const step of diagnosis.steps) report.step?.(step);

@@ -226,7 +226,7 @@ describe('a login that does not do what it should', { skip: sshdMissing() }, () 
   }
 
   for (const [what, command, expected] of [
-    ['there is no sh', 'echo "sh: not found" >&2; exit 127', /there is no sh to run/],
+    ['there is no sh', 'echo "sh: not found" >&2; exit 127', /no sh was found/],
     ['the shell is restricted', 'echo "This account is not available."; exit 1', /restricted/],
     [
       'sudo wants a password',

@@ -8,6 +8,7 @@ import { jsonDiagnosis } from '../../report/diagnosis-json.ts';
 import { textReport, type Verbosity } from '../../report/diagnosis-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import {
+  nextCommand,
   nextIsFix,
   onHost,
   type Repeated,
@@ -150,7 +151,12 @@ function chooseReport(flags: DiagnoseFlags, repeated: Repeated): DiagnosisObserv
   const recordedIn = flags.from === '-' ? 'standard input' : flags.from;
   // Of --save - standard output has the evidence alone.
   const stream = flags.save === '-' ? process.stderr : process.stdout;
-  return textReport(screenOn(stream, flags), verbosity, repeated, recordedIn);
+  return textReport(
+    screenOn(stream, flags),
+    verbosity,
+    (seen) => nextCommand(seen, repeated),
+    recordedIn,
+  );
 }
 
 async function chooseHost(

@@ -8,6 +8,7 @@ import { ExitCode } from '../../errors.ts';
 import { LocalActions } from '../../host/local/local-actions.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
 import { textReport } from '../../report/diagnosis-text.ts';
+import { nextCommand } from '../../report/next-command.ts';
 import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { count, describeDuration } from '../../words.ts';
@@ -85,7 +86,7 @@ async function practise(
   const here = { host: new LocalHost(), actions: new LocalActions() };
   const diagnose = async (): Promise<VerdictCode> => {
     screen.write(`\n${screen.chalk.bold('$ salt-triage diagnose')}\n`);
-    const report = textReport(screen, 'normal', repeated);
+    const report = textReport(screen, 'normal', (seen) => nextCommand(seen, repeated));
     const diagnosis = await diagnoseHost(here.host, look.request, look.policy, report);
     return diagnosis.verdict.code;
   };
@@ -120,13 +121,13 @@ async function showKept(screen: Screen, staged: StagedIncident, keepForMs: numbe
   const self = process.argv[1] === undefined ? ['salt-triage'] : ['node', process.argv[1]];
   const span = describeDuration(keepForMs);
   write(
-    `${wrap(`It stands for ${span} at most and then ends by itself. Practise with, and end it before:`, columns, 0)}\n\n`,
+    `${wrap(`It ends by itself after ${span}. To diagnose it, fix it, or end it sooner:`, columns, 0)}\n\n`,
   );
   for (const command of ['diagnose', 'fix']) {
     // Whole, however long: these are for copying.
     write(`  ${commandLine([...self, command, '--config', settings])}\n`);
   }
-  write(`  ${commandLine([...self, 'drill', '--end'])}\n`);
+  write(`  ${commandLine([...self, 'drill', '--end', '--port', String(staged.port)])}\n`);
   const where = `The orphan is ${staged.orphanPid}, the log ${staged.logFile}`;
   write(`\n${wrap(where, columns, 0)}\n`);
 }

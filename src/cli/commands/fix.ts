@@ -38,9 +38,9 @@ export async function fixCommand(
   const look = await resolveLookOptions(flags, typed);
   const options = resolveFixOptions(flags, look.settings);
   requireProbe(look);
-  if (!namesOtherHosts(flags)) refuseSshOptions(typed);
-  requireConsent(options, look);
   if (namesOtherHosts(flags)) return fixBehindSsh(look, options, flags, typed);
+  refuseSshOptions(typed);
+  requireConsent(options, look);
   const { LocalHost } = await import('../../host/local/local-host.ts');
   const { LocalActions } = await import('../../host/local/local-actions.ts');
   const here = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
@@ -64,7 +64,7 @@ function repeatedBy(
   };
 }
 
-/** @throws TriageError (usage) for several hosts */
+/** @throws TriageError (usage) for several hosts, before any of them is talked to */
 async function fixBehindSsh(
   look: LookOptions,
   options: FixOptions,
@@ -91,6 +91,7 @@ async function fixBehindSsh(
   const untyped = [...(typed.host === undefined ? meant : []), ...look.untyped];
   const named = { ...look, untyped, repeated: repeatedBy({ ...look, untyped }, options, meant) };
   try {
+    requireConsent(options, look);
     return await guideFix(there, named, options, flags);
   } finally {
     await connection.close();

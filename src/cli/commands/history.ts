@@ -79,15 +79,17 @@ function find(asked: string, incidents: readonly IncidentSummary[]): IncidentSum
   if (only !== undefined && (found || asked === 'latest' || fitting.length === 1)) return only;
   const shown = stripControl(JSON.stringify(asked));
   if (fitting.length > 1) {
-    const message = `${shown} fits ${fitting.length} incidents`;
-    throw new TriageError(message, `Give more of one: ${idsOf(fitting)}`, ExitCode.usage);
+    const message = `${shown} matches ${fitting.length} incidents`;
+    throw new TriageError(message, `Type more of the id: ${idsOf(fitting)}`, ExitCode.usage);
+  }
+  if (incidents.length === 0) {
+    const advice = 'Each fix records one; --state-dir DIR looks elsewhere.';
+    throw new TriageError('no incident is recorded yet', advice, ExitCode.usage);
   }
   const nearest = incidents.toSorted((a, b) => sharedStart(b.id, asked) - sharedStart(a.id, asked));
   throw new TriageError(
-    INCIDENT_ID.test(asked) || asked === 'latest'
-      ? `there is no incident ${asked}`
-      : `${shown} is no incident id, nor a part of one`,
-    nearest.length > 0 ? `Nearest: ${idsOf(nearest)}` : 'There are none yet.',
+    INCIDENT_ID.test(asked) ? `there is no incident ${asked}` : `${shown} matches no incident id`,
+    `Nearest: ${idsOf(nearest)}`,
     ExitCode.usage,
   );
 }

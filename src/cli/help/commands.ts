@@ -13,7 +13,7 @@ export interface CommandHelp {
 }
 
 const INCIDENT = 'In an incident:';
-const BESIDE = 'Beside it:';
+const BESIDE = 'More commands:';
 
 /** What every command can exit with. */
 const ALWAYS = { usage: 'wrong usage or settings' } as const;

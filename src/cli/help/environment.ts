@@ -17,10 +17,10 @@ export function environmentTopic(): string {
 const HEAD = `Environment
 
 Every option can be set in the environment, below the command line and above the
-settings files. A value is written as on the command line; an option without one
-takes true or false, 1 or 0, and one with "no" in its name is turned round:
+settings files. A value is written as on the command line. An option without a
+value takes true or false, 1 or 0; one that begins with --no- is set by false:
 SALT_TRIAGE_PROBE=false is --no-probe. SALT_TRIAGE_HOST takes several hosts,
-with blanks between them. An empty variable counts as none.
+separated by blanks. An empty variable counts as unset.
 
   SALT_TRIAGE_PORT=8443 salt-triage diagnose
 
@@ -29,13 +29,14 @@ with blanks between them. An empty variable counts as none.
 const TAIL = `
 --yes can't be set: consent is given each time. fix refuses to run while
 SALT_TRIAGE_YES is set. A variable with this prefix that sets nothing, such as a
-misspelt one, is named on standard error. What a command has no option for is
-passed over, and --from heeds only what is typed: the same evidence gets the
-same verdict on every machine.
+misspelt one, is named on standard error. A command ignores variables of options
+that it does not have, and --from those that could change the verdict: the same
+evidence gets the same one on every machine.
 
-sudo clears the environment, and with it these variables, so nobody leads root
-astray with them; commands that salt-triage suggests repeat what they need. Let
-sudoers keep them (env_keep) only for people who may run anything as root.
+sudo clears the environment, and with it these variables, so a user can't change
+what root does with them; commands that salt-triage suggests repeat what they
+need. Let sudoers keep them (env_keep) only for people who may run anything as
+root.
 
 Also read: NO_COLOR and FORCE_COLOR, TERM, LC_ALL, LC_CTYPE and LANG (whether
 marks may be other than ASCII), SALT_CONFIG_DIR (the Salt config, as Salt reads

@@ -8,8 +8,8 @@ type OnCommand<T> = (command: Command) => T;
 export function addHelpCommand(root: Command, throwing: OnCommand<Command>): Command {
   return throwing(root.helpCommand(false).command('help'))
     .usage('[TOPIC or COMMAND]')
-    .description('Tell more about a topic, or about a command')
-    .helpGroup('Beside it:')
+    .description('Show help for a topic or a command')
+    .helpGroup('More commands:')
     .helpCommand(false);
 }
 

@@ -100,7 +100,7 @@ function judge(known: Pick<Known, Needs>): Finding<ApiLogEvidence> {
     details: [
       ...samples,
       ...startFailures.map((failure) => describeStartFailure(failure, host)),
-      ...(log.pids.length > 0 ? [`named by the log: ${log.pids.slice(-8).join(', ')}`] : []),
+      ...(log.pids.length > 0 ? [`pids in the log: ${log.pids.slice(-8).join(', ')}`] : []),
       ...(childDeaths > 0 ? [`${count(childDeaths, 'child death')} logged by the manager`] : []),
       ...logLines(log),
       ...notes.map(stripControl),

@@ -82,7 +82,7 @@ async function readFile(path: string): Promise<SaltConfigFile> {
     }
   } catch (error) {
     if (!(error instanceof NotPlain)) return { path, error: codeOrText(error) };
-    return { path, error: error.kind === 'a directory' ? 'EISDIR' : 'is no regular file' };
+    return { path, error: error.kind === 'a directory' ? 'EISDIR' : 'is not a regular file' };
   }
 }
 

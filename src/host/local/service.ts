@@ -74,7 +74,7 @@ async function readUnits(request: ServiceRequest): Promise<UnitSections> {
 
 async function readUnit(unit: string, timeoutMs: number): Promise<Look<SystemdUnitFacts | null>> {
   if (unit === '' || unit.startsWith('-')) {
-    return blind('malformed', stripControl(`${JSON.stringify(unit)} is no unit name`));
+    return blind('malformed', stripControl(`${JSON.stringify(unit)} is not a unit name`));
   }
   const { execa } = await import('execa');
   const run = execa('systemctl', ['show', unit, '-p', UNIT_PROPERTIES.join(',')], {

@@ -37,7 +37,7 @@ export async function readPortSockets(port: number, proc = '/proc'): Promise<Por
     try {
       const sound = await readTable(path, (text) => reader.take(text, family));
       if (!sound) {
-        return { facts: blind('malformed', `${path} is no socket table`), ...none };
+        return { facts: blind('malformed', `${path} is not a socket table`), ...none };
       }
     } catch (error) {
       if (family === 'ipv6' && errorCode(error) === 'ENOENT') continue;

@@ -258,7 +258,7 @@ function takeSockets(reader: TcpTableReader, line: string): Look<never> | null {
   const family = table === 'tcp6' ? 'ipv6' : 'ipv4';
   switch (word) {
     case 'malformed':
-      return blind('malformed', `/proc/net/${family} is no socket table`);
+      return blind('malformed', `/proc/net/${family} is not a socket table`);
     case 'denied':
       return blind('permission', `/proc/net/${shown(table)}: EACCES`);
     case 'missing':

@@ -265,7 +265,7 @@ options() {
 config_file() {
   if [ -d "$1" ]; then echo "error $1"; echo "why EISDIR"
   elif [ ! -e "$1" ]; then return
-  elif [ ! -f "$1" ]; then echo "error $1"; echo "why is no regular file"
+  elif [ ! -f "$1" ]; then echo "error $1"; echo "why is not a regular file"
   elif [ ! -r "$1" ]; then echo "error $1"; echo "why EACCES"
   else
     size=$(file_size "$1")

@@ -64,7 +64,7 @@ export function parseFrames(output: Buffer, nonce: string | null): Frames {
   if (output.length > MAX_EVIDENCE_BYTES) throw malformed('it is larger than 32 MiB');
   const text = output.toString('latin1');
   const begin = beginning(text, nonce);
-  if (begin === null) throw malformed('there is no beginning');
+  if (begin === null) throw malformed('the beginning is missing');
   if (begin[2] !== VERSION) {
     throw malformed(
       'it is of another version of salt-triage',

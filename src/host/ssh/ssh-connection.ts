@@ -73,7 +73,7 @@ export function checkDestination(text: string): string {
   const user = text.lastIndexOf('@');
   if (sound && !text.slice(user + 1).startsWith('-') && user !== text.length - 1) return text;
   throw new TriageError(
-    `${JSON.stringify(stripControl(text))} is no name of a host`,
+    `${JSON.stringify(stripControl(text))} is not a host name`,
     'Give HOST, USER@HOST, or a Host of ~/.ssh/config.',
     ExitCode.usage,
   );
@@ -162,7 +162,7 @@ export class SshConnection {
           fail(
             new TriageError(
               `${this.name}: it sends more than ${limits.maxBytes >> 20} MiB and was cut off`,
-              'That is no evidence. Log in and see what its shell profile prints.',
+              'That is not evidence. Log in and see what its shell profile prints.',
               ExitCode.unknown,
             ),
           );

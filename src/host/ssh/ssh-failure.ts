@@ -59,7 +59,7 @@ const REASONS: readonly (readonly [pattern: RegExp, what: string, advice: string
   ],
   [
     /No route to host|Network is unreachable/,
-    'there is no way to it from here',
+    'no route to it from here',
     'Check the network, VPN or ProxyJump.',
   ],
   [
@@ -90,7 +90,7 @@ export function sshFailure(name: string, end: SshEnd): ConnectionFailure {
     return failure(name, what, 'Look again: salt-triage diagnose shows what stands there.', said);
   }
   if (end.exitCode === COMMAND_NOT_FOUND) {
-    return failure(name, 'there is no sh to run', 'It needs a POSIX sh on its PATH.', said);
+    return failure(name, 'no sh was found', 'It needs a POSIX sh on its PATH.', said);
   }
   if (end.exitCode === SSH_FAILED || end.exitCode === null) {
     return failure(name, 'the connection failed', 'Try `ssh -v HOST true`.', said);
