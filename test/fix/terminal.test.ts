@@ -105,7 +105,7 @@ describe('the guided fix in a terminal', { skip: skipWithoutTmux() }, () => {
     const staged = await stage(t, 'orphan');
     const terminal = open(t, staged);
     terminal.paste('y\r'.repeat(20));
-    await terminal.shows('no person types that fast, so it is no consent: use --yes');
+    await terminal.shows('that came faster than a person types, so it is not consent: use');
     await terminal.shows('exit code 4');
     assert.ok(isAlive(staged.orphanPid));
   });

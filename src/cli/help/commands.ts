@@ -54,7 +54,7 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
     },
   },
   check: {
-    description: 'One line and exit code for a monitor, in time whatever hangs',
+    description: 'Print one line and an exit code for a monitor, on time whatever hangs',
     group: BESIDE,
     examples: [
       ['check', 'for Nagios or Icinga'],
