@@ -20,7 +20,7 @@ import { isCollectorOutput } from '../host/ssh/frames.ts';
 import { stripControl } from '../untrusted.ts';
 import { grouped } from '../words.ts';
 import { type LookFlags, type LookOptions, thresholds } from './look-options.ts';
-import { INSTANCE, longName, OF_A_LOOK, type Option } from './options.ts';
+import { defaultsOf, INSTANCE, LOOK, longName, OF_A_LOOK, type Option } from './options.ts';
 import type { SshFlags } from './ssh-flags.ts';
 
 /**
@@ -39,7 +39,10 @@ export async function evidenceFrom(
   refuse(typed, OF_A_LOOK, 'what was looked at is over');
   const input = await readInput(path);
   if (isCollectorOutput(input)) {
-    return boundedEvidence(await evidenceOfCollector(input, options.request, options.policy));
+    const { port, saltConfigDir: configDirectory, log } = typed;
+    const request = { ...options.request, port, configDirectory, log };
+    const policy = thresholds(typed, defaultsOf(LOOK));
+    return boundedEvidence(await evidenceOfCollector(input, request, policy));
   }
   refuse(typed, INSTANCE, 'the evidence is of what it says itself');
   const evidence = parseEvidence(input.toString('utf8'));

@@ -204,4 +204,28 @@ describe('the built program', () => {
     assert.deepEqual(await runCli(['diagnose', '--json', '--from', '-'], { input, env }), plain);
     assert.equal(plain.stderr, '');
   });
+
+  it('judges what a probe has printed by what is typed alone, on whatever machine', async () => {
+    const probe = await runCli(['probe', '--port', '1']);
+    const { stdout: input } = await runCli(['-s'], { command: ['/bin/sh'], input: probe.stdout });
+    const judged = async (env: Record<string, string>) => {
+      const ran = await runCli(['diagnose', '--json', '--from', '-'], { input, env });
+      const { port, steps } = JSON.parse(ran.stdout);
+      return [port, steps[2].evidence.thresholds];
+    };
+    const here = mkdtempSync(join(tmpdir(), 'salt-triage-'));
+    const settings = join(here, 'salt-triage.yaml');
+    writeFileSync(settings, 'port: 8443\nclose-wait-fail: 7\n', { mode: 0o600 });
+    try {
+      const told = [1, { warn: 5, fail: 20 }];
+      assert.deepEqual(await judged({}), told);
+      assert.deepEqual(
+        await judged({ SALT_TRIAGE_PORT: '7', SALT_TRIAGE_CLOSE_WAIT_WARN: '1' }),
+        told,
+      );
+      assert.deepEqual(await judged({ XDG_CONFIG_HOME: here }), told);
+    } finally {
+      rmSync(here, { recursive: true });
+    }
+  });
 });
