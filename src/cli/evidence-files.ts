@@ -19,7 +19,7 @@ import { evidenceOfCollector } from '../host/ssh/collected-evidence.ts';
 import { isCollectorOutput } from '../host/ssh/frames.ts';
 import { stripControl } from '../untrusted.ts';
 import { grouped } from '../words.ts';
-import { type LookFlags, type LookOptions, thresholds } from './look-options.ts';
+import { type LookFlags, thresholds } from './look-options.ts';
 import { defaultsOf, INSTANCE, LOOK, longName, OF_A_LOOK, type Option } from './options.ts';
 import type { SshFlags } from './ssh-flags.ts';
 
@@ -34,13 +34,12 @@ import type { SshFlags } from './ssh-flags.ts';
 export async function evidenceFrom(
   path: string,
   typed: Partial<LookFlags> & SshFlags,
-  options: LookOptions,
 ): Promise<Evidence> {
   refuse(typed, OF_A_LOOK, 'what was looked at is over');
   const input = await readInput(path);
   if (isCollectorOutput(input)) {
     const { port, saltConfigDir: configDirectory, log } = typed;
-    const request = { ...options.request, port, configDirectory, log };
+    const request = { port, configDirectory, log };
     const policy = thresholds(typed, defaultsOf(LOOK));
     return boundedEvidence(await evidenceOfCollector(input, request, policy));
   }

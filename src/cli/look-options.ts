@@ -1,23 +1,18 @@
 /** From options and the settings file to what a look needs. */
 import { ExitCode, TriageError } from '../errors.ts';
 import type { LookRequest, Policy } from '../evidence/evidence.ts';
-import type { ServiceOptions } from '../plan/service-manager.ts';
-import type { Repeated } from '../report/next-command.ts';
 import { quoteForShell } from '../shell-words.ts';
-import { readEnvironment } from './environment.ts';
-import { resolveFixOptions } from './fix-options.ts';
 import {
   type COMMANDS,
   defaultsOf,
   type Flags,
   LOOK,
-  SETTINGS,
   SETTINGS_FILE,
   type Settings,
 } from './options.ts';
 import { inForce, readSettingsFiles } from './settings.ts';
 
-/** What the command line gives of the options that every looking command has. */
+/** What is given of the options that every looking command has. */
 export type LookFlags = Flags<typeof LOOK & Pick<typeof COMMANDS.probe, 'config'>>;
 
 export interface LookOptions {
@@ -26,7 +21,8 @@ export interface LookOptions {
   readonly unit: string;
   /** Whether somebody named it, on the command line or in the settings. */
   readonly unitNamed: boolean;
-  readonly repeated: Repeated;
+  /** Options that mean the same salt-api to any command, quoted. */
+  readonly sameSaltApi: readonly string[];
   /** What of it is not typed: sudo would lose the environment and the user's own settings. */
   readonly untyped: readonly string[];
   readonly settings: Settings;
@@ -60,10 +56,7 @@ export async function resolveLookOptions(
     policy: thresholds(named, defaults),
     unit: value.unit,
     unitNamed: named.unit !== undefined,
-    repeated: repeatedBy(repeatedOptions(meant), settings, {
-      unit: value.unit,
-      unitNamed: named.unit !== undefined,
-    }),
+    sameSaltApi: repeatedOptions(meant),
     untyped: repeatedOptions(meant, typed),
     settings,
   };
@@ -82,17 +75,6 @@ export function thresholds(named: Partial<Policy>, otherwise: Policy): Policy {
     'Raise the one or lower the other.',
     ExitCode.usage,
   );
-}
-
-/** What the next command repeats of this one, and how a fix would go by what is set for it. */
-function repeatedBy(
-  flags: readonly string[],
-  settings: Settings,
-  unit: Pick<ServiceOptions, 'unit' | 'unitNamed'>,
-): Repeated {
-  const fromEnvironment = readEnvironment(SETTINGS, {}, process.env);
-  const { yes, only, restart, ...service } = resolveFixOptions(fromEnvironment, settings);
-  return { flags, fixFlags: flags, yes, only, restart, service: { ...service, ...unit } };
 }
 
 /** What tells one salt-api from another, and how it is judged, each as it is typed. */

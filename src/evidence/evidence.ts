@@ -6,14 +6,18 @@
 
 import type { BindWording } from './api-log-wordings.ts';
 
-/** What to look at; everything unset is found out on the host. */
-export interface LookRequest {
+/** Which salt-api is meant; what is unset is found out on the host. */
+export interface InstanceRequest {
   /** `--port`. */
   readonly port: number | undefined;
   /** `-c DIR`: Salt's configuration directory. */
   readonly configDirectory: string | undefined;
   /** `--log FILE`. */
   readonly log: string | undefined;
+}
+
+/** What to look at. */
+export interface LookRequest extends InstanceRequest {
   /** How far back the log is read, in ms; null for all of it. */
   readonly sinceMs: number | null;
   /** How long `GET /` may take, in ms; null leaves the probe out. */

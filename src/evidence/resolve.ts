@@ -2,9 +2,9 @@
 import { posix } from 'node:path';
 import type {
   InstanceFacts,
+  InstanceRequest,
   Listener,
   Look,
-  LookRequest,
   PidFileFacts,
   ProcessFacts,
   ProcessTableFacts,
@@ -71,7 +71,7 @@ export interface InstanceSigns {
  * `-c`; the environment; what the running salt-api name, if all name the same; of several, what
  * the holder of the asked port names; `/etc/salt`. A drill's processes name nothing for others.
  */
-export function chooseInstance(request: LookRequest, signs: InstanceSigns): InstanceFacts {
+export function chooseInstance(request: InstanceRequest, signs: InstanceSigns): InstanceFacts {
   const { argvs, holding, environment, defaultConfigured } = signs;
   if (request.configDirectory !== undefined) {
     const configDirectory = posix.resolve(request.configDirectory);
@@ -124,7 +124,7 @@ export interface InstancePlaces {
 
 /** What an instance's processes, its config and Salt's defaults say of where its files are. */
 export function choosePlaces(
-  request: LookRequest,
+  request: InstanceRequest,
   {
     instance,
     config,
@@ -149,7 +149,7 @@ export function choosePlaces(
 
 /** `--log`, what the running process names, the config, Salt's default. */
 export function chooseLog(
-  { log }: LookRequest,
+  { log }: InstanceRequest,
   {
     config,
     argvs,

@@ -194,6 +194,13 @@ describe('the built program', () => {
     );
   });
 
+  it('passes over what a command neither takes nor leads to', async () => {
+    const ran = await runCli(['probe', '--config', '/dev/null'], {
+      env: { SALT_TRIAGE_WAIT: 'x' },
+    });
+    assert.equal(ran.code, 0, ran.stderr);
+  });
+
   it('judges saved evidence by what is typed alone', async () => {
     const env = {
       ...{ SALT_TRIAGE_HOST: 'nohost', SALT_TRIAGE_SINCE: '1h', SALT_TRIAGE_PORT: '7' },

@@ -10,8 +10,8 @@ import { jsonLine } from '../../report/json-line.ts';
 import { type HostOutcome, type HostsReport, hostsReport } from '../../report/many-hosts.ts';
 import { onHost } from '../../report/next-command.ts';
 import { type ScreenOptions, screenOn } from '../../report/screen.ts';
+import type { RepeatedLook } from '../fix-options.ts';
 import { hostError, hostsAtOnce, worstOf } from '../hosts-at-once.ts';
-import type { LookOptions } from '../look-options.ts';
 import type { SshHosts } from '../ssh-options.ts';
 
 /**
@@ -21,7 +21,7 @@ import type { SshHosts } from '../ssh-options.ts';
  */
 export async function diagnoseHosts(
   hosts: SshHosts,
-  options: LookOptions,
+  options: RepeatedLook,
   flags: ScreenOptions & { readonly json?: boolean; readonly strict?: boolean },
 ): Promise<ExitCode> {
   const report = flags.json ? documents() : rows(hosts, flags);
@@ -57,7 +57,7 @@ function rows({ connections }: SshHosts, options: ScreenOptions): HostsReport {
 async function diagnoseOne(
   connection: SshConnection,
   hosts: SshHosts,
-  options: LookOptions,
+  options: RepeatedLook,
   { json, strict }: { readonly json?: boolean; readonly strict?: boolean },
 ): Promise<HostOutcome> {
   const { name } = connection;

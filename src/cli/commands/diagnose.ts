@@ -15,9 +15,9 @@ import {
   repeatedForEvidence,
 } from '../../report/next-command.ts';
 import { screenOn } from '../../report/screen.ts';
-import { readEnvironment } from '../environment.ts';
-import { type LookOptions, resolveLookOptions } from '../look-options.ts';
-import { type COMMANDS, type Flags, SETTINGS, type Values } from '../options.ts';
+import { type FixOptions, fixOptionsToCome, type RepeatedLook, repeating } from '../fix-options.ts';
+import { resolveLookOptions } from '../look-options.ts';
+import type { COMMANDS, Flags, Values } from '../options.ts';
 import { namesOtherHosts, refuseSshOptions } from '../ssh-flags.ts';
 
 export type DiagnoseFlags = Flags<typeof COMMANDS.diagnose>;
@@ -32,7 +32,9 @@ export async function diagnoseCommand(
   flags: DiagnoseFlags,
   typed: Values<typeof COMMANDS.diagnose>,
 ): Promise<ExitCode> {
-  const options = await resolveLookOptions(flags, typed);
+  const resolved = await resolveLookOptions(flags, typed);
+  const fixOptions = fixOptionsToCome(resolved.settings);
+  const options = repeating(resolved, fixOptions);
   if (flags.save !== undefined) await requireSavePath(flags.save, flags.json === true);
   if (namesOtherHosts(flags)) return diagnoseOthers(flags, options);
   refuseSshOptions(typed);
@@ -47,16 +49,16 @@ export async function diagnoseCommand(
   process.off('SIGINT', onInterrupt);
   if (flags.json || flags.quiet || flags.save === '-' || !(asked.host instanceof LocalHost))
     return exitCode;
-  return (await offerFix(asked.host, diagnosis, options, flags)) ?? exitCode;
+  return (await offerFix(asked.host, diagnosis, options, fixOptions, flags)) ?? exitCode;
 }
 
 /** A host, the limits that it is judged by, and what the next command must repeat. */
-type Asked = { readonly host: Host } & Pick<LookOptions, 'policy' | 'repeated'>;
+type Asked = { readonly host: Host } & Pick<RepeatedLook, 'policy' | 'repeated'>;
 
 /** Looks, judges, tells and saves. */
 async function diagnoseAndTell(
   { host, policy, repeated }: Asked,
-  { request }: LookOptions,
+  { request }: RepeatedLook,
   flags: DiagnoseFlags,
 ): Promise<{ diagnosis: Diagnosis; exitCode: ExitCode }> {
   const report = chooseReport(flags, repeated);
@@ -86,12 +88,13 @@ async function requireSavePath(path: string, json: boolean): Promise<void> {
 }
 
 /** One host behind ssh reads as this one would; of several, each is a row. */
-async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promise<ExitCode> {
+async function diagnoseOthers(flags: DiagnoseFlags, options: RepeatedLook): Promise<ExitCode> {
   const { resolveSshHosts } = await import('../ssh-options.ts');
   const hosts = await resolveSshHosts(flags);
-  const [connection, another] = hosts.connections;
-  const single = flags.hostsFile === undefined && flags.roster === undefined;
-  if (flags.from !== undefined || (flags.save !== undefined && !(single && !another))) {
+  const [first, another] = hosts.connections;
+  const isOne = !another && flags.hostsFile === undefined && flags.roster === undefined;
+  const connection = isOne ? first : undefined;
+  if (flags.from !== undefined || (flags.save !== undefined && connection === undefined)) {
     throw new TriageError(
       flags.from === undefined
         ? '--save is for one host at a time'
@@ -100,7 +103,7 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
       ExitCode.usage,
     );
   }
-  if (!single || another !== undefined || connection === undefined) {
+  if (connection === undefined) {
     const { diagnoseHosts } = await import('./diagnose-hosts.ts');
     return diagnoseHosts(hosts, options, flags);
   }
@@ -123,26 +126,19 @@ async function diagnoseOthers(flags: DiagnoseFlags, options: LookOptions): Promi
 async function offerFix(
   host: LocalHost,
   diagnosis: Diagnosis,
-  options: LookOptions,
+  options: RepeatedLook,
+  fixOptions: FixOptions,
   flags: DiagnoseFlags,
 ): Promise<ExitCode | null> {
   if (process.stdout.isTTY !== true || !nextIsFix(diagnosis, options.repeated)) return null;
-  const fromEnvironment = readEnvironment(SETTINGS, {}, process.env);
   const { askYesNo, personIsThere } = await import('../ask.ts');
   if (!personIsThere() || !(await askYesNo('Start the guided fix now?', flags))) return null;
-  const [{ guideFix }, { LocalActions }, { resolveFixOptions }] = await Promise.all([
+  const [{ guideFix }, { LocalActions }] = await Promise.all([
     import('./fix.ts'),
     import('../../host/local/local-actions.ts'),
-    import('../fix-options.ts'),
   ]);
   const here = { host, actions: new LocalActions() };
-  return guideFix(
-    here,
-    options,
-    resolveFixOptions(fromEnvironment, options.settings),
-    flags,
-    diagnosis,
-  );
+  return guideFix(here, options, fixOptions, flags, diagnosis);
 }
 
 function chooseReport(flags: DiagnoseFlags, repeated: Repeated): DiagnosisObserver {
@@ -162,7 +158,7 @@ function chooseReport(flags: DiagnoseFlags, repeated: Repeated): DiagnosisObserv
 async function chooseHost(
   flags: DiagnoseFlags,
   typed: Values<typeof COMMANDS.diagnose>,
-  options: LookOptions,
+  options: RepeatedLook,
 ): Promise<Asked> {
   const { policy, repeated } = options;
   if (flags.from === undefined) {
@@ -172,7 +168,7 @@ async function chooseHost(
     import('../../host/recorded-host.ts'),
     import('../evidence-files.ts'),
   ]);
-  const evidence = await evidenceFrom(flags.from, typed, options);
+  const evidence = await evidenceFrom(flags.from, typed);
   return {
     host: new RecordedHost(evidence),
     policy: evidence.policy,

@@ -12,7 +12,7 @@ import { nextCommand } from '../../report/next-command.ts';
 import { type Screen, screenOn, wrap } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { count, describeDuration } from '../../words.ts';
-import { resolveFixOptions } from '../fix-options.ts';
+import { repeating, resolveFixOptions } from '../fix-options.ts';
 import { resolveLookOptions } from '../look-options.ts';
 import { COMMANDS, defaultsOf, type Flags } from '../options.ts';
 import { guideFix } from './fix.ts';
@@ -80,28 +80,21 @@ async function practise(
     config: '/dev/null',
   });
   const { stopCommand, startCommand } = staged;
-  const service = { ...look.repeated.service, stopCommand, startCommand };
+  const stateDir = join(staged.directory, 'trail');
+  const given = { startCmd: startCommand, stopCmd: stopCommand, stateDir };
+  const options = resolveFixOptions(given, {});
   // As it reads where the settings have all of that.
-  const repeated = { ...look.repeated, flags: [], fixFlags: [], service };
+  const told = repeating({ ...look, sameSaltApi: [] }, options);
   const here = { host: new LocalHost(), actions: new LocalActions() };
   const diagnose = async (): Promise<VerdictCode> => {
     screen.write(`\n${screen.chalk.bold('$ salt-triage diagnose')}\n`);
-    const report = textReport(screen, 'normal', (seen) => nextCommand(seen, repeated));
+    const report = textReport(screen, 'normal', (seen) => nextCommand(seen, told.repeated));
     const diagnosis = await diagnoseHost(here.host, look.request, look.policy, report);
     return diagnosis.verdict.code;
   };
   if ((await diagnose()) !== 'orphan-holds-port') return false;
   screen.write(`\n${screen.chalk.bold('$ salt-triage fix --yes')}\n`);
-  const options = resolveFixOptions(
-    {
-      yes: true,
-      startCmd: startCommand,
-      stopCmd: stopCommand,
-      stateDir: join(staged.directory, 'trail'),
-    },
-    {},
-  );
-  const fixed = await guideFix(here, { ...look, repeated }, options, flags);
+  const fixed = await guideFix(here, told, { ...options, yes: true }, flags);
   return fixed === ExitCode.ok && (await diagnose()) === 'healthy';
 }
 

@@ -8,14 +8,15 @@ import type { PlanStep } from '../../plan/plan.ts';
 import { jsonFix } from '../../report/fix-json.ts';
 import { fixReport, refusalText } from '../../report/fix-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
-import type { Repeated } from '../../report/next-command.ts';
 import { type ScreenOptions, screenOn } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
 import { agreed, personAtTerminal, personIsThere } from '../ask.ts';
 import {
   type FixFlags,
   type FixOptions,
+  type RepeatedLook,
   repeatedFixFlags,
+  repeating,
   resolveFixOptions,
 } from '../fix-options.ts';
 import { listenForInterrupts } from '../interrupts.ts';
@@ -44,24 +45,13 @@ export async function fixCommand(
   const { LocalHost } = await import('../../host/local/local-host.ts');
   const { LocalActions } = await import('../../host/local/local-actions.ts');
   const here = { host: new LocalHost({ unit: look.unit }), actions: new LocalActions() };
-  return guideFix(here, { ...look, repeated: repeatedBy(look, options) }, options, flags);
+  return guideFix(here, repeatingFix(look, options), options, flags);
 }
 
-/** What a further fix repeats of this one. @param there the words that name the host behind ssh */
-function repeatedBy(
-  { repeated, untyped, unit, unitNamed }: LookOptions,
-  options: FixOptions,
-  there: readonly string[] = [],
-): Repeated {
-  const { yes, only, restart } = options;
-  return {
-    flags: [...there, ...repeated.flags],
-    fixFlags: [...repeatedFixFlags(process.argv.slice(3)), ...untyped],
-    yes,
-    only,
-    restart,
-    service: { ...options, unit, unitNamed },
-  };
+/** A look of this very fix, of which a further one repeats every option. */
+function repeatingFix(look: LookOptions, options: FixOptions): RepeatedLook {
+  const words = [...repeatedFixFlags(process.argv.slice(3)), ...look.untyped];
+  return repeating(look, options, words);
 }
 
 /** @throws TriageError (usage) for several hosts, before any of them is talked to */
@@ -89,10 +79,10 @@ async function fixBehindSsh(
   const there = { host, actions: new SshActions(connection), sshName };
   const meant = repeated(sshName);
   const untyped = [...(typed.host === undefined ? meant : []), ...look.untyped];
-  const named = { ...look, untyped, repeated: repeatedBy({ ...look, untyped }, options, meant) };
+  const named = { ...look, untyped, sameSaltApi: [...meant, ...look.sameSaltApi] };
   try {
     requireConsent(options, look);
-    return await guideFix(there, named, options, flags);
+    return await guideFix(there, repeatingFix(named, options), options, flags);
   } finally {
     await connection.close();
   }
@@ -110,7 +100,7 @@ interface FixTalk extends ScreenOptions {
  */
 export async function guideFix(
   there: FixTarget,
-  look: LookOptions,
+  look: RepeatedLook,
   options: FixOptions,
   talk: FixTalk,
   already?: Diagnosis,
@@ -139,7 +129,7 @@ function again({ untyped }: Pick<LookOptions, 'untyped'>): string {
 /** In JSON the document has standard output to itself, and text is for a person who is asked. */
 function observerOf(
   { sshName }: FixTarget,
-  { repeated }: LookOptions,
+  { repeated }: RepeatedLook,
   { yes }: FixOptions,
   talk: FixTalk,
 ): FixObserver {

@@ -4,6 +4,7 @@ import {
   blind,
   type Evidence,
   type HostFacts,
+  type InstanceRequest,
   LEFT_OUT,
   type Look,
   type LookRequest,
@@ -56,7 +57,10 @@ export interface Collected extends Omit<Sections, 'answer'> {
  * @param request what was asked for; the port, the log and the directory it leaves open are chosen
  *   here, by the same rules as on the host itself
  */
-export async function readCollected(frames: Frames, request: LookRequest): Promise<Collected> {
+export async function readCollected(
+  frames: Frames,
+  request: InstanceRequest & Pick<LookRequest, 'leaveOut'>,
+): Promise<Collected> {
   const facts = fields(frames.host.lines);
   const used = usedChoices(frames.used.lines);
   const host = hostFacts(facts);
@@ -115,7 +119,7 @@ export async function readCollected(frames: Frames, request: LookRequest): Promi
  */
 export async function evidenceOfCollector(
   output: Buffer,
-  request: LookRequest,
+  request: InstanceRequest,
   policy: Policy,
 ): Promise<Evidence> {
   const frames = parseFrames(output, null);
