@@ -45,17 +45,32 @@ function enterNamespace(): void {
   process.exitCode = again.status ?? 1;
 }
 
-interface Row extends Comparison {
-  readonly name: string;
+/** What a row may come to at most. */
+interface Targets {
+  /** The ratio. */
   readonly target?: number;
-  /** What the first may take at most, ms. */
+  /** What the first takes, ms. */
   readonly mostMs?: number;
-  /** So much longer than the other may the first take, ms. */
+  /** What it takes longer than the other, ms. */
   readonly mostMoreMs?: number;
+}
+
+interface Row extends Comparison, Targets {
+  readonly name: string;
 }
 
 function isMissed({ a, b, ratio, target = ratio, mostMs = a, mostMoreMs = a - b }: Row): boolean {
   return ratio > target || a > mostMs || a - b > mostMoreMs;
+}
+
+function targetsInWords({ target, mostMs, mostMoreMs }: Targets): string {
+  return [
+    target === undefined ? [] : `${target}`,
+    mostMs === undefined ? [] : `${mostMs} ms`,
+    mostMoreMs === undefined ? [] : `${mostMoreMs} ms more`,
+  ]
+    .flat()
+    .join(', ');
 }
 
 const rows: Row[] = [];
@@ -72,20 +87,16 @@ function versus(look: Contestant, other: Contestant, pairs: number): Comparison 
   return compare(look, { ...look, command }, pairs);
 }
 
-function show(name: string, comparison: Comparison, ownTarget?: number, mostMs?: number): void {
-  const target = options.against === undefined ? ownTarget : NOISE;
-  const row: Row = {
-    ...{ name, ...comparison },
-    ...(target === undefined ? {} : { target }),
-    ...(mostMs === undefined ? {} : { mostMs }),
-  };
+function show(name: string, comparison: Comparison, own: Targets = {}): Row {
+  const targets = options.against === undefined ? own : { ...own, target: NOISE };
+  const row: Row = { name, ...comparison, ...targets };
   rows.push(row);
   const { a, b, ratio } = comparison;
-  const limits = [target, mostMs === undefined ? undefined : `${mostMs} ms`];
-  const named = limits.filter((limit) => limit !== undefined).join(', ');
-  const against = named === '' ? '' : `  target ${named} ${isMissed(row) ? 'MISSED' : 'met'}`;
+  const named = targetsInWords(targets);
+  const held = named === '' ? '' : `  target ${named} ${isMissed(row) ? 'MISSED' : 'met'}`;
   const figures = `${a.toFixed(0).padStart(7)} ms ${b.toFixed(0).padStart(7)} ms  ratio ${ratio.toFixed(2)}`;
-  process.stdout.write(`${name.padEnd(58)}${figures}${against}\n`);
+  process.stdout.write(`${name.padEnd(58)}${figures}${held}\n`);
+  return row;
 }
 
 /** What a fix may take beside what a script needs that knows everything, ms. */
@@ -95,13 +106,7 @@ async function fixes(): Promise<void> {
   const { against } = options;
   for (const one of RACES) {
     const cli = { cli: CLI, against: against === undefined ? undefined : resolve(against) };
-    const comparison = await race(one, cli, options.quick ? 3 : 5);
-    show(one.name, comparison);
-    if (against !== undefined) continue;
-    rows.push({ ...(rows.pop() as Row), mostMoreMs: FIX_ADDS_MS });
-    const moreMs = comparison.a - comparison.b;
-    const met = moreMs <= FIX_ADDS_MS ? 'met' : 'MISSED';
-    process.stdout.write(`  ${moreMs.toFixed(0)} ms more  target ${FIX_ADDS_MS} ${met}\n`);
+    show(one.name, await race(one, cli, options.quick ? 3 : 5), { mostMoreMs: FIX_ADDS_MS });
   }
 }
 
@@ -181,7 +186,7 @@ interface Load {
 }
 
 /** Stages one load, compares the CLI with the commands by hand, and ends it again. */
-async function underLoad(name: string, load: Load, pairs: number, target?: number): Promise<Row> {
+async function underLoad(name: string, load: Load, pairs: number, targets?: Targets): Promise<Row> {
   await staged(stageProcesses(directory, load.processes));
   const api = await staged(stageSockets(directory, port, load.sockets));
   if (!options.quick) await clientsGone(load.sockets);
@@ -194,8 +199,7 @@ async function underLoad(name: string, load: Load, pairs: number, target?: numbe
     command: byHand(load.log),
     check: expectingByHand(load.sockets, load.contents.lines),
   };
-  show(name, versus(look, hand, pairs), target);
-  return rows.at(-1) as Row;
+  return show(name, versus(look, hand, pairs), targets);
 }
 
 function quiet(events: number): (out: string) => void {
@@ -204,24 +208,25 @@ function quiet(events: number): (out: string) => void {
 
 async function startUp(): Promise<void> {
   const bare = { command: BARE };
-  show(
-    '--version / node -e 0',
-    versus({ command: [process.execPath, CLI, '--version'] }, bare, times),
-    1.3,
-  );
+  const version = { command: [process.execPath, CLI, '--version'] };
+  show('--version / node -e 0', versus(version, bare, times), { target: 1.3 });
   show('--help / node -e 0', versus({ command: [process.execPath, CLI, '--help'] }, bare, times));
   const log = join(directory, 'idle.log');
   writeQuietLog(log);
   const look = { command: diagnose(log), check: quiet(0) };
-  show('diagnose, idle host / node -e 0', versus(look, bare, times), 1.7);
+  show('diagnose, idle host / node -e 0', versus(look, bare, times), { target: 1.7 });
   // As a monitor calls it: the shell that keeps the time is part of the price.
-  const check = [CLI, 'check', '--no-probe', '--port', String(port), '--log', log];
   const line = (out: string) => assert.match(out, /^SALT-API [A-Z]+ - .* \| close_wait=0;/);
-  show('check, idle host / node -e 0', versus({ command: check, check: line }, bare, times), 1.8);
+  const check = {
+    command: [CLI, 'check', '--no-probe', '--port', String(port), '--log', log],
+    check: line,
+  };
+  show('check, idle host / node -e 0', versus(check, bare, times), { target: 1.8 });
 }
 
 async function fullLoad(log: string, contents: LogContents): Promise<number> {
-  await underLoad('diagnose, full load / by hand', { ...FULL, log, contents }, times, 0.75);
+  const load = { ...FULL, log, contents };
+  await underLoad('diagnose, full load / by hand', load, times, { target: 0.75 });
   const whole = diagnose(log, '--since', 'all');
   const peaks = [peakMebibytes(diagnose(log)), peakMebibytes(whole)];
   process.stdout.write(
@@ -246,7 +251,7 @@ async function verdictOnOrphan(log: string, contents: LogContents): Promise<void
   const check = expectingByHand(FULL.sockets, contents.lines);
   const hand = { command: byHand(log), check };
   const compared = versus(look, hand, times);
-  show('verdict on a jammed orphan, full load / by hand', compared, undefined, VERDICT_MS);
+  show('verdict on a jammed orphan, full load / by hand', compared, { mostMs: VERDICT_MS });
   await clean();
 }
 
@@ -268,14 +273,14 @@ function logs(
     };
     const compared = versus(hour(log), hour(small.log), times);
     windows.push([bytes / MIB, compared.a]);
-    show(`last hour of ${size} / of ${small.bytes / MIB} MiB`, compared, 1.5);
+    show(`last hour of ${size} / of ${small.bytes / MIB} MiB`, compared, { target: 1.5 });
     const all = { command: diagnose(log, '--since', 'all'), check: quiet(contents.events) };
     const grep = {
       command: ['grep', '-cF', 'not free', log],
       check: (out: string) => assert.equal(Number(out), contents.lines),
     };
-    const target = bytes >= 1024 * MIB ? 1.2 : undefined;
-    show(`whole log of ${size} / grep -cF`, versus(all, grep, options.quick ? 3 : 7), target);
+    const targets = bytes >= 1024 * MIB ? { target: 1.2 } : {};
+    show(`whole log of ${size} / grep -cF`, versus(all, grep, options.quick ? 3 : 7), targets);
     peaks.push(peakMebibytes(all.command));
   }
   slopes['last hour, ms per GiB of log'] = (1024 * slope(windows)).toFixed(2);
