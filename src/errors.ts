@@ -19,7 +19,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
  */
 export class TriageError extends Error {
   readonly exitCode: ExitCode;
-  /** The next thing to do, a sentence. */
+  /** The next thing to do, a sentence; empty where there is none. */
   readonly advice: string;
   /** What to type instead, shown before all else; null where no command of ours helps. */
   readonly command: string | null;

@@ -15,7 +15,7 @@ import { awaitRecovery, verify, waitPortFree } from './waiting-steps.ts';
 
 /** What came of a run. */
 export interface RunResult extends Pick<FixRun, 'outcomes' | 'ended' | 'recovered'> {
-  /** The last whole look, null where none was taken after the first. */
+  /** The last look, a whole one but where `unseen` says why not; null where none was taken after the first. */
   readonly after: Diagnosis | null;
   /** Why the host could not be looked at after the last action; null where it was, or none was taken. */
   readonly unseen: string | null;

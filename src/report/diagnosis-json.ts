@@ -10,7 +10,7 @@ import {
 import { nextCommand, type Repeated } from './next-command.ts';
 
 /**
- * A diagnosis as the one JSON document that README documents.
+ * A diagnosis as the one JSON document that `help json` tells of.
  * @param repeated what the next command must repeat
  * @param exitCode the code that the command will exit with
  */

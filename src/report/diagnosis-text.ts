@@ -83,10 +83,11 @@ function stepLines(screen: Screen, step: Step, verbose: boolean): string {
 function verdictLines(screen: Screen, diagnosis: Diagnosis, next: Next, verbose: boolean): string {
   const { chalk, columns } = screen;
   const { verdict } = diagnosis;
-  const label = (name: string) => chalk.bold(name.padEnd(LABEL));
   const text = wrap(`${verdict.code}: ${verdict.summary}`, columns, LABEL);
   const code = screen.paint(standingOf(verdict.code), verdict.code);
-  const lines = [`${label('Verdict')}${code}${chalk.bold(text.slice(verdict.code.length))}`];
+  const lines = [
+    `${chalk.bold('Verdict'.padEnd(LABEL))}${code}${chalk.bold(text.slice(verdict.code.length))}`,
+  ];
   if (verbose) {
     for (const reason of [...reasonsOf(diagnosis), `would change it: ${verdict.wouldChange}`]) {
       lines.push(`${' '.repeat(LABEL)}${wrap(reason, columns, LABEL + 2)}`);

@@ -1,25 +1,18 @@
 /** What an operator is told where a command can't go on. */
 import { inLocale } from '../characters.ts';
+import type { TriageError } from '../errors.ts';
 import { printable } from '../untrusted.ts';
 import { wrap } from './screen.ts';
 
-/** In the order that it is read in: what to type, why, what else helps. */
-export interface ErrorWords {
-  readonly message: string;
-  /** Empty where there is none. */
-  readonly advice: string;
-  /** Null where no command of ours helps. */
-  readonly command: string | null;
-}
-
 /**
- * The lines for standard error. A command stands first and whole, on a line of its own, so that it
+ * The lines for standard error, in the order that they are read in: what to type, why, what else
+ * helps. A command stands first and whole, on a line of its own, so that it
  * can be copied.
  * @param terminal its columns; null where it is none: there an error without a command stays on
  *   its lines, so that it can be searched for
  */
 export function errorText(
-  { message, advice, command }: ErrorWords,
+  { message, advice, command }: Pick<TriageError, 'message' | 'advice' | 'command'>,
   terminal: number | null,
 ): string {
   const columns = terminal ?? (command ? 80 : Number.POSITIVE_INFINITY);

@@ -13,7 +13,7 @@ import {
 import { type Repeated, refusalAdvice } from './next-command.ts';
 
 /**
- * A fix as the one document that README documents.
+ * A fix as the one JSON document that `help json` tells of.
  * @param repeated what the next command must repeat
  */
 export function jsonFix(result: FixResult, repeated: Repeated): FixDocument {

@@ -5,14 +5,9 @@ import { type Screen, wrap } from './screen.ts';
 /** Columns of a label with the blank after it. */
 export const LABEL = 9;
 
-/** A label in front of a text that is wrapped beside it. @param paint colours the text */
-export function labelled(
-  { chalk, columns }: Screen,
-  label: string,
-  text: string,
-  paint = (plain: string) => plain,
-): string {
-  return `${chalk.bold(label.padEnd(LABEL))}${paint(wrap(text, columns, LABEL))}`;
+/** A label in front of a text that is wrapped beside it. */
+export function labelled({ chalk, columns }: Screen, label: string, text: string): string {
+  return `${chalk.bold(label.padEnd(LABEL))}${wrap(text, columns, LABEL)}`;
 }
 
 /** The next command stays whole, so that it can be copied; its note goes beside or below it. */

@@ -53,13 +53,10 @@ export function waitingOn(screen: Screen): Waiting {
       if (screen.interactive) timer = setInterval(show, 1000, began, bound).unref();
       else {
         const upTo = bound > 0 ? `, up to ${bound} s` : '';
-        const tell = () =>
-          process.stderr.write(
-            inLocale(
-              printable(`salt-triage: waiting: ${words}${upTo}
-`),
-            ),
-          );
+        const tell = () => {
+          const line = `salt-triage: waiting: ${words}${upTo}\n`;
+          process.stderr.write(inLocale(printable(line)));
+        };
         timer = setTimeout(tell, LASTS_MS).unref();
       }
     },

@@ -73,10 +73,11 @@ function unreadable(directory: string, cause: unknown): TriageError {
  * @throws TriageError (usage) that names the ids it may be
  */
 function find(asked: string, incidents: readonly IncidentSummary[]): IncidentSummary {
-  const found = incidents.find(({ id }) => id === asked);
+  const named = asked === 'latest' ? incidents[0] : incidents.find(({ id }) => id === asked);
+  if (named !== undefined) return named;
   const fitting = asked === '' ? [] : incidents.filter(({ id }) => id.includes(asked));
-  const only = asked === 'latest' ? incidents[0] : (found ?? fitting[0]);
-  if (only !== undefined && (found || asked === 'latest' || fitting.length === 1)) return only;
+  const [only, another] = fitting;
+  if (only !== undefined && another === undefined) return only;
   const shown = stripControl(JSON.stringify(asked));
   if (fitting.length > 1) {
     const message = `${shown} matches ${fitting.length} incidents`;
