@@ -104,6 +104,21 @@ describe('the topics', () => {
     await assert.rejects(wrong, { message: "unknown option '--schema'" });
   });
 
+  it('tell every field of each JSON document', async () => {
+    const text = (await TOPICS['json']?.read()) ?? '';
+    const { anyOf, $defs } = JSON.parse(JSON.stringify(jsonSchema()));
+    const told = new Set(text.match(/\w+/g));
+    for (const { $ref } of anyOf) {
+      const { properties } = $defs[$ref.replace('#/$defs/', '')];
+      const fields = [...Object.keys(properties), ...Object.keys(properties.error?.properties ?? {})];
+      assert.deepEqual(
+        fields.filter((field) => !told.has(field)),
+        [],
+        $ref,
+      );
+    }
+  });
+
   it('print the playbook as YAML that can be saved and run', async () => {
     const [play] = parse((await TOPICS['ansible']?.read()) ?? '');
     assert.equal(play.hosts, 'salt_masters');

@@ -60,6 +60,6 @@ serve another.
 CLOSE_WAIT
 
 It warns and fails from as many sockets as --close-wait-warn and
---close-wait-fail say, and fails as soon as 5 of them were never accepted.
+--close-wait-fail say, and fails as soon as so many as warn were never accepted.
 Healthy is 0.
 `;

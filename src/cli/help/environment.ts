@@ -30,8 +30,9 @@ const TAIL = `
 --yes can't be set: consent is given each time. fix refuses to run while
 SALT_TRIAGE_YES is set. A variable with this prefix that sets nothing, such as a
 misspelt one, is named on standard error. A command ignores variables of options
-that it does not have, and --from those that could change the verdict: the same
-evidence gets the same one on every machine.
+that it does not have, but diagnose heeds those of the fix that it suggests.
+--from ignores those that could change the verdict: the same evidence gets the
+same one on every machine.
 
 sudo clears the environment, and with it these variables, so a user can't change
 what root does with them; commands that salt-triage suggests repeat what they

@@ -33,12 +33,14 @@ The evidence of each step:
 Roles: manager child fork job orphan unclear elsewhere foreign.
 
 Of several hosts each is a document of its own, one a line, with target: the
-name it was given.
+name it was given. One that could not be judged has error {message, advice} in
+place of verdict and steps.
 
 fix --json
 
   schemaVersion, host, takenAt, port, exitCode
                   as above; target is the name that a host behind ssh was given
+  dryRun          true for --dry-run
   result          recovered not-recovered planned (dry run) nothing-to-do
                   refused
   service         kind, label; null where none was found
@@ -46,7 +48,8 @@ fix --json
                   remarks[], or why and advice
   steps[]         what was planned or came up, each with status (done not-needed
                   declined refused failed not-started), detail, durationMs; a
-                  kill has pid, startTicks, argv, role, reasons[], loss
+                  kill has pid, startTicks, bootId, argv, role, reasons[],
+                  facts[], loss
   before, after   documents of diagnose; after is null where nothing was done
   trail           the directory of the incident
 

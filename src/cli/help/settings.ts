@@ -29,7 +29,7 @@ salt-triage settings shows each value in force and where it came from.
 
 Every key is optional, unknown keys are refused, and --yes can't be set. A file
 is refused whole where it belongs to neither root nor you, or where others than
-you and root's group may write to it. With sudo your own file is root's.
+you, your group and root's may write to it. With sudo your own file is root's.
 
 Keys:
 `;

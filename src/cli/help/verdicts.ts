@@ -27,5 +27,6 @@ it the time it needs before it judges.
 One silence of GET / is no hang: half-sent requests hold CherryPy's threads for
 up to 10 s. It takes CLOSE_WAIT past its limit, a full accept queue, a stopped
 server (SIGSTOP), or a second ask without a reply within 11 s, made only where
-none of these is seen. fix asks once more before it stops the service.
+none of these is seen. fix asks once more before it stops the service, unless it
+was silent a moment ago and nobody has been asked since.
 `;
