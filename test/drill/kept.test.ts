@@ -115,6 +115,23 @@ describe('a kept drill', () => {
   });
 });
 
+it('is ended by the command that is printed, and no other with it', async () => {
+  const other = await stageIncident({ stage: 'orphan' });
+  try {
+    other.leaveStanding();
+    const { stdout } = await runCli(['drill', '--keep', '20s']);
+    const [, words = ''] = /salt-triage\.cjs (drill --end.*)$/m.exec(stdout) ?? [];
+    // Without a port others would be ended that practise on this machine.
+    assert.match(words, /^drill --end --port \d+$/);
+    const ended = await runCli(words.split(' '));
+    assert.match(ended.stdout, /^Ended the drill on port \d+: \d+ processes and/);
+    assert.equal(ended.stdout.match(/^Ended/gm)?.length, 1);
+    assert.equal(existsSync(other.directory), true);
+  } finally {
+    await other.cleanup();
+  }
+});
+
 it('--end goes with no --keep', async () => {
   assert.equal((await runCli(['drill', '--end', '--keep'])).code, 2);
 });
