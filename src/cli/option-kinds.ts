@@ -48,10 +48,15 @@ export const many: Kind<readonly string[]> = {
   fromText: (text) => text.split(/\s+/).filter((word) => word !== ''),
 };
 
-/** Stands alone, and counts how often it was given; in the environment it is a number. */
+/**
+ * Stands alone, and counts how often it was given; in the environment it is a number, or as a flag
+ * is there: the variable is that of other commands, too.
+ */
 export const repeatable: Kind<number> = {
   fromText(text) {
     if (/^\d$/.test(text)) return Number(text);
+    const value = YES_OR_NO.get(text.toLowerCase());
+    if (value !== undefined) return Number(value);
     throw new Unfit('a number from 0 to 9', '2');
   },
 };

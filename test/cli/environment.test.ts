@@ -194,6 +194,14 @@ describe('the built program', () => {
     );
   });
 
+  it('has one -v for diagnose and check', () => {
+    for (const [word, times] of Object.entries({ true: 1, '1': 1, FALSE: 0, '0': 0 })) {
+      const env = { SALT_TRIAGE_VERBOSE: word };
+      assert.deepEqual(readEnvironment(COMMANDS.diagnose, {}, env), { verbose: times === 1 });
+      assert.deepEqual(readEnvironment(COMMANDS.check, {}, env), { verbose: times });
+    }
+  });
+
   it('passes over what a command neither takes nor leads to', async () => {
     const ran = await runCli(['probe', '--config', '/dev/null'], {
       env: { SALT_TRIAGE_WAIT: 'x' },

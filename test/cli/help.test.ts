@@ -110,7 +110,10 @@ describe('the topics', () => {
     const told = new Set(text.match(/\w+/g));
     for (const { $ref } of anyOf) {
       const { properties } = $defs[$ref.replace('#/$defs/', '')];
-      const fields = [...Object.keys(properties), ...Object.keys(properties.error?.properties ?? {})];
+      const fields = [
+        ...Object.keys(properties),
+        ...Object.keys(properties.error?.properties ?? {}),
+      ];
       assert.deepEqual(
         fields.filter((field) => !told.has(field)),
         [],

@@ -53,6 +53,21 @@ fix --json
   before, after   documents of diagnose; after is null where nothing was done
   trail           the directory of the incident
 
+check --format json
+
+  schemaVersion, host, port, verdict, summary
+                  verdict is the code alone; host, port: null where not known
+  state           ok warning critical unknown; exitCode: 0 1 2 3 for these
+  durationMs      how long it took
+  readings        by name, each with value (null where it could not be
+                  determined), unit (seconds or null), warning, critical; names:
+                  close_wait unaccepted accept_queue orphans failed_binds
+                  threads answer_time, and with --growth close_wait_rate
+  steps[]         id, status, summary
+
+check --format zabbix is one flat line: state as a number, verdict, summary,
+duration in seconds, and by its name each reading that could be determined.
+
 settings --json
 
   settings[]      key, value (as one would type it; null where nothing is set),
