@@ -19,7 +19,7 @@ import { evidenceOfCollector } from '../host/ssh/collected-evidence.ts';
 import { isCollectorOutput } from '../host/ssh/frames.ts';
 import { stripControl } from '../untrusted.ts';
 import { grouped } from '../words.ts';
-import { type LookFlags, thresholds } from './look-options.ts';
+import { type LookFlags, wholePolicy } from './look-options.ts';
 import { defaultsOf, INSTANCE, LOOK, longName, OF_A_LOOK, type Option } from './options.ts';
 import type { SshFlags } from './ssh-flags.ts';
 
@@ -40,13 +40,13 @@ export async function evidenceFrom(
   if (isCollectorOutput(input)) {
     const { port, saltConfigDir: configDirectory, log } = typed;
     const request = { port, configDirectory, log };
-    const policy = thresholds(typed, defaultsOf(LOOK));
+    const policy = wholePolicy(typed, defaultsOf(LOOK));
     return boundedEvidence(await evidenceOfCollector(input, request, policy));
   }
   refuse(typed, INSTANCE, 'the evidence is of what it says itself');
   const evidence = parseEvidence(input.toString('utf8'));
   // Limits that are named judge anew.
-  return { ...evidence, policy: thresholds(typed, evidence.policy) };
+  return { ...evidence, policy: wholePolicy(typed, evidence.policy) };
 }
 
 function refuse(

@@ -53,7 +53,7 @@ export async function resolveLookOptions(
       probeTimeoutMs: value.probe === false ? null : value.probeTimeout,
       lookTimeoutMs: value.timeout,
     },
-    policy: thresholds(named, defaults),
+    policy: wholePolicy(named, defaults),
     unit: value.unit,
     unitNamed: named.unit !== undefined,
     sameSaltApi: repeatedOptions(meant),
@@ -66,7 +66,7 @@ export async function resolveLookOptions(
  * The limits of CLOSE_WAIT: what is named before what is given besides.
  * @throws TriageError (usage) for two that cross
  */
-export function thresholds(named: Partial<Policy>, otherwise: Policy): Policy {
+export function wholePolicy(named: Partial<Policy>, otherwise: Policy): Policy {
   const closeWaitWarn = named.closeWaitWarn ?? otherwise.closeWaitWarn;
   const closeWaitFail = named.closeWaitFail ?? Math.max(otherwise.closeWaitFail, closeWaitWarn);
   if (closeWaitFail >= closeWaitWarn) return { closeWaitWarn, closeWaitFail };

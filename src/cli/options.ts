@@ -67,7 +67,7 @@ function option<K extends Kind<unknown>, const D extends string | undefined = un
 export const SETTINGS_FILE = '/etc/salt-triage.yaml';
 
 /** Puts options under a heading of the help. */
-function grouped<O extends Options>(group: string, options: O): O {
+function under<O extends Options>(group: string, options: O): O {
   const rows = Object.entries(options).map(([name, row]) => [name, { ...row, group }]);
   return Object.fromEntries(rows) as O;
 }
@@ -83,7 +83,7 @@ const EXAMPLES = ['systemd', 'nagios', 'icinga', 'zabbix', 'prometheus', 'checkm
 
 const WHICH = 'Which salt-api:';
 /** Which salt-api is meant. */
-export const INSTANCE = grouped(WHICH, {
+export const INSTANCE = under(WHICH, {
   port: option('-p, --port <number>', port, 'API port (default: of the Salt config, else 443)'),
   saltConfigDir: option('-c, --salt-config-dir <dir>', path, "Salt's config, as salt-api's own -c"),
   log: option('--log <file>', path, 'API log (default: of the process or the Salt config)'),
@@ -91,29 +91,29 @@ export const INSTANCE = grouped(WHICH, {
 
 const HOW = 'How to look:';
 const LOOKING = {
-  ...grouped(HOW, {
+  ...under(HOW, {
     since: option('--since <span>', past, 'how far back the log counts: 90m, 7d or all', '24h'),
   }),
-  ...grouped(WHICH, {
+  ...under(WHICH, {
     unit: option('--unit <name>', unitName, 'name of the service', 'salt-api'),
   }),
 };
-const PATIENCE = grouped(HOW, {
+const PATIENCE = under(HOW, {
   timeout: option('--timeout <span>', timeout, 'how long each single look may take', '20s'),
 });
-const ASKING = grouped(HOW, {
+const ASKING = under(HOW, {
   probe: option('--no-probe', flag, "don't send GET / to the API"),
   probeTimeout: option('--probe-timeout <span>', timeout, 'how long GET / may take', '5s'),
 });
 
-const THRESHOLDS = grouped('Limits:', {
+const THRESHOLDS = under('Limits:', {
   closeWaitWarn: option('--close-wait-warn <number>', count, 'CLOSE_WAIT sockets that warn', '5'),
   closeWaitFail: option('--close-wait-fail <number>', count, 'CLOSE_WAIT sockets that fail', '20'),
 });
 
 const ELSEWHERE = 'Another host, over ssh:';
 /** Hosts behind ssh. */
-export const SSH = grouped(ELSEWHERE, {
+export const SSH = under(ELSEWHERE, {
   host: option('--host <host>', many, 'look at this host; may be repeated'),
   hostsFile: option('--hosts-file <file>', path, 'look at its hosts, one a line; - is stdin'),
   roster: option('--roster <file>', path, 'look at the hosts of a salt-ssh roster'),
@@ -122,14 +122,14 @@ export const SSH = grouped(ELSEWHERE, {
   connectTimeout: option('--connect-timeout <span>', timeout, 'how long a login may take', '10s'),
 });
 
-const CONSENT = grouped('The fix:', {
+const CONSENT = under('The fix:', {
   yes: { ...option('-y, --yes', flag, 'ask nothing; every guard stays on'), typedOnly: true },
   dryRun: option('--dry-run', flag, 'show the plan, pids and commands; change nothing'),
   only: option('--only <part>', choice('kill'), 'kill: kill the orphans, leave the service alone'),
 });
 
 const FIXING = {
-  ...grouped('The fix:', {
+  ...under('The fix:', {
     restart: option(
       '--restart <when>',
       choice('always', 'if-needed'),
@@ -138,7 +138,7 @@ const FIXING = {
     ),
     wait: option('--wait <span>', timeout, 'how long to wait for the recovery', '30s'),
   }),
-  ...grouped('The service:', {
+  ...under('The service:', {
     service: option('--service <kind>', choice(...serviceKinds), serviceKinds.join(', '), 'auto'),
     stopCmd: option('--stop-cmd <command>', command('stop'), 'stops it; run without a shell'),
     startCmd: option('--start-cmd <command>', command('start'), 'starts it; run without a shell'),
@@ -155,14 +155,14 @@ const FIXING = {
 const OUTPUT = 'Output:';
 /** The group of what is about salt-triage, and not about salt-api. */
 export const OWN = 'salt-triage itself:';
-const trail = grouped(OWN, {
+const trail = under(OWN, {
   stateDir: option(
     '--state-dir <dir>',
     path,
     `where fixes are recorded (default: ${ROOTS_STATE_DIRECTORY})`,
   ),
 });
-const KEEPING = grouped(OWN, {
+const KEEPING = under(OWN, {
   keepIncidents: option(
     '--keep-incidents <number>',
     count,
@@ -176,17 +176,17 @@ const KEEPING = grouped(OWN, {
     String(KEEP_MEBIBYTES),
   ),
 });
-const json = grouped(OUTPUT, {
+const json = under(OUTPUT, {
   json: option('--json', flag, 'one JSON document on standard output'),
 });
-const config = grouped(OWN, {
+const config = under(OWN, {
   config: option('--config <file>', path, 'settings file', SETTINGS_FILE),
 });
-const debug = grouped(OWN, { debug: option('--debug', flag, 'show the stack of an error') });
-const color = grouped(OUTPUT, { color: option('--no-color', flag, 'no colour, as NO_COLOR') });
+const debug = under(OWN, { debug: option('--debug', flag, 'show the stack of an error') });
+const color = under(OUTPUT, { color: option('--no-color', flag, 'no colour, as NO_COLOR') });
 const SCREEN = {
   ...color,
-  ...grouped(OUTPUT, {
+  ...under(OUTPUT, {
     ascii: option('--ascii', flag, 'words in place of marks: OK, FAIL, WARN, UNKNOWN'),
   }),
   ...debug,
@@ -210,12 +210,12 @@ export const COMMANDS = {
   diagnose: {
     ...LOOK,
     ...SSH,
-    ...grouped('Evidence:', {
+    ...under('Evidence:', {
       save: option('--save <file>', path, 'write the evidence for --from; - is stdout'),
       from: option('--from <file>', path, 'judge saved evidence, not this host; - is stdin'),
     }),
     ...json,
-    ...grouped(OUTPUT, {
+    ...under(OUTPUT, {
       strict: option('--strict', flag, 'exit 1 for degraded too'),
       verbose: {
         ...option('-v, --verbose', flag, 'the evidence of each step'),
@@ -231,7 +231,7 @@ export const COMMANDS = {
     probe: { ...ASKING.probe, refused: true },
     ...CONSENT,
     ...FIXING,
-    ...grouped(ELSEWHERE, {
+    ...under(ELSEWHERE, {
       host: option('--host <host>', many, 'fix this host; one at a time'),
       sudo: SSH.sudo,
       connectTimeout: SSH.connectTimeout,
@@ -246,24 +246,24 @@ export const COMMANDS = {
     ...LOOK,
     // `-c` is critical to every monitor.
     saltConfigDir: { ...INSTANCE.saltConfigDir, flags: '--salt-config-dir <dir>' },
-    ...grouped(HOW, {
+    ...under(HOW, {
       // What starts node reads it, too (bin/front.sh), and that reads no environment.
       timeout: {
         ...option('-t, --timeout <seconds>', seconds, 'how long all of it may take', '10'),
         typedOnly: true,
       },
     }),
-    ...grouped('Limits:', {
+    ...under('Limits:', {
       warning: option('-w, --warning <name=range>', many, 'warns outside it; may be repeated'),
       critical: option('-c, --critical <name=range>', many, 'critical outside; may be repeated'),
       growth: option('--growth', flag, 'keep the last look, and tell close_wait_rate per minute'),
     }),
-    ...grouped(ELSEWHERE, {
+    ...under(ELSEWHERE, {
       host: option('-H, --host <host>', many, 'check this host; one at a time'),
       sudo: SSH.sudo,
       connectTimeout: SSH.connectTimeout,
     }),
-    ...grouped(OUTPUT, {
+    ...under(OUTPUT, {
       format: option('--format <format>', choice(...FORMATS), FORMATS.join(', '), 'nagios'),
       output: option('-o, --output <file>', path, 'write it there, whole or not at all'),
       unknownIs: option(
@@ -293,7 +293,7 @@ export const COMMANDS = {
     ...SCREEN,
   },
   drill: {
-    ...grouped('The drill:', {
+    ...under('The drill:', {
       // SALT_TRIAGE_PORT is that of the real salt-api, which has no say in a drill.
       port: {
         ...option('-p, --port <number>', unprivileged, 'port to stage it on (default: a free one)'),

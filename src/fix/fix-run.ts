@@ -154,7 +154,7 @@ export class FixRun {
   }
 
   /** Pid of a holder of the port that the person has said no to. */
-  get keptHolder(): number | null {
+  get declinedHolder(): number | null {
     const kept = this.outcomes.findLast(({ step, status }) => {
       return step.kind === 'kill' && step.holdsPort && status === 'declined';
     });

@@ -8,8 +8,8 @@ import { writeEvidence } from '../evidence/evidence-file.ts';
 import type { FixPlan, PlanStep } from '../plan/plan.ts';
 import { FixRun, type RunContext, type Settled, settled } from './fix-run.ts';
 import { kill } from './kill-step.ts';
-import { seeTheEnd } from './last-look.ts';
 import { killLeftovers } from './leftovers.ts';
+import { seeTheEnd } from './see-the-end.ts';
 import { start, startDependent, stop } from './service-steps.ts';
 import { awaitRecovery, verify, waitPortFree } from './waiting-steps.ts';
 

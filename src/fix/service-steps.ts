@@ -11,8 +11,8 @@ import { isPortFree } from './recovery.ts';
 const CHECK_TIMEOUT_MS = 5_000;
 
 export async function stop(run: FixRun, step: StepOf<'stop'>): Promise<Settled> {
-  if (run.keptHolder !== null) {
-    const why = `${run.keptHolder} was skipped and keeps the port`;
+  if (run.declinedHolder !== null) {
+    const why = `${run.declinedHolder} was skipped and keeps the port`;
     run.context.observer.warn?.(`${why}: once stopped, the service can't start again`);
   }
   const declined = await run.consent(step);

@@ -34,7 +34,7 @@ export function waitPortFree(run: FixRun, { port }: StepOf<'wait-port-free'>): P
     // A supervisor of its own may have started it again: then the port is in the right hands.
     const stays = run.statusOf('stop') === 'declined' || !isHeldAsBefore(now, before);
     if (evidence.state === 'daemon' && stays) return settled('not-needed', summary);
-    const inVain = evidence.state === 'foreign' || run.keptHolder !== null || run.stopMissed;
+    const inVain = evidence.state === 'foreign' || run.declinedHolder !== null || run.stopMissed;
     if (timeIsUp || inVain) return settled('failed', summary);
     return `until port ${port} is free: ${summary}`;
   });

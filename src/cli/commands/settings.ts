@@ -12,7 +12,7 @@ import { COMMANDS, type Flags, longName, type Option } from '../options.ts';
 import { readSettingsFiles, type SettingsFile, settingKey } from '../settings.ts';
 
 /** What is about this command's own output is no setting of a look or a fix. */
-const OWN = ['json', 'config', 'color', 'ascii', 'debug'];
+const OF_THIS_COMMAND = ['json', 'config', 'color', 'ascii', 'debug'];
 
 /**
  * `salt-triage settings`: each value in force and where it came from.
@@ -27,7 +27,7 @@ export async function settingsCommand(
   // Limits that cross are found out there.
   await resolveLookOptions(flags);
   const rows = Object.entries<Option>(COMMANDS.settings)
-    .filter(([name]) => !OWN.includes(name))
+    .filter(([name]) => !OF_THIS_COMMAND.includes(name))
     .map(([name, option]) => ({ option, ...settingInForce(name, option, words, files) }));
   if (flags.json) {
     const settings = rows.map(({ key, value, origin, source }) => ({ key, value, origin, source }));
