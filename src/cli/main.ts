@@ -12,12 +12,8 @@ async function report(thrown: unknown, debug: boolean): Promise<ExitCode> {
   // What commander throws once it has shown the help or the version.
   if ('code' in error && String(error.code).startsWith('commander.')) return ExitCode.ok;
   const told = error instanceof TriageError ? error : defect(error, debug);
-  const [{ errorText }, { screenOn }] = await Promise.all([
-    import('../report/error-text.ts'),
-    import('../report/screen.ts'),
-  ]);
-  const { columns } = screenOn(process.stderr, { color: false });
-  process.stderr.write(errorText(told, process.stderr.isTTY ? columns : null));
+  const { writeError } = await import('../report/error-text.ts');
+  writeError(told);
   if (debug) process.stderr.write(inLocale(printable(`${error.stack ?? ''}\n`)));
   return told.exitCode;
 }

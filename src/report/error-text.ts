@@ -2,7 +2,15 @@
 import { inLocale } from '../characters.ts';
 import type { TriageError } from '../errors.ts';
 import { printable } from '../untrusted.ts';
-import { wrap } from './screen.ts';
+import { screenOn, wrap } from './screen.ts';
+
+export type ErrorWords = Pick<TriageError, 'message' | 'advice' | 'command'>;
+
+/** Tells of an error on standard error. */
+export function writeError(words: ErrorWords): void {
+  const { columns } = screenOn(process.stderr, { color: false });
+  process.stderr.write(errorText(words, process.stderr.isTTY ? columns : null));
+}
 
 /**
  * The lines for standard error, in the order that they are read in: what to type, why, what else
@@ -12,7 +20,7 @@ import { wrap } from './screen.ts';
  *   its lines, so that it can be searched for
  */
 export function errorText(
-  { message, advice, command }: Pick<TriageError, 'message' | 'advice' | 'command'>,
+  { message, advice, command }: ErrorWords,
   terminal: number | null,
 ): string {
   const columns = terminal ?? (command ? 80 : Number.POSITIVE_INFINITY);

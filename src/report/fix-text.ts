@@ -6,7 +6,7 @@ import type { ServiceManager } from '../plan/service-manager.ts';
 import { commandLine } from '../shell-words.ts';
 import { stripControl } from '../untrusted.ts';
 import { textReport } from './diagnosis-text.ts';
-import { errorText } from './error-text.ts';
+import type { ErrorWords } from './error-text.ts';
 import { fixEnd } from './fix-end.ts';
 import {
   NO_NEXT,
@@ -154,24 +154,20 @@ function endText(screen: Screen, result: FixResult, repeated: Repeated): string 
     case 'ran':
       return fixEnd(screen, result, repeated);
     case 'refused':
-      // An error like any other: `refusalText` goes where those go.
+      // An error like any other: `refusalWords` go where those go.
       return '';
   }
 }
 
 /** What a refused fix says on standard error. @param where the name of a host behind ssh */
-export function refusalText(
+export function refusalWords(
   { plan, before }: FixResultOf<'refused'>,
   repeated: Repeated,
   where: string | undefined,
-  columns: number,
-): string {
+): ErrorWords {
   const name = where === undefined ? '' : `${where}: `;
   const { next, nextNote } = nextAfterRefusal(plan, before, repeated);
-  return errorText(
-    { message: `${name}refused: ${plan.why}`, advice: sentence(nextNote), command: next },
-    columns,
-  );
+  return { message: `${name}refused: ${plan.why}`, advice: sentence(nextNote), command: next };
 }
 
 function sentence(text: string): string {

@@ -5,8 +5,9 @@ import type { FixTarget } from '../../fix/fix-run.ts';
 import { fixExitCode } from '../../fix/result.ts';
 import type { HostActions } from '../../host/host.ts';
 import type { PlanStep } from '../../plan/plan.ts';
+import { writeError } from '../../report/error-text.ts';
 import { jsonFix } from '../../report/fix-json.ts';
-import { fixReport, refusalText } from '../../report/fix-text.ts';
+import { fixReport, refusalWords } from '../../report/fix-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import { type ScreenOptions, screenOn } from '../../report/screen.ts';
 import { commandLine } from '../../shell-words.ts';
@@ -141,8 +142,7 @@ function observerOf(
     end(result) {
       text.end?.(result);
       if (result.kind === 'refused') {
-        const { columns } = screenOn(process.stderr, { color: false });
-        process.stderr.write(refusalText(result, repeated, sshName, columns));
+        writeError(refusalWords(result, repeated, sshName));
       }
       if (!json) return;
       const target = sshName === undefined ? {} : { target: sshName };

@@ -106,10 +106,18 @@ async function openLive(path: string): Promise<OpenLog> {
 }
 
 async function hasRotated(path: string): Promise<boolean> {
-  const names = await readdir(dirname(path)).catch(() => []);
+  const siblings = await readSiblings(path).catch(() => []);
+  return siblings.length > 0;
+}
+
+/** Paths of what a log may have been rotated to. */
+async function readSiblings(path: string): Promise<string[]> {
+  const [directory, base] = [dirname(path), basename(path)];
   const suffix = new RegExp(ROTATED_SUFFIX);
-  const base = basename(path);
-  return names.some((name) => name.startsWith(base) && suffix.test(name.slice(base.length)));
+  const names = await readdir(directory);
+  return names
+    .filter((name) => name.startsWith(base) && suffix.test(name.slice(base.length)))
+    .map((name) => join(directory, name));
 }
 
 async function openLog(path: string): Promise<OpenLog> {
@@ -163,17 +171,12 @@ async function openRotatedInWindow(
 /** Those that hold something and were written to in the window, newest first. */
 async function rotatedSiblings(live: OpenLog, reading: Reading): Promise<string[]> {
   const { windowFrom } = reading.limits;
-  const directory = dirname(live.path);
-  const base = basename(live.path);
-  const names = await readdir(directory).catch((error: unknown) => {
+  const paths = await readSiblings(live.path).catch((error: unknown) => {
     reading.notes.push(`rotated logs could not be listed: ${codeOrText(error)}`);
     return [];
   });
-  const suffix = new RegExp(ROTATED_SUFFIX);
   const found = new Map<string, number>();
-  for (const name of names) {
-    if (!name.startsWith(base) || !suffix.test(name.slice(base.length))) continue;
-    const path = join(directory, name);
+  for (const path of paths) {
     try {
       const status = await stat(path);
       // The last line of a rotated log is about as old as its mtime, which gzip keeps.
