@@ -29,7 +29,7 @@ for (const check of CHECKS) {
   });
 }
 
-test('the steps have the ids and the order that README documents', () => {
+test('the steps have the ids and the order that `help checks` tells', () => {
   assert.deepEqual(
     CHECKS.map(({ id }) => id),
     ['port-holder', 'orphans', 'close-wait', 'api-log', 'api-answers'],
