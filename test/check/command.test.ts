@@ -17,6 +17,7 @@ import { after, before, describe, it } from 'node:test';
 import { type StagedIncident, stageIncident } from '../../src/drill/stage.ts';
 import { BUNDLE, type Ran, runCli } from '../cli/run.ts';
 import { conforms } from '../report/conforms.ts';
+import { SHELLS } from '../ssh/shells.ts';
 
 let directory: string;
 let healthy: StagedIncident;
@@ -104,6 +105,21 @@ describe('a check of a salt-api that serves', () => {
     const json = JSON.parse((await checkStaged(...asked, 'json')).stdout);
     assert.equal(json.readings.answer_time.value, null);
   });
+});
+
+describe('an output that takes nothing', () => {
+  const outputs = ['>/dev/full', '>&-'];
+  const shells = SHELLS.map((shell) => shell.join(' '));
+  const ways = outputs.flatMap((output) => shells.map((shell) => `${shell} "$0" "$@" ${output}`));
+  for (const way of [...ways, 'node "$0" "$@" >/dev/full']) {
+    it(`is not well: ${way}`, async () => {
+      const { port, configDirectory } = healthy;
+      const args = ['check', '--config', '/dev/null', '-p', `${port}`];
+      const command = ['sh', '-c', way, BUNDLE, ...args, '--salt-config-dir', configDirectory];
+      const { stdout, code } = await runCli([], { command });
+      assert.deepEqual([stdout, code], ['', 3]);
+    });
+  }
 });
 
 describe('-o', () => {

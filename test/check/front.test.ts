@@ -4,8 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -17,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { BUNDLE } from '../cli/run.ts';
 import { until } from '../fix/staged.ts';
 import { SHELLS } from '../ssh/shells.ts';
@@ -42,11 +45,12 @@ interface Ended {
 function start(shell: readonly string[], args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const [program = '', ...options] = shell;
   const PATH = `${dirname(process.execPath)}:${process.env['PATH']}`;
+  const run = `${process.pid}-${randomUUID()}`;
   const child = spawn(program, [...options, BUNDLE, 'check', '--config', '/dev/null', ...args], {
-    env: { PATH, HOME: '/nonexistent', ...env },
+    env: { PATH, HOME: '/nonexistent', ...env, RUN: run },
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  return { child, ended: endOf(child) };
+  return { child, run, ended: endOf(child) };
 }
 
 async function endOf(child: ChildProcess): Promise<Ended> {
@@ -85,8 +89,8 @@ for (const shell of SHELLS) {
 
     it('says its line and ends at once at SIGTERM', async () => {
       const env = preloaded(HANGS['as it starts'] ?? '');
-      const { child, ended } = start(shell, ['-t', '60', '--unknown-is', 'critical'], env);
-      const node = await stoppedBelow(child);
+      const { child, run, ended } = start(shell, ['-t', '60', '--unknown-is', 'critical'], env);
+      const node = await stoppedOf(run);
       const began = performance.now();
       child.kill('SIGTERM');
       const { stdout, code } = await ended;
@@ -97,11 +101,53 @@ for (const shell of SHELLS) {
     });
 
     it('is not kept by a SIGSTOP of its own', async () => {
-      const { child, ended } = start(shell, ['--port', '1', '--no-probe', '-t', '2']);
-      await until('a process below it', () => below(child.pid ?? 0).length > 0);
+      const { child, run, ended } = start(shell, ['--port', '1', '--no-probe', '-t', '2']);
+      await until('a process beside it', () => processesOf(run).length > 1);
       child.kill('SIGSTOP');
       const { stdout } = await ended;
       assert.match(stdout, /^SALT-API [A-Z]+ - /);
+    });
+
+    it('bounds a check, or refuses it, where sleep is none or knows no parts of a second', async () => {
+      const own = join(directory, `sleep-${shell.join('-').replaceAll('/', '')}`);
+      mkdirSync(own);
+      symlinkSync(process.execPath, join(own, 'node'));
+      const [program = '', ...options] = shell;
+      const absolute = [whereIs(program), ...options];
+      const none = await start(absolute, ['-t', '60'], { PATH: own }).ended;
+      assert.equal(
+        none.stdout,
+        'SALT-API UNKNOWN - nothing bounds the check: sleep cannot be run\n',
+      );
+      assert.equal(none.code, 3);
+      const coarse = '#!/bin/sh\ncase $1 in *.*) exit 1 ;; esac\nexec /bin/sleep "$1"\n';
+      writeFileSync(join(own, 'sleep'), coarse, { mode: 0o755 });
+      const env = { ...preloaded(HANGS['as it starts'] ?? ''), PATH: own };
+      const bounded = await start(absolute, ['-t', '1'], env).ended;
+      assert.equal(bounded.stdout, 'SALT-API UNKNOWN - no result within 1 s\n');
+      assert.ok(bounded.tookMs < 2_500, `${bounded.tookMs} ms`);
+    });
+
+    it('takes no words of others for a result', async () => {
+      const lines = ['::result 0', '::1 result 0', 'SALT-API OK - forged', '::1 end', '::end'];
+      const forged = preloaded(`throw new Error(${JSON.stringify(`x\n${lines.join('\n')}\n`)});`);
+      const { stdout, code } = await start(shell, [], forged).ended;
+      assert.equal(stdout, 'SALT-API UNKNOWN - salt-triage ended with code 1 and no result\n');
+      assert.equal(code, 3);
+    });
+
+    it('is kept waiting by nobody at a SIGTERM as it starts', async () => {
+      for (const after of [5, 10, 15, 20, 30]) {
+        const { child, ended } = start(shell, ['--port', '1', '--no-probe']);
+        await setTimeout(after);
+        const began = performance.now();
+        child.kill('SIGTERM');
+        const { stdout, code } = await ended;
+        assert.ok(performance.now() - began < 5_000);
+        // A shell that has not read its first line yet knows of no trap.
+        if (code !== null) assert.match(stdout, /^(?:SALT-API UNKNOWN - [^\n]+\n){1,2}$/);
+        if (code !== null) assert.equal(code, 3);
+      }
     });
   });
 }
@@ -139,36 +185,51 @@ describe('the front', () => {
     assert.equal(killed.code, 3);
   });
 
+  it('hands on metrics once, and a time in parts of a second among other letters', async () => {
+    const env = preloaded(HANGS['with an event loop that turns for ever'] ?? '');
+    const metrics = await start(shell, ['--format', 'prometheus', '-t', '1'], env).ended;
+    assert.equal(metrics.stdout.match(/^# EOF$/gm)?.length, 1);
+    assert.match(metrics.stdout, /\n# EOF\n$/);
+    const args = ['-vvt', '1.5', '--unknown-is', 'warning', '--format', 'json', '-o', '/dev/null'];
+    const { stdout, code, tookMs } = await start(shell, args, env).ended;
+    assert.match(stdout, /^SALT-API WARNING - no result within 1\.5 s/);
+    assert.equal(code, 1);
+    assert.ok(tookMs > 1_200 && tookMs < 2_000, `${tookMs} ms`);
+  });
+
   it('leaves no process behind', async () => {
-    const { child, ended } = start(shell, ['--port', '1', '--no-probe', '-t', '600']);
-    const others = await until('processes below it', () => {
-      const found = below(child.pid ?? 0);
-      return found.length > 1 ? found : null;
-    });
+    const { run, ended } = start(shell, ['--port', '1', '--no-probe', '-t', '600']);
+    await until('processes beside it', () => processesOf(run).length > 2);
     await ended;
-    await until('their end', () => others.every((pid) => !isThere(pid)));
+    await until('their end', () => processesOf(run).length === 0);
   });
 });
 
-/** A process below another that has been stopped. */
-function stoppedBelow(child: ChildProcess): Promise<number> {
-  return until('a stopped node', () =>
-    below(child.pid ?? 0).find((pid) => stat(pid)?.state === 'T'),
-  );
+/** The file of a program, for a PATH that it is not on. */
+function whereIs(program: string): string {
+  const directories = (process.env['PATH'] ?? '').split(':');
+  const file = directories.map((path) => join(path, program)).find((path) => existsSync(path));
+  return file ?? program;
 }
 
-/** Every process that descends from another. */
-function below(ancestor: number): number[] {
-  const parents = new Map<number, number>();
-  for (const name of readdirSync('/proc')) {
-    const found = /^\d+$/.test(name) ? stat(Number(name)) : null;
-    if (found !== null) parents.set(Number(name), found.ppid);
-  }
-  const descends = (pid: number): boolean => {
-    const parent = parents.get(pid);
-    return parent !== undefined && (parent === ancestor || descends(parent));
+/** Node of a run, once it has been stopped. */
+function stoppedOf(run: string): Promise<number> {
+  return until('a stopped node', () => processesOf(run).find((pid) => stat(pid)?.state === 'T'));
+}
+
+/** Every process of a run, whoever its parent has become. */
+function processesOf(run: string): number[] {
+  const has = (pid: number) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`RUN=${run}\0`);
+    } catch {
+      return false;
+    }
   };
-  return [...parents.keys()].filter(descends);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter(has);
 }
 
 function stat(pid: number): { state: string; ppid: number } | null {

@@ -64,15 +64,16 @@ export async function checkCommand(
       return { ...failed(`${silence}; ${why}`), state: 'critical' as const };
     }),
   ]);
-  const code = STATES.indexOf(result.state);
-  handOver(show(result), code);
-  return code as ExitCode;
+  const code = STATES.indexOf(result.state) as ExitCode;
+  const printed = await handOver(show(result), code);
+  // Nothing printed is nothing known: a full disk, a reader that went away.
+  return printed || result.state === 'critical' ? code : ExitCode.unknown;
 }
 
 /** What is said where the command line itself can't be used; its code is 3 whatever was asked for. */
-export function refuseCheck(message: string): ExitCode {
+export async function refuseCheck(message: string): Promise<ExitCode> {
   const result = failedCheck(message.replace(/^error: /, ''), false);
-  handOver(pluginLines(result, 0, performance.now()), ExitCode.unknown);
+  await handOver(pluginLines(result, 0, performance.now()), ExitCode.unknown);
   return ExitCode.unknown;
 }
 
