@@ -43,8 +43,26 @@ function outliveOutput(): void {
   });
 }
 
+/**
+ * A program that can't be started for want of file descriptors is told to whoever started it, and once
+ * more by an event that nobody can listen to: node gives such a process no streams, so execa lets go
+ * of it before it listens (lib/internal/child_process.js, UV_EMFILE).
+ */
+function outliveSpawn(): void {
+  process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
+    const { code = '', syscall = '' } = error;
+    if (syscall.startsWith('spawn') && ['EMFILE', 'ENFILE'].includes(code)) return;
+    report(error, isDebugged(process.argv)).finally(() => process.exit(ExitCode.unknown));
+  });
+}
+
+function isDebugged(argv: readonly string[]): boolean {
+  return argv.includes('--debug') || /^(?:1|true)$/i.test(process.env['SALT_TRIAGE_DEBUG'] ?? '');
+}
+
 async function main(): Promise<void> {
   outliveOutput();
+  outliveSpawn();
   const argv = process.argv.slice(2);
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     process.stdout.write(`${VERSION}\n`);
@@ -55,9 +73,7 @@ async function main(): Promise<void> {
     const help = argv.length === 0 || (argv.length === 1 && argv[0] === 'help');
     await buildProgram(VERSION).parseAsync(help ? ['--help'] : argv, { from: 'user' });
   } catch (error) {
-    const debug =
-      argv.includes('--debug') || /^(?:1|true)$/i.test(process.env['SALT_TRIAGE_DEBUG'] ?? '');
-    const code = await report(error, debug);
+    const code = await report(error, isDebugged(argv));
     process.exitCode = argv[0] === 'check' ? await codeOfCheck(code, error) : code;
   }
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);

@@ -81,4 +81,15 @@ describe('the command within narrow limits', () => {
     for await (const text of child.stdout.setEncoding('utf8')) stdout += text;
     assertWhole(stdout);
   });
+
+  it('says what it can where there are too few file descriptors to start a program', async () => {
+    // No log file, so that the journal is asked; how many node itself takes differs by version.
+    const argv = ['diagnose', '-q', '--port', '4', '-c', join(directory, 'none')];
+    for (const most of [20, 22, 24, 26]) {
+      const bounded = `ulimit -n ${most}; exec "$0" "$@"`;
+      const command = ['sh', '-c', bounded, process.execPath, BUNDLE];
+      const { stderr } = await runCli(argv, { command });
+      assert.doesNotMatch(stderr, /Unhandled 'error' event/, `ulimit -n ${most}`);
+    }
+  });
 });
