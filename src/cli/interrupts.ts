@@ -27,11 +27,6 @@ export function listenForInterrupts(options: { readonly survivesHangUp: boolean 
     interrupted = true;
     abort.abort();
   };
-  // Node's readline resets the terminal when its input ends, and throws where there is none any more.
-  const onTerminalGone = (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EIO' || error.syscall !== 'setRawMode') throw error;
-  };
-  process.on('uncaughtException', onTerminalGone);
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onInterrupt);
   process.on('SIGHUP', onHangUp);
@@ -41,7 +36,6 @@ export function listenForInterrupts(options: { readonly survivesHangUp: boolean 
     },
     signal: abort.signal,
     stop() {
-      process.off('uncaughtException', onTerminalGone);
       process.off('SIGINT', onInterrupt);
       process.off('SIGTERM', onInterrupt);
       process.off('SIGHUP', onHangUp);

@@ -43,17 +43,23 @@ function outliveOutput(): void {
   });
 }
 
-/**
- * A program that can't be started for want of file descriptors is told to whoever started it, and once
- * more by an event that nobody can listen to: node gives such a process no streams, so execa lets go
- * of it before it listens (lib/internal/child_process.js, UV_EMFILE).
- */
-function outliveSpawn(): void {
-  process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
-    const { code = '', syscall = '' } = error;
-    if (syscall.startsWith('spawn') && ['EMFILE', 'ENFILE'].includes(code)) return;
+/** What nobody could catch ends the command with its own words and code, unless it is told elsewhere. */
+function outliveEvents(): void {
+  process.on('uncaughtException', (error) => {
+    if (isToldElsewhere(error)) return;
     report(error, isDebugged(process.argv)).finally(() => process.exit(ExitCode.unknown));
   });
+}
+
+/**
+ * True for a program that can't be started for want of file descriptors, which whoever started it is
+ * told: node gives such a process no streams, so execa lets go of it before it listens for the event
+ * (lib/internal/child_process.js, UV_EMFILE). And for a terminal that is gone when readline resets it,
+ * at the end of its input.
+ */
+function isToldElsewhere({ code = '', syscall = '' }: NodeJS.ErrnoException): boolean {
+  if (syscall === 'setRawMode') return code === 'EIO';
+  return syscall.startsWith('spawn') && ['EMFILE', 'ENFILE'].includes(code);
 }
 
 function isDebugged(argv: readonly string[]): boolean {
@@ -62,7 +68,7 @@ function isDebugged(argv: readonly string[]): boolean {
 
 async function main(): Promise<void> {
   outliveOutput();
-  outliveSpawn();
+  outliveEvents();
   const argv = process.argv.slice(2);
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     process.stdout.write(`${VERSION}\n`);

@@ -67,7 +67,7 @@ test('a file that was only laid out anew is still good', () => {
 
 test('what is no evidence file is a usage error', () => {
   for (const input of ['', 'salt', '{}', '[]', 'null', '{"format":"x","schemaVersion":1}']) {
-    refused(input, ExitCode.usage, /no salt-triage evidence file/);
+    refused(input, ExitCode.usage, /not a salt-triage evidence file/);
   }
 });
 
