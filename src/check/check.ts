@@ -4,11 +4,10 @@ import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../diagnosis/verdict.ts';
 import { alerts, fromCount, type Range } from './ranges.ts';
 import {
-  READINGS,
+  READING_NAMES,
   type ReadingName,
   type Readings,
   readingsOf,
-  STANDARD_READINGS,
   undetermined,
 } from './readings.ts';
 
@@ -77,12 +76,11 @@ export function judgeCheck(
 
 /** Of a look that came to nothing, for a reason of ours. @param growth whether a rate was asked for */
 export function failedCheck(why: string, growth: boolean): CheckResult {
-  const names = [...STANDARD_READINGS, ...(growth ? (['close_wait_rate'] as const) : [])];
   return {
     state: 'unknown',
     verdict: 'unknown',
     summary: why,
-    readings: undetermined(names),
+    readings: undetermined(growth),
     thresholds: { warning: {}, critical: {} },
     steps: [],
     host: null,
@@ -143,8 +141,7 @@ interface Broken {
 }
 
 function brokenLimits(readings: Readings, { warning, critical }: Thresholds): Broken[] {
-  const names = Object.keys(READINGS) as ReadingName[];
-  return names.flatMap((name): Broken[] => {
+  return READING_NAMES.flatMap((name): Broken[] => {
     const value = readings[name];
     const [upper, lower] = [critical[name], warning[name]];
     if (value === undefined || value === null) return [];

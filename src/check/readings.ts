@@ -15,22 +15,19 @@ export const READINGS = {
 
 export type ReadingName = keyof typeof READINGS;
 
+export const READING_NAMES = Object.keys(READINGS) as readonly ReadingName[];
+
 /** What was read; null for what could not be determined, which is never a 0. */
 export type Readings = { readonly [Name in ReadingName]?: number | null };
 
-/** Those that every check has; `close_wait_rate` comes with `--growth` alone. */
-export const STANDARD_READINGS: readonly ReadingName[] = [
-  'close_wait',
-  'unaccepted',
-  'accept_queue',
-  'orphans',
-  'failed_binds',
-  'threads',
-  'answer_time',
-];
+/** Those that a check has, in the order of the output. */
+export function namesOf(readings: Readings): ReadingName[] {
+  return READING_NAMES.filter((name) => readings[name] !== undefined);
+}
 
-/** Of a look that came to nothing. */
-export function undetermined(names: readonly ReadingName[]): Readings {
+/** Of a look that came to nothing. @param growth whether there would be a rate, as `--growth` asks for it */
+export function undetermined(growth: boolean): Readings {
+  const names = READING_NAMES.filter((name) => growth || name !== 'close_wait_rate');
   return Object.fromEntries(names.map((name) => [name, null]));
 }
 

@@ -1,7 +1,7 @@
 /** `-w` and `-c NAME=RANGE` of `check`. */
 import type { Thresholds } from '../check/check.ts';
 import { countFrom, parseRange, type Range } from '../check/ranges.ts';
-import { READINGS, type ReadingName } from '../check/readings.ts';
+import { READING_NAMES, READINGS, type ReadingName } from '../check/readings.ts';
 import { ExitCode, TriageError } from '../errors.ts';
 import type { Policy } from '../evidence/evidence.ts';
 
@@ -30,7 +30,7 @@ function rangesOf(option: string, words: Words = []): Thresholds['warning'] {
     const name = word.slice(0, Math.max(0, equals));
     const range = parseRange(word.slice(equals + 1));
     if (!isReading(name) || range === null) {
-      const names = Object.keys(READINGS).join(', ');
+      const names = READING_NAMES.join(', ');
       throw new TriageError(
         range === null && isReading(name)
           ? `${option} ${word}: no range; use 10, 10:, ~:10, 10:20 or @10:20`

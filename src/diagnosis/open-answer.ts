@@ -3,7 +3,7 @@
  * gives the same one, nobody has to wait for it.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type AnswerFacts, type BlindCause, blind, type Look, seen } from '../evidence/evidence.ts';
+import { type AnswerFacts, BLIND_CAUSES, blind, type Look, seen } from '../evidence/evidence.ts';
 import { describeDuration } from '../words.ts';
 import { type Diagnosis, withAnswer } from './diagnosis.ts';
 
@@ -29,22 +29,11 @@ const ANSWERS = {
   broken: [{ kind: 'broken', afterMs: 7, error: 'connection closed' }],
 } satisfies Record<AnswerFacts['kind'], readonly AnswerFacts[]>;
 
-/** Whether an ask may come to that, or be left so. */
-const BLIND = {
-  permission: true,
-  missing: true,
-  timeout: true,
-  malformed: true,
-  unsupported: true,
-  'not-asked': true,
-  'not-awaited': true,
-} satisfies Record<BlindCause, true>;
-
 const POSSIBLE: readonly Look<AnswerFacts>[] = [
   ...Object.values(ANSWERS)
     .flat()
     .map(seen<AnswerFacts>),
-  ...(Object.keys(BLIND) as BlindCause[]).map((cause) => blind(cause, cause)),
+  ...BLIND_CAUSES.map((cause) => blind(cause, cause)),
 ];
 
 /**

@@ -4,6 +4,7 @@ import { ExitCode, TriageError } from '../errors.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
 import { BIND_WORDINGS } from './api-log-wordings.ts';
 import {
+  BLIND_CAUSES,
   blind,
   type Evidence,
   MAX_EVENT_TIMES,
@@ -57,15 +58,7 @@ const ports = list(portNumber, MAX_SHORT);
 
 const blindLook = v.strictObject({
   seen: v.literal(false),
-  cause: v.picklist([
-    'permission',
-    'missing',
-    'timeout',
-    'malformed',
-    'unsupported',
-    'not-asked',
-    'not-awaited',
-  ]),
+  cause: v.picklist(BLIND_CAUSES),
   why: text,
 });
 

@@ -31,16 +31,19 @@ export interface LookRequest extends InstanceRequest {
 /** Sections that may be left out of a look. */
 type OptionalSection = 'apiLog' | 'answer';
 
+export const BLIND_CAUSES = [
+  'permission',
+  'missing',
+  'timeout',
+  'malformed',
+  'unsupported',
+  'not-asked',
+  // Asked, and left before the reply came: none would have changed the verdict.
+  'not-awaited',
+] as const;
+
 /** Why a look came back without data. */
-export type BlindCause =
-  | 'permission'
-  | 'missing'
-  | 'timeout'
-  | 'malformed'
-  | 'unsupported'
-  | 'not-asked'
-  /** Asked, and left before the reply came: none would have changed the verdict. */
-  | 'not-awaited';
+export type BlindCause = (typeof BLIND_CAUSES)[number];
 
 /** Either what was seen, or why nothing could be: a failed look is never an empty one. */
 export type Look<T> =

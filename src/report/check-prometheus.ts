@@ -3,7 +3,7 @@
  * as well: gauges alone, a HELP that never varies, no timestamps, `# EOF` and a line break at the end.
  */
 import { type CheckResult, STATES } from '../check/check.ts';
-import { READINGS, type ReadingName } from '../check/readings.ts';
+import { namesOf, READINGS } from '../check/readings.ts';
 import { CHECKS } from '../diagnosis/checks/checks.ts';
 import { VERDICT_CODES } from '../diagnosis/verdict.ts';
 
@@ -59,15 +59,12 @@ export function prometheusText(
 }
 
 function readingFamilies({ readings }: CheckResult) {
-  const names = Object.keys(READINGS) as ReadingName[];
-  return names
-    .filter((name) => readings[name] !== undefined)
-    .map((name) => {
-      const { unit, help } = READINGS[name];
-      return family(`${name}${unit === null ? '' : `_${unit}`}`, help, [
-        { value: readings[name] ?? Number.NaN },
-      ]);
-    });
+  return namesOf(readings).map((name) => {
+    const { unit, help } = READINGS[name];
+    return family(`${name}${unit === null ? '' : `_${unit}`}`, help, [
+      { value: readings[name] ?? Number.NaN },
+    ]);
+  });
 }
 
 function family(name: string, help: string, samples: readonly Sample[]) {

@@ -1,7 +1,7 @@
 /** A check as text for monitors: the Monitoring Plugins line, and Checkmk's. */
 import { type CheckResult, STATES } from '../check/check.ts';
 import type { Range } from '../check/ranges.ts';
-import { READINGS, type ReadingName } from '../check/readings.ts';
+import { namesOf, READINGS } from '../check/readings.ts';
 import { stripControl } from '../untrusted.ts';
 import { describeDuration } from '../words.ts';
 
@@ -66,11 +66,6 @@ function textOf(range: Range | undefined): string {
 function upperLevel(range: Range | undefined): string {
   if (range === undefined || range.inside || !Number.isFinite(range.end)) return '';
   return String(Number.isInteger(range.end) ? range.end + 1 : range.end);
-}
-
-function namesOf(readings: CheckResult['readings']): ReadingName[] {
-  const names = Object.keys(READINGS) as ReadingName[];
-  return names.filter((name) => readings[name] !== undefined);
 }
 
 /** US-ASCII without the bar that begins the performance data. */
