@@ -284,8 +284,10 @@ function loneSilence({ holding, answers, because }: Scene): Verdict | null {
 }
 
 function notKnownToBeWell({ evidence, findings, port, stepsWith, because }: Scene): Verdict | null {
-  // A log that nobody read may tell of a loop; an answer that nobody asked for is said to be none.
-  const unread = findings['api-log'].status === 'skip' ? (['api-log'] as const) : [];
+  // An answer that nobody asked for is said to be none; what else was passed over may tell of trouble.
+  const { answer } = evidence;
+  const unasked = !answer.seen && answer.cause === 'not-asked';
+  const unread = stepsWith('skip').filter((id) => id !== 'api-answers' || !unasked);
   const blind = [...stepsWith('unknown'), ...unread];
   if (blind.length === 0 && !configUnread(evidence)) return null;
   const steps = blind.map((id) => `${findings[id].title} ${findings[id].summary}`);

@@ -3,7 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { TriageError } from '../../src/errors.ts';
-import { type BlindCause, blind, type Evidence } from '../../src/evidence/evidence.ts';
+import {
+  BLIND_CAUSES,
+  type BlindCause,
+  blind,
+  type Evidence,
+} from '../../src/evidence/evidence.ts';
 import { parseEvidence, writeEvidence } from '../../src/evidence/evidence-file.ts';
 import { incident2018, STAGES, stageEvidence } from '../recorded/captures.ts';
 import { saltApi } from './situation.ts';
@@ -28,14 +33,6 @@ const HEALTHY = RECORDINGS.filter(({ evidence }) => codeOf(evidence) === 'health
 const INCIDENTS = RECORDINGS.filter(({ evidence }) => codeOf(evidence) !== 'healthy');
 
 const SECTIONS = ['config', 'sockets', 'processes', 'service', 'apiLog', 'answer'] as const;
-const CAUSES: readonly BlindCause[] = [
-  'permission',
-  'missing',
-  'timeout',
-  'malformed',
-  'unsupported',
-  'not-asked',
-];
 
 function codeOf(evidence: Evidence): string {
   return diagnoseEvidence(evidence).verdict.code;
@@ -121,7 +118,7 @@ function shuffled<T>(items: readonly T[]): fc.Arbitrary<T[]> {
 test('a healthy host with a section unseen is not healthy, but for an answer not asked for', () => {
   for (const { name, evidence } of HEALTHY) {
     for (const section of SECTIONS) {
-      for (const cause of CAUSES) {
+      for (const cause of BLIND_CAUSES) {
         // No config at all is a fact, and 443 is then Salt's own business.
         if (section === 'config' && cause === 'missing') continue;
         const expected = section === 'answer' && cause === 'not-asked' ? 'healthy' : 'unknown';
@@ -136,7 +133,7 @@ test('no section that goes unseen turns an incident into a healthy or degraded h
   const choice = fc.tuple(
     fc.constantFrom(...INCIDENTS),
     fc.subarray([...SECTIONS], { minLength: 1 }),
-    fc.constantFrom(...CAUSES),
+    fc.constantFrom(...BLIND_CAUSES),
   );
   fc.assert(
     fc.property(choice, ([{ name, evidence }, sections, cause]) => {
