@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { TriageError } from '../../src/errors.ts';
 import { acquireLock } from '../../src/fix/lock.ts';
+import { errorCode } from '../../src/host/local/proc-files.ts';
 
 const [, , port = '', mode, inside = ''] = process.argv;
 try {
@@ -56,10 +57,20 @@ function crash(): void {
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
     if (!new RegExp(`^${port}-.*\\.\\d+$`).test(name)) continue;
-    const holder = JSON.parse(readFileSync(path, 'utf8'));
-    if (holder.pid !== process.pid) continue;
+    const holder = holderIn(path);
+    if (holder?.pid !== process.pid) continue;
     const dead = `${path}.dead-${process.pid}`;
     writeFileSync(dead, JSON.stringify({ ...holder, startTicks: 1 }));
     renameSync(dead, path);
+  }
+}
+
+/** Null where it was given back since it was listed: another one may come, see ours and go. */
+function holderIn(path: string): { readonly pid: number } | null {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
   }
 }
