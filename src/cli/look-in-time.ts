@@ -1,4 +1,5 @@
 /** A diagnosis that has to be there at a given time, with as much of it as can be known by then. */
+import { DECIDING } from '../diagnosis/checks/checks.ts';
 import { diagnoseHost } from '../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { type AnswerFacts, blind, type Look, type LookRequest } from '../evidence/evidence.ts';
@@ -67,13 +68,18 @@ function askedLast(host: Host, { endsAt, progress }: Time, leave: AbortSignal): 
     };
     return { ...parts, answer: ask(), askAgain: null };
   };
-  return { name: host.name, look };
+  const lookBehind: Host['lookBehind'] = (found, wanted, request) => {
+    const left = Math.max(0, endsAt - TO_JUDGE_MS - performance.now());
+    const lookTimeoutMs = Math.min(request.lookTimeoutMs, left);
+    return host.lookBehind(found, wanted, { ...request, lookTimeoutMs });
+  };
+  return { name: host.name, look, lookBehind };
 }
 
 /** Every look ends before the whole has to, so that what was seen is told. */
 function withinTime(request: LookRequest, { endsAt }: Time): LookRequest {
   const room = Math.max(500, 0.8 * (endsAt - performance.now()));
-  return { ...request, lookTimeoutMs: Math.min(request.lookTimeoutMs, room) };
+  return { ...request, lookTimeoutMs: Math.min(request.lookTimeoutMs, room), background: DECIDING };
 }
 
 /** What is known of an API that did not answer; null where it did, or was not asked. */

@@ -1,5 +1,6 @@
 /** From options and the settings file to what a look needs. */
 import { ExitCode, TriageError } from '../errors.ts';
+import { BACKGROUND } from '../evidence/background.ts';
 import type { LookRequest, Policy } from '../evidence/evidence.ts';
 import { quoteForShell } from '../shell-words.ts';
 import {
@@ -52,6 +53,7 @@ export async function resolveLookOptions(
       sinceMs: value.since,
       probeTimeoutMs: value.probe === false ? null : value.probeTimeout,
       lookTimeoutMs: value.timeout,
+      background: BACKGROUND,
     },
     policy: wholePolicy(named, defaults),
     unit: value.unit,

@@ -1,9 +1,10 @@
 /** The way from a host to a diagnosis, one step at a time. */
+import { type BackgroundSection, NO_BACKGROUND } from '../evidence/background.ts';
 import { blind, type Evidence, type LookRequest, type Policy } from '../evidence/evidence.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
 import type { Host, LookInProgress } from '../host/host.ts';
 import { apiAnswers } from './checks/api-answers.ts';
-import { CHECKS, type Step } from './checks/checks.ts';
+import { CHECKS, DECIDING, type Step } from './checks/checks.ts';
 import type { Known, Section } from './checks/finding.ts';
 import {
   concludeDiagnosis,
@@ -11,6 +12,7 @@ import {
   goesByAnswer,
   stepOf,
   withAnswer,
+  withBackground,
 } from './diagnosis.ts';
 import { standsWithAnyAnswer, withoutAnswer } from './open-answer.ts';
 import { classifyProcesses, ROLE_NEEDS, type RoleEvidence } from './process-roles.ts';
@@ -28,6 +30,8 @@ export interface DiagnosisObserver {
   end?(diagnosis: Diagnosis): void;
   /** A step that was open at the verdict, completed. */
   completed?(step: Step): void;
+  /** What explains the verdict, as far as that was asked for. Called last. */
+  explained?(diagnosis: Diagnosis): void;
 }
 
 /** An API that answers does so mostly at once, and that long after the ask it is waited for, ms. */
@@ -65,19 +69,47 @@ export async function diagnoseHost(
   waiting(...asked);
   const askedAt = await asking;
   const soon = askedAt + SOON_MS - performance.now();
+  const lookBehind = lookingBehind(host, request, until);
   if ((await settlesWithin(look.answer, soon)) || !standsWithAnyAnswer(open)) {
     const first = withAnswer(open, await look.answer);
-    return tellRest(await settledDiagnosis(first, look, waiting), observer);
+    const settled = await lookBehind.ifItDecides(await settledDiagnosis(first, look, waiting));
+    return lookBehind.forTheRest(tellRest(settled, observer), observer);
   }
   const early = tellRest(withoutAnswer(open, performance.now() - askedAt), observer);
   if (until === 'verdict') {
     leave.abort();
-    return early;
+    return lookBehind.forTheRest(early, observer);
   }
   waiting(...asked);
   const whole = withAnswer(open, await look.answer);
   for (const step of whole.steps) if (!open.steps.includes(step)) observer.completed?.(step);
-  return whole;
+  return lookBehind.forTheRest(whole, observer);
+}
+
+/** The two times that a diagnosis looks at the background. */
+function lookingBehind(host: Host, request: LookRequest, until: 'verdict' | 'record') {
+  const { background: wanted = [] } = request;
+  const look = async (found: Diagnosis, sections: readonly BackgroundSection[]) => {
+    if (sections.length === 0) return found;
+    return withBackground(found, await host.lookBehind(found.evidence, sections, request));
+  };
+  return {
+    async ifItDecides(found: Diagnosis): Promise<Diagnosis> {
+      if (found.verdict.code !== 'healthy') return found;
+      const deciding = wanted.filter((name) => DECIDING.includes(name));
+      return look(found, deciding);
+    },
+    async forTheRest(found: Diagnosis, observer: DiagnosisObserver): Promise<Diagnosis> {
+      // What is well needs no explanation, but for the record.
+      if (until === 'verdict' && found.verdict.code === 'healthy') return found;
+      const { background } = found.evidence;
+      const open = wanted.filter((name) => background[name] === NO_BACKGROUND[name]);
+      if (open.length > 0) observer.waiting?.('why', request.lookTimeoutMs);
+      const explained = await look(found, open);
+      if (wanted.length > 0) observer.explained?.(explained);
+      return explained;
+    },
+  };
 }
 
 /** Judges what comes before the answer and apart from it, and tells what it does not change. */

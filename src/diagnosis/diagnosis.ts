@@ -1,6 +1,16 @@
 /** A whole diagnosis: evidence, who is who in it, what each step found, and the verdict. */
+
+import type { Background } from '../evidence/background.ts';
 import type { Evidence } from '../evidence/evidence.ts';
-import { CHECKS, type Findings, type FindingsBeforeAnswer, type Step } from './checks/checks.ts';
+import {
+  CHECKS,
+  EXPLAINERS,
+  type Explanations,
+  type Findings,
+  type FindingsBeforeAnswer,
+  type NamedCause,
+  type Step,
+} from './checks/checks.ts';
 import type { Known } from './checks/finding.ts';
 import { classifyProcesses, type ProcessRoles } from './process-roles.ts';
 import { judgeVerdict, type Verdict } from './verdict.ts';
@@ -12,6 +22,9 @@ export interface Diagnosis {
   readonly findings: Findings;
   readonly steps: readonly Step[];
   readonly verdict: Verdict;
+  readonly explanations: Explanations;
+  /** What explains it, most telling first. */
+  readonly causes: readonly NamedCause[];
 }
 
 /**
@@ -43,8 +56,27 @@ export function stepOf(check: (typeof CHECKS)[number], known: Known): Step {
 export function concludeDiagnosis(known: Known, steps: readonly Step[]): Diagnosis {
   const { roles, ...evidence } = known;
   const findings = Object.fromEntries(steps.map((step) => [step.id, step])) as unknown as Findings;
-  const verdict = judgeVerdict({ evidence, findings, roles });
-  return { evidence, roles, findings, steps, verdict };
+  const explanations = explain(known);
+  const causes = Object.values(explanations)
+    .flatMap(({ id, causes: named }) => named.map((cause) => ({ id, ...cause })))
+    .toSorted((a, b) => b.weight - a.weight);
+  const verdict = judgeVerdict({ evidence, findings, roles, explanations });
+  return { evidence, roles, findings, steps, verdict, explanations, causes };
+}
+
+function explain(known: Known): Explanations {
+  const entries = EXPLAINERS.map((explainer) => {
+    const { id, title } = explainer;
+    return [id, { id, title, ...explainer.judge(known) }] as const;
+  });
+  return Object.fromEntries(entries) as unknown as Explanations;
+}
+
+/** The same once more of the background is known. */
+export function withBackground(before: Diagnosis, seen: Partial<Background>): Diagnosis {
+  const background = { ...before.evidence.background, ...seen };
+  const known = { ...before.evidence, roles: before.roles, background };
+  return concludeDiagnosis(known, before.steps);
 }
 
 /** True where an answer of the API may change what a check finds. */

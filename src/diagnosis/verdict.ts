@@ -6,7 +6,13 @@ import { unitOf, unitTroubles } from '../evidence/systemd-unit.ts';
 import { stripControl } from '../untrusted.ts';
 import { count, describeDuration, pidList, startedAt } from '../words.ts';
 import { isWithoutSalt } from './absence.ts';
-import { CHECKS, type Findings, type StepId } from './checks/checks.ts';
+import {
+  CHECKS,
+  EXPLAINERS,
+  type Explanations,
+  type Findings,
+  type StepId,
+} from './checks/checks.ts';
 import type { StepStatus } from './checks/finding.ts';
 import { START_MS } from './orphan-signs.ts';
 import { describeOtherPort, otherPortsOf, unservedPorts } from './other-ports.ts';
@@ -67,6 +73,7 @@ interface Case {
   readonly evidence: Evidence;
   readonly findings: Findings;
   readonly roles: ProcessRoles;
+  readonly explanations: Explanations;
 }
 
 /** Whether `salt-triage fix` has a plan for a verdict. */
@@ -105,6 +112,7 @@ export function judgeVerdict(facts: Case): Verdict {
         notKnownToBeWell(scene) ??
         otherPortUnserved(scene) ??
         withSignsOfTrouble(scene) ??
+        troubleBehind(scene) ??
         healthy(scene)
       );
     case 'free':
@@ -323,6 +331,22 @@ function withSignsOfTrouble({ findings, roles, port, stepsWith, because }: Scene
     code: 'degraded',
     summary: `salt-api holds port ${port}, with signs of trouble: ${signs.join(', ')}`,
     evidence: [...idle, ...because(...doubtful)],
+    wouldChange: 'a silent GET / (hung), or none of these signs (healthy)',
+  };
+}
+
+/** It serves, but what it rests on does not. */
+function troubleBehind({ explanations, holding, because }: Scene): Verdict | null {
+  const told = EXPLAINERS.filter(({ decides }) => decides).map(({ id }) => explanations[id]);
+  const doubtful = told.filter(({ status }) => status === 'warn' || status === 'fail');
+  if (doubtful.length === 0) return null;
+  return {
+    code: 'degraded',
+    summary: `${holding} and answers, but ${doubtful.map(({ summary }) => summary).join('; ')}`,
+    evidence: [
+      ...doubtful.map(({ title, summary }) => `${title}: ${summary}`),
+      ...because('api-answers'),
+    ],
     wouldChange: 'a silent GET / (hung), or none of these signs (healthy)',
   };
 }

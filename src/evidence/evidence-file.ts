@@ -3,8 +3,9 @@ import * as v from 'valibot';
 import { ExitCode, TriageError } from '../errors.ts';
 import { redactArgv, stripControl } from '../untrusted.ts';
 import { BIND_WORDINGS } from './api-log-wordings.ts';
+import { BACKGROUND, NO_BACKGROUND } from './background.ts';
+import { backgroundSchema } from './background-schema.ts';
 import {
-  BLIND_CAUSES,
   blind,
   type Evidence,
   MAX_EVENT_TIMES,
@@ -15,6 +16,23 @@ import {
   seen,
   TCP_STATES,
 } from './evidence.ts';
+import {
+  flag,
+  list,
+  look,
+  MAX_SHORT,
+  maybePort,
+  maybeText,
+  maybeTime,
+  milliseconds,
+  portNumber,
+  ports,
+  signed,
+  text,
+  texts,
+  ticks,
+  whole,
+} from './schema-parts.ts';
 
 const FORMAT = 'salt-triage-evidence';
 const SCHEMA_VERSION = 1;
@@ -25,46 +43,10 @@ export const MAX_EVIDENCE_TEXT = 64 * 1024 * 1024;
 const MAX_VALUES = 1_000_000;
 /** The schema nests six deep. */
 const MAX_DEPTH = 16;
-/** A bound on every list without one of its own: of rows, which cost what they hold. */
-const MAX_LIST = 100_000;
-/** Of lists that are gone through for every process or shown whole; a host has a few dozen. */
-const MAX_SHORT = 1_000;
 /** Each is a word about every process; a look reads a handful (`choosePidFiles`). */
 const MAX_PID_FILES = 50;
-/** The last millisecond of the year 9999: far within what `Date` can hold. */
-const MAX_TIME = 253_402_300_799_999;
-/** Three hundred years of uptime at 100 ticks a second; at 1 a second still a valid `Date`. */
-const MAX_TICKS = 1e12;
 
-const text = v.string();
-const flag = v.boolean();
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const signed = v.pipe(v.number(), v.safeInteger());
-/** Of a moment or of a span. */
-const milliseconds = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIME));
-const ticks = v.pipe(whole, v.maxValue(MAX_TICKS));
-const portNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
-const maybeText = v.nullable(text);
-const maybeTime = v.nullable(milliseconds);
-const maybePort = v.nullable(portNumber);
 const silentBefore = v.exactOptional(milliseconds);
-
-function list<T extends v.GenericSchema>(item: T, most = MAX_LIST) {
-  return v.pipe(v.array(item), v.maxLength(most));
-}
-
-const texts = list(text, MAX_SHORT);
-const ports = list(portNumber, MAX_SHORT);
-
-const blindLook = v.strictObject({
-  seen: v.literal(false),
-  cause: v.picklist(BLIND_CAUSES),
-  why: text,
-});
-
-function look<T extends v.GenericSchema>(value: T) {
-  return v.variant('seen', [v.strictObject({ seen: v.literal(true), value }), blindLook]);
-}
 
 const peers = list(
   v.strictObject({
@@ -257,6 +239,7 @@ const evidenceSchema = v.strictObject({
     }),
   ),
   answer: look(answer),
+  background: v.optional(backgroundSchema, NO_BACKGROUND),
 }) satisfies v.GenericSchema<unknown, Evidence>;
 
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
@@ -300,6 +283,13 @@ function withinBounds(evidence: Evidence): FileEvidence {
       continue;
     }
     within = { ...within, [name]: blind('unsupported', TOO_MUCH) };
+  }
+  for (const name of BACKGROUND) {
+    const { background } = within;
+    const schema = backgroundSchema.entries[name];
+    if (v.safeParse(schema, background[name], { abortEarly: true }).success) continue;
+    const without = { ...background, [name]: blind('unsupported', TOO_MUCH) };
+    within = { ...within, background: without };
   }
   return within;
 }

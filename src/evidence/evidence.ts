@@ -5,6 +5,7 @@
  */
 
 import type { BindWording } from './api-log-wordings.ts';
+import type { Background, BackgroundSection } from './background.ts';
 
 /** Which salt-api is meant; what is unset is found out on the host. */
 export interface InstanceRequest {
@@ -26,6 +27,8 @@ export interface LookRequest extends InstanceRequest {
   readonly lookTimeoutMs: number;
   /** What nobody will read: it is not looked at, and comes back blind. */
   readonly leaveOut?: readonly OptionalSection[];
+  /** What is looked at to explain what was found; nothing where unset. */
+  readonly background?: readonly BackgroundSection[];
 }
 
 /** Sections that may be left out of a look. */
@@ -460,6 +463,7 @@ export interface Evidence {
   readonly service: Look<ServiceFacts>;
   readonly apiLog: Look<ApiLogFacts>;
   readonly answer: Look<AnswerFacts>;
+  readonly background: Background;
 }
 
 /** The sections of an evidence that a look at a host fills, each on its own. */

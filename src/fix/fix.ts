@@ -100,6 +100,7 @@ async function diagnoseOnceUp(
 ): Promise<Diagnosis> {
   const diagnose = (told?: DiagnosisObserver) =>
     diagnoseHost(host, request, policy, told, 'verdict');
+  const lookAgain = () => diagnoseHost(host, { ...request, background: [] }, policy, {}, 'verdict');
   const first = already ?? (await diagnose(observer.look));
   const withinMs = first.verdict.comesUpWithinMs ?? 0;
   const began = performance.now();
@@ -111,7 +112,7 @@ async function diagnoseOnceUp(
     observer.waiting?.(`until it is up: ${now.verdict.summary}`, withinMs, began);
     await delay(pauseAfterLook(turn, lookMs));
     const lookedAt = performance.now();
-    now = await diagnose();
+    now = await lookAgain();
     lookMs = performance.now() - lookedAt;
   }
   return now === first ? first : diagnose(observer.look);

@@ -1,3 +1,4 @@
+import { NO_BACKGROUND } from '../evidence/background.ts';
 import { type Evidence, type Policy, SECTIONS, type Sections } from '../evidence/evidence.ts';
 import type { LookInProgress } from './host.ts';
 
@@ -11,5 +12,5 @@ export async function collectEvidence(
 ): Promise<Evidence> {
   const entries = SECTIONS.map(async (name) => [name, await look[name]] as const);
   const sections = Object.fromEntries(await Promise.all(entries)) as unknown as Sections;
-  return { schemaVersion: 1, policy, ...sections };
+  return { schemaVersion: 1, policy, ...sections, background: NO_BACKGROUND };
 }

@@ -1,5 +1,7 @@
+import type { Background, BackgroundSection } from '../evidence/background.ts';
 import type {
   AnswerFacts,
+  Evidence,
   Look,
   LookRequest,
   ProcessIdentity,
@@ -39,6 +41,16 @@ export interface Host {
    *   with it
    */
   look(request: LookRequest, leave?: AbortSignal): LookInProgress;
+  /**
+   * Looks at what explains a state that was found. Never rejects.
+   * @param wanted the sections to look at; no others come back
+   * @param request of the look that found it
+   */
+  lookBehind(
+    found: Omit<Evidence, 'background'>,
+    wanted: readonly BackgroundSection[],
+    request: LookRequest,
+  ): Promise<Partial<Background>>;
 }
 
 /** A process that a plan means to end, with what must still be true when the signal goes out. */

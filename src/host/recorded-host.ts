@@ -1,3 +1,4 @@
+import type { Background } from '../evidence/background.ts';
 import { type Evidence, SECTIONS } from '../evidence/evidence.ts';
 import { eachOf, type Host, type LookInProgress } from './host.ts';
 
@@ -14,5 +15,9 @@ export class RecordedHost implements Host {
   /** Gives what was recorded; a request can't make it look at anything else. */
   look(): LookInProgress {
     return { ...eachOf(SECTIONS, Promise.resolve(this.#evidence)), askAgain: null };
+  }
+
+  async lookBehind(): Promise<Background> {
+    return this.#evidence.background;
   }
 }

@@ -3,6 +3,7 @@ import type { TriageError } from '../errors.ts';
 import { isoMoment } from '../words.ts';
 import {
   type DiagnosisDocument,
+  type ExplanationDocument,
   type HostErrorDocument,
   JSON_SCHEMA_VERSION,
   type StepDocument,
@@ -19,7 +20,7 @@ export function jsonDiagnosis(
   repeated: Repeated,
   exitCode: number,
 ): DiagnosisDocument {
-  const { evidence, steps, verdict } = diagnosis;
+  const { evidence, steps, verdict, causes, explanations } = diagnosis;
   const { code, summary, evidence: because, wouldChange } = verdict;
   const next = nextCommand(diagnosis, repeated);
   return {
@@ -31,6 +32,12 @@ export function jsonDiagnosis(
     steps: steps.map(({ id, status, summary, evidence: found }) => {
       // Each with the evidence of its own kind, which a union does not tell.
       return { id, status, summary, evidence: found } as StepDocument;
+    }),
+    causes: causes.map(({ id, basis, summary, details, advice }) => {
+      return { id, basis, summary, details, advice };
+    }),
+    explanations: Object.values(explanations).map(({ id, status, summary, evidence: found }) => {
+      return { id, status, summary, evidence: found } as ExplanationDocument;
     }),
     exitCode,
   };

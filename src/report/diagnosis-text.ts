@@ -9,6 +9,7 @@ import type { Next } from './next-command.ts';
 import { LABEL, nextLines } from './next-lines.ts';
 import { type Screen, type Standing, wrap } from './screen.ts';
 import { waitingOn } from './waiting.ts';
+import { whyLines } from './why-lines.ts';
 
 /** Columns of a step's name, behind its mark. */
 const NAME = 14;
@@ -62,6 +63,11 @@ export function textReport(
     completed(step) {
       waiting.end();
       screen.write(`\n${stepLines(screen, step, verbose)}`);
+    },
+    explained(diagnosis) {
+      waiting.end();
+      const lines = whyLines(screen, diagnosis, verbose);
+      if (lines.length > 0) screen.write(`\n${lines.join('\n')}\n`);
     },
   };
 }

@@ -4,9 +4,11 @@
  */
 import type { State } from '../check/check.ts';
 import type { ReadingName, Readings } from '../check/readings.ts';
-import type { Findings, StepId } from '../diagnosis/checks/checks.ts';
+import type { Explanations, Findings, StepId } from '../diagnosis/checks/checks.ts';
+import type { Basis } from '../diagnosis/checks/explanation.ts';
 import type { StepStatus } from '../diagnosis/checks/finding.ts';
 import type { Verdict, VerdictCode } from '../diagnosis/verdict.ts';
+import type { BackgroundSection } from '../evidence/background.ts';
 import type { StepOutcome } from '../fix/fix-run.ts';
 import type { PlanStep, StepOf } from '../plan/plan.ts';
 import type { ServiceManager } from '../plan/service-manager.ts';
@@ -48,7 +50,32 @@ export interface DiagnosisDocument extends HostDocument {
   readonly port: number;
   readonly verdict: Pick<Verdict, 'code' | 'summary' | 'evidence' | 'wouldChange'> & Next;
   readonly steps: readonly StepDocument[];
+  /** What explains it, most telling first; none where nobody looked, or nothing was found. */
+  readonly causes: readonly CauseDocument[];
+  /** What the look behind the steps found, each with its evidence. */
+  readonly explanations: readonly ExplanationDocument[];
 }
+
+/** Something that bears on why it happened. */
+interface CauseDocument {
+  /** Which explanation it is of. */
+  readonly id: BackgroundSection;
+  /** `seen` on the host, or `inferred` from what is known of such hosts. */
+  readonly basis: Basis;
+  readonly summary: string;
+  readonly details: readonly string[];
+  /** What keeps it from coming back; null where nothing is known to. */
+  readonly advice: string | null;
+}
+
+export type ExplanationDocument = {
+  [Id in keyof Explanations]: {
+    readonly id: Id;
+    readonly status: StepStatus;
+    readonly summary: string;
+    readonly evidence: Explanations[Id]['evidence'];
+  };
+}[keyof Explanations];
 
 /** A step of the diagnosis, with the evidence of its kind. */
 export type StepDocument = {

@@ -1,3 +1,4 @@
+import { NO_BACKGROUND } from '../../src/evidence/background.ts';
 /** Builds evidence of a host in few words, for tables of situations. */
 import {
   type Evidence,
@@ -83,6 +84,8 @@ export function evidenceOf(situation: Situation): Evidence {
       : [{ path: '/run/salt-api.pid', pid: pidFile, modifiedAt: NOW - pidFileAge * 1000 }];
   return {
     schemaVersion: 1,
+
+    background: NO_BACKGROUND,
     host: {
       name: 'master',
       now: NOW,

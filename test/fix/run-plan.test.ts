@@ -130,6 +130,7 @@ class World {
         const look = new RecordedHost(this.evidence()).look();
         return { ...look, ...Object.fromEntries(left), askAgain };
       },
+      lookBehind: async () => ({}),
     };
     return {
       host,

@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fixedOffsetTime } from '../../src/evidence/api-log-lines.ts';
 import { ApiLogScanner } from '../../src/evidence/api-log-scan.ts';
+import { NO_BACKGROUND } from '../../src/evidence/background.ts';
 import {
   type AnswerFacts,
   type ApiLogFacts,
@@ -192,6 +193,8 @@ export function incident2018(
 function hostEvidence(now: number, bootedAt: number, utcOffsetMinutes: number) {
   return {
     schemaVersion: 1,
+
+    background: NO_BACKGROUND,
     host: {
       name: 'salt-master-01',
       now,

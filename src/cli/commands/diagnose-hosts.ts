@@ -1,4 +1,5 @@
 /** `diagnose` on many hosts: each by itself, none in the way of another. */
+import { DECIDING } from '../../diagnosis/checks/checks.ts';
 import { diagnoseHost } from '../../diagnosis/diagnose.ts';
 import { verdictExitCode } from '../../diagnosis/verdict.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
@@ -66,7 +67,9 @@ async function diagnoseOne(
   const repeated = onHost(options.repeated, hosts.repeated(name));
   try {
     const until = json ? 'record' : 'verdict';
-    const result = await diagnoseHost(host, options.request, options.policy, {}, until);
+    // A row has no room for why.
+    const request = json ? options.request : { ...options.request, background: DECIDING };
+    const result = await diagnoseHost(host, request, options.policy, {}, until);
     const exitCode = verdictExitCode(result.verdict.code, strict === true);
     return { name, result, repeated, exitCode };
   } catch (error) {

@@ -1,3 +1,4 @@
+import { DECIDING } from '../../diagnosis/checks/checks.ts';
 import { type DiagnosisObserver, diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import { verdictExitCode } from '../../diagnosis/verdict.ts';
@@ -64,7 +65,10 @@ async function diagnoseAndTell(
   const report = chooseReport(flags, repeated);
   const recorded = flags.json || flags.verbose || flags.save !== undefined;
   const until = recorded ? 'record' : 'verdict';
-  const diagnosis = await diagnoseHost(host, request, policy, report, until);
+  // A verdict alone is what -q shows.
+  const background = flags.quiet && !recorded ? DECIDING : request.background;
+  const look = { ...request, ...(background === undefined ? {} : { background }) };
+  const diagnosis = await diagnoseHost(host, look, policy, report, until);
   if (flags.save !== undefined) {
     const { saveEvidence } = await import('../evidence-files.ts');
     process.stderr.write(await saveEvidence(flags.save, diagnosis.evidence));

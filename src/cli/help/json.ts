@@ -11,6 +11,12 @@ diagnose --json
   verdict                code, summary, evidence[], wouldChange, next, nextNote
   steps[]                id, status (pass warn fail unknown skip), summary,
                          evidence; ids and order: see help checks
+  causes[]               what explains it, most telling first: id, basis (seen
+                         inferred), summary, details[], advice; none where
+                         nobody looked
+  explanations[]         what the look behind the steps found: id (clients
+                         workers master versions settings), status, summary,
+                         evidence
   exitCode               what the command exits with
 
 The evidence of each step:

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { hostLocalTime } from '../../evidence/api-log-lines.ts';
+import type { Background, BackgroundSection } from '../../evidence/background.ts';
 import {
   type ApiLogFacts,
   blind,
+  type Evidence,
   type HostFacts,
   type InstanceFacts,
   LEFT_OUT,
@@ -102,6 +104,18 @@ export class LocalHost implements Host {
       answer: leaveOut.includes('answer') ? Promise.resolve(LEFT_OUT) : ask(request.probeTimeoutMs),
       askAgain: ask,
     };
+  }
+
+  async lookBehind(
+    evidence: Omit<Evidence, 'background'>,
+    wanted: readonly BackgroundSection[],
+    request: LookRequest,
+  ): Promise<Partial<Background>> {
+    const [{ lookBackground }, { LocalRawHost }] = await Promise.all([
+      import('../background/look-background.ts'),
+      import('./local-raw-host.ts'),
+    ]);
+    return lookBackground({ raw: new LocalRawHost(), evidence, request }, wanted);
   }
 
   async #instance(

@@ -14,6 +14,17 @@ export function actionMarks(nonce: string): { beginMark: string; endMark: string
   return { beginMark: `@@${nonce} begin`, endMark: `@@${nonce} done` };
 }
 
+/** The lines of a script's own between its marks. @param stdout all that came, a login's noise included */
+export function linesBetweenMarks(stdout: Buffer, nonce: string): string[] {
+  const { beginMark, endMark } = actionMarks(nonce);
+  const text = stdout.toString('utf8');
+  return text
+    .slice(text.indexOf(beginMark), text.lastIndexOf(endMark))
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.slice(1));
+}
+
 /**
  * Reads what the kill guard judges (kill-guard.ts), and acts on nothing. Says `shell SELF KNOWN`,
  * `ancestors PID …` and one of `gone`, `denied`, `moment …`; {@link parseMoment} reads that.
@@ -258,7 +269,8 @@ export function uidScript(nonce: string): string {
   return wrapped(nonce, 'say "uid $(id -u)"');
 }
 
-function wrapped(nonce: string, body: string): string {
+/** A script as one function, with what all of them use, between its marks. */
+export function wrapped(nonce: string, body: string): string {
   const { beginMark, endMark } = actionMarks(nonce);
   return `locale=$LC_ALL
 LC_ALL=C

@@ -1,5 +1,6 @@
 /** Makes evidence of what the collector printed, by the rules that this host is read by. Pure. */
 import { posix } from 'node:path';
+import type { Background } from '../../evidence/background.ts';
 import {
   blind,
   type Evidence,
@@ -134,7 +135,8 @@ export async function evidenceOfCollector(
     log: request.log ?? (utf8OfLatin1(told.get('asked-log') ?? '') || undefined),
   });
   const answer = blind('not-asked', 'not asked: the probe script sends nothing to the port');
-  const evidence = { schemaVersion: 1, policy, answer, ...sections } as const;
+  const background = OF_PROBE;
+  const evidence = { schemaVersion: 1, policy, answer, ...sections, background } as const;
   if (lookAgain === null) return evidence;
   // Nobody is there to ask again, and what was seen of another port is no evidence.
   const used = usedChoices(frames.used.lines);
@@ -153,6 +155,15 @@ export async function evidenceOfCollector(
     ...(used.configDirectory === configDirectory ? {} : { config: ofDirectory }),
   };
 }
+
+const UNPROBED = blind('unsupported', 'the probe script does not look at it: diagnose --host does');
+const OF_PROBE: Background = {
+  clients: UNPROBED,
+  workers: UNPROBED,
+  master: UNPROBED,
+  versions: UNPROBED,
+  settings: UNPROBED,
+};
 
 function usedChoices(lines: readonly string[]) {
   const found = fields(lines);

@@ -9,6 +9,7 @@ import {
   commandEndScript,
   commandScript,
   killScript,
+  linesBetweenMarks,
   momentScript,
   parseMoment,
   programScript,
@@ -179,13 +180,7 @@ export class SshActions implements HostActions {
       how === 'once'
         ? await this.#connection.run(script(nonce), limits)
         : await this.#connection.runRepeatable(script(nonce), limits);
-    const text = stdout.toString('utf8');
-    const answer = text.slice(text.indexOf(beginMark), text.lastIndexOf(endMark));
-    const lines = answer
-      .split('\n')
-      .filter((line) => line.startsWith('|'))
-      .map((line) => line.slice(1));
-    return { lines, again };
+    return { lines: linesBetweenMarks(stdout, nonce), again };
   }
 }
 

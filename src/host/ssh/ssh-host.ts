@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
+import type { Background, BackgroundSection } from '../../evidence/background.ts';
 import {
   type AnswerFacts,
   blind,
+  type Evidence,
   LEFT_OUT,
   type Look,
   type LookRequest,
@@ -50,6 +52,19 @@ export class SshHost implements Host {
     // A host that can't be reached rejects every part: whoever awaits the first is told.
     for (const part of Object.values(look)) part.catch(() => undefined);
     return { ...look, askAgain };
+  }
+
+  async lookBehind(
+    evidence: Omit<Evidence, 'background'>,
+    wanted: readonly BackgroundSection[],
+    request: LookRequest,
+  ): Promise<Partial<Background>> {
+    const [{ lookBackground }, { SshRawHost }] = await Promise.all([
+      import('../background/look-background.ts'),
+      import('./ssh-raw-host.ts'),
+    ]);
+    const raw = new SshRawHost(this.#connection, this.#connectTimeoutMs + request.lookTimeoutMs);
+    return lookBackground({ raw, evidence, request }, wanted);
   }
 
   async #sections(request: LookRequest): Promise<Collected> {

@@ -1,0 +1,98 @@
+/** Raw reading of the host that we run on. */
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import {
+  type FileFacts,
+  isSound,
+  MOST_BYTES,
+  MOST_LINES,
+  MOST_MATCHES,
+  type RawHost,
+} from '../raw-host.ts';
+import { tryReadKernelFile } from './proc-files.ts';
+
+/**
+ * Reads synchronously, as everything of `/proc` is read here: the pool of threads costs ten times the
+ * read of a tiny file.
+ */
+export class LocalRawHost implements RawHost {
+  async readTexts(patterns: readonly string[], most = MOST_LINES): Promise<Map<string, string>> {
+    let room = MOST_BYTES.call;
+    return collect(patterns, (path) => {
+      if (room <= 0 || !isPlain(path)) return null;
+      const text = tryReadKernelFile(path);
+      // What is empty, or no text, is passed over, as grep(1) does.
+      if (text === null || text === '' || text.includes('\0')) return null;
+      const kept = Buffer.from(text.slice(0, MOST_BYTES.file), 'latin1').toString('utf8');
+      room -= kept.length;
+      return firstLines(kept.replace(/\n$/, ''), most);
+    });
+  }
+
+  async readLinks(patterns: readonly string[]): Promise<Map<string, string>> {
+    return collect(patterns, (path) => attempt(() => readlinkSync(path)));
+  }
+
+  async stat(patterns: readonly string[]): Promise<Map<string, FileFacts>> {
+    return collect(patterns, (path) =>
+      attempt(() => {
+        const stat = statSync(path);
+        const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other';
+        const modifiedAt = Math.floor(stat.mtimeMs / 1000) * 1000;
+        return { size: stat.size, modifiedAt, uid: stat.uid, kind };
+      }),
+    );
+  }
+}
+
+/** A FIFO or a device must not be opened: that may block, or do something. */
+function isPlain(path: string): boolean {
+  return attempt(() => statSync(path).isFile()) === true;
+}
+
+function firstLines(text: string, most: number): string {
+  let end = -1;
+  for (let line = 0; line < most; line += 1) {
+    end = text.indexOf('\n', end + 1);
+    if (end === -1) return text;
+  }
+  return text.slice(0, end);
+}
+
+function collect<T>(patterns: readonly string[], read: (path: string) => T | null): Map<string, T> {
+  const found = new Map<string, T>();
+  for (const path of patterns.flatMap(matches)) {
+    const value = found.has(path) ? null : read(path);
+    if (value !== null) found.set(path, value);
+  }
+  return found;
+}
+
+/** The paths that a pattern stands for, in the order of their names. */
+function matches(pattern: string): string[] {
+  if (!isSound(pattern)) return [];
+  let paths = [''];
+  for (const component of pattern.slice(1).split('/')) {
+    if (!component.includes('*')) paths = paths.map((path) => `${path}/${component}`);
+    else paths = paths.flatMap((path) => entries(path, component)).slice(0, MOST_MATCHES);
+  }
+  return paths;
+}
+
+/** As a shell has it: `*` begins no match with a dot. */
+function entries(directory: string, component: string): string[] {
+  const words = component.split('*').map((word) => word.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  const name = new RegExp(`^${component.startsWith('*') ? '(?!\\.)' : ''}${words.join('.*')}$`);
+  const names = attempt(() => readdirSync(directory === '' ? '/' : directory)) ?? [];
+  return names
+    .filter((one) => name.test(one) && isSound(`/${one}`))
+    .sort()
+    .map((one) => `${directory}/${one}`);
+}
+
+function attempt<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}

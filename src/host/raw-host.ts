@@ -1,0 +1,39 @@
+/**
+ * Raw reading of a host, alike for this one and for one behind ssh: what is read is read by one code,
+ * and judged by one. A pattern is an absolute path in which a component may be or hold `*`, which
+ * stands for any characters but a slash; a path with a colon or a line break is passed over.
+ */
+
+/** What ls(1) and stat(1) tell of a file. */
+export interface FileFacts {
+  readonly size: number;
+  /** Epoch ms of the host's clock. */
+  readonly modifiedAt: number;
+  readonly uid: number;
+  readonly kind: 'file' | 'directory' | 'other';
+}
+
+export interface RawHost {
+  /**
+   * The text of small files whose read does not block, such as those of `/proc`.
+   * @param most lines of each that are read
+   * @returns path to text, without the last line break; what is not there, or may not be read, is not in it
+   */
+  readTexts(patterns: readonly string[], most?: number): Promise<ReadonlyMap<string, string>>;
+  /** Where symbolic links point, by their paths. */
+  readLinks(patterns: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** What is there, by path; a link is followed. */
+  stat(patterns: readonly string[]): Promise<ReadonlyMap<string, FileFacts>>;
+}
+
+/** Files that one pattern may match; a host with more is told of as far as that. */
+export const MOST_MATCHES = 5_000;
+/** Bytes of one file, and of all that one call reads. */
+export const MOST_BYTES = { file: 256 * 1024, call: 8 * 1024 * 1024 };
+/** Lines of one file where nothing is said. */
+export const MOST_LINES = 5_000;
+
+/** Whether a pattern, or a path, is one that both sides read alike. */
+export function isSound(path: string): boolean {
+  return path.startsWith('/') && !/[:\n\r\0]/.test(path);
+}

@@ -1,0 +1,77 @@
+/** Raw reading of a host behind ssh: one script for each call. */
+import { randomBytes } from 'node:crypto';
+import { type FileFacts, isSound, MOST_LINES, type RawHost } from '../raw-host.ts';
+import { actionMarks, linesBetweenMarks } from './action-scripts.ts';
+import { linksScript, statScript, textsScript } from './raw-scripts.ts';
+import type { SshConnection } from './ssh-connection.ts';
+
+const ANSWER_BYTES = 16 * 1024 * 1024;
+const FILE_TYPE = 0o170000;
+const KINDS: ReadonlyMap<number, FileFacts['kind']> = new Map([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+]);
+
+export class SshRawHost implements RawHost {
+  readonly #connection: Pick<SshConnection, 'runRepeatable'>;
+  readonly #timeoutMs: number;
+
+  /** @param timeoutMs bound on each call, the login included */
+  constructor(connection: Pick<SshConnection, 'runRepeatable'>, timeoutMs: number) {
+    this.#connection = connection;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** @throws ConnectionFailure, as every call, where that host can't be reached */
+  async readTexts(patterns: readonly string[], most = MOST_LINES): Promise<Map<string, string>> {
+    const texts = new Map<string, string[]>();
+    const lines = await this.#lines(patterns, (sound, nonce) => textsScript(sound, most, nonce));
+    for (const line of lines) {
+      const colon = line.indexOf(':');
+      if (!line.startsWith('/') || colon === -1) continue;
+      const path = line.slice(0, colon);
+      const text = texts.get(path) ?? [];
+      text.push(line.slice(colon + 1));
+      texts.set(path, text);
+    }
+    return new Map([...texts].map(([path, text]) => [path, text.join('\n')]));
+  }
+
+  async readLinks(patterns: readonly string[]): Promise<Map<string, string>> {
+    const links = new Map<string, string>();
+    for (const line of await this.#lines(patterns, linksScript)) {
+      // What stands before the path are a mode, numbers and a date.
+      const [, path, target] = /^l[^/]* (\/.*?) -> (.*)$/.exec(line) ?? [];
+      if (path !== undefined && target !== undefined && isSound(path)) links.set(path, target);
+    }
+    return links;
+  }
+
+  async stat(patterns: readonly string[]): Promise<Map<string, FileFacts>> {
+    const files = new Map<string, FileFacts>();
+    for (const line of await this.#lines(patterns, statScript)) {
+      const [, mode = '', size, modified, uid, path] =
+        /^([0-9a-f]+) (\d+) (\d+) (\d+) (\/.*)$/.exec(line) ?? [];
+      if (path === undefined || !isSound(path)) continue;
+      const kind = KINDS.get(Number.parseInt(mode, 16) & FILE_TYPE) ?? 'other';
+      const modifiedAt = Number(modified) * 1000;
+      files.set(path, { size: Number(size), modifiedAt, uid: Number(uid), kind });
+    }
+    return files;
+  }
+
+  async #lines(
+    patterns: readonly string[],
+    script: (patterns: readonly string[], nonce: string) => string,
+  ): Promise<readonly string[]> {
+    const sound = patterns.filter(isSound);
+    if (sound.length === 0) return [];
+    const nonce = randomBytes(16).toString('hex');
+    const { stdout } = await this.#connection.runRepeatable(script(sound, nonce), {
+      timeoutMs: this.#timeoutMs,
+      maxBytes: ANSWER_BYTES,
+      ...actionMarks(nonce),
+    });
+    return linesBetweenMarks(stdout, nonce);
+  }
+}
