@@ -86,12 +86,17 @@ export async function diagnoseHost(
   return lookBehind.forTheRest(whole, observer);
 }
 
+/** A look behind a verdict takes no longer, ms: somebody waits to mend it. */
+const MOST_BEHIND_MS = 10_000;
+
 /** The two times that a diagnosis looks at the background. */
 function lookingBehind(host: Host, request: LookRequest, until: 'verdict' | 'record') {
   const { background: wanted = [] } = request;
   const look = async (found: Diagnosis, sections: readonly BackgroundSection[]) => {
     if (sections.length === 0) return found;
-    return withBackground(found, await host.lookBehind(found.evidence, sections, request));
+    const lookTimeoutMs = Math.min(request.lookTimeoutMs, MOST_BEHIND_MS);
+    const behind = await host.lookBehind(found.evidence, sections, { ...request, lookTimeoutMs });
+    return withBackground(found, behind);
   };
   return {
     async ifItDecides(found: Diagnosis): Promise<Diagnosis> {

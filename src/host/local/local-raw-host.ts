@@ -8,23 +8,29 @@ import {
   MOST_MATCHES,
   type RawHost,
 } from '../raw-host.ts';
-import { tryReadKernelFile } from './proc-files.ts';
+import { Breather, tryReadBounded, tryReadKernelFile } from './proc-files.ts';
+
+/** Of `/proc`, what is read under a lock that a process in D state may hold (fs/proc/task_mmu.c). */
+const MAY_BLOCK = /^\/proc\/[^/]+\/(?:maps|smaps|numa_maps|cmdline|environ)$/;
 
 /**
- * Reads synchronously, as everything of `/proc` is read here: the pool of threads costs ten times the
- * read of a tiny file.
+ * Reads synchronously where a read can't block, as everything of `/proc` is read here: the pool of
+ * threads costs ten times the read of a tiny file.
  */
 export class LocalRawHost implements RawHost {
   async readTexts(patterns: readonly string[], most = MOST_LINES): Promise<Map<string, string>> {
     let room = MOST_BYTES.call;
-    return collect(patterns, (path) => {
-      if (room <= 0 || !isPlain(path)) return null;
-      const text = tryReadKernelFile(path);
+    const keep = (text: string | null): string | null => {
       // What is empty, or no text, is passed over, as grep(1) does.
       if (text === null || text === '' || text.includes('\0')) return null;
       const kept = Buffer.from(text.slice(0, MOST_BYTES.file), 'latin1').toString('utf8');
       room -= kept.length;
       return firstLines(kept.replace(/\n$/, ''), most);
+    };
+    return collect(patterns, (path) => {
+      if (room <= 0 || !isPlain(path)) return null;
+      if (MAY_BLOCK.test(path)) return tryReadBounded(path).then(keep);
+      return keep(tryReadKernelFile(path));
     });
   }
 
@@ -58,11 +64,18 @@ function firstLines(text: string, most: number): string {
   return text.slice(0, end);
 }
 
-function collect<T>(patterns: readonly string[], read: (path: string) => T | null): Map<string, T> {
+async function collect<T>(
+  patterns: readonly string[],
+  read: (path: string) => T | null | Promise<T | null>,
+): Promise<Map<string, T>> {
   const found = new Map<string, T>();
+  const breather = new Breather();
   for (const path of patterns.flatMap(matches)) {
-    const value = found.has(path) ? null : read(path);
+    if (found.has(path)) continue;
+    const reading = read(path);
+    const value = reading instanceof Promise ? await reading : reading;
     if (value !== null) found.set(path, value);
+    if (breather.due) await breather.breathe();
   }
   return found;
 }
