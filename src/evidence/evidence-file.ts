@@ -16,6 +16,7 @@ import {
   seen,
   TCP_STATES,
 } from './evidence.ts';
+import { MAX_OPTION_TEXT, SALT_OPTIONS } from './salt-options.ts';
 import {
   flag,
   list,
@@ -106,6 +107,12 @@ const netapi = v.strictObject({
   backlog: whole,
 });
 
+const optionValue = v.union([
+  v.pipe(text, v.maxLength(MAX_OPTION_TEXT)),
+  v.pipe(v.number(), v.finite()),
+  flag,
+]);
+
 /** What failed binds add up to, of the whole log and of one port. */
 const bindFailures = {
   events: whole,
@@ -187,6 +194,9 @@ const evidenceSchema = v.strictObject({
       otherNetapis: v.exactOptional(list(netapi, 10)),
       ...v.entriesFromList(['apiLogFile', 'logFile', 'pidFile'], maybeText),
       user: v.exactOptional(v.strictObject({ name: text, uid: v.nullable(signed) })),
+      options: v.exactOptional(
+        v.strictObject(v.entriesFromList(SALT_OPTIONS, v.exactOptional(optionValue))),
+      ),
     }),
   ),
   sockets: look(

@@ -6,6 +6,7 @@
 
 import type { BindWording } from './api-log-wordings.ts';
 import type { Background, BackgroundSection } from './background.ts';
+import type { SaltOptions } from './salt-options.ts';
 
 /** Which salt-api is meant; what is unset is found out on the host. */
 export interface InstanceRequest {
@@ -122,6 +123,8 @@ export interface SaltConfigFacts {
   readonly pidFile: string | null;
   /** `user`, whom salt-api becomes before it binds (salt-facts §2); unset where silent. */
   readonly user?: ServiceUser;
+  /** Further options that are set; unset in evidence from before they were kept. */
+  readonly options?: SaltOptions;
 }
 
 /** Whom salt-api runs as by its config; the uid is null where the host knows no such user. */

@@ -8,6 +8,7 @@ import {
   type SaltConfigFacts,
   seen,
 } from './evidence.ts';
+import { saltOptions, TOP_LEVEL_KEYS } from './salt-options.ts';
 
 /**
  * A file of the configuration as it came from a host: its text, or why there is none, as an errno
@@ -65,12 +66,11 @@ const KEPT_KEYS: ReadonlySet<string> = new Set([
   ...Object.keys(NETAPI_MODULES),
   'include',
   'default_include',
-  'root_dir',
   'api_logfile',
   'log_file',
   'api_pidfile',
   'pidfile',
-  'user',
+  ...TOP_LEVEL_KEYS,
 ]);
 
 /** A value with the file that it was read from, so that a merged tree still says who set what. */
@@ -145,6 +145,7 @@ export async function saltConfigFromSource(
       ? pathOf(settings, 'api_pidfile', rootDirectory, null, problems)
       : pathOf(settings, 'pidfile', rootDirectory, '/var/run/salt-api.pid', problems),
     ...userOf(settings),
+    options: saltOptions((key, inner) => valueAt(settings, key, inner)),
     problems: problems.map(stripControl),
   });
 }
@@ -528,6 +529,13 @@ function pathOf(
 function scalarOf(block: Settings, key: string): unknown {
   const entry = block.get(key);
   return entry instanceof Map ? undefined : entry?.value;
+}
+
+/** What a key holds, or one of the block that it names; of a mapping its keys. */
+function valueAt(settings: Settings, key: string, inner?: string): unknown {
+  const entry = settings.get(key);
+  if (!(entry instanceof Map)) return inner === undefined ? entry?.value : undefined;
+  return inner === undefined ? [...entry.keys()] : valueAt(entry, inner);
 }
 
 /** The file that the first of it was read from; null where a mapping is empty. */
