@@ -5,6 +5,10 @@ import { parseDuration, parseTimeout } from './duration.ts';
 export interface Kind<T> {
   /** What a word of the command line or of the environment means. */
   readonly fromText: (text: string, option: string) => T;
+  /** All words that it takes, where they can be told. */
+  readonly words?: readonly string[];
+  /** May be given more than once. */
+  readonly repeats?: boolean;
 }
 
 /** A kind that the settings file may hold, too. */
@@ -45,6 +49,7 @@ export const flag: SettingKind<boolean> = {
 
 /** Gathered from each time that it is given; in the environment one word may hold several. */
 export const many: Kind<readonly string[]> = {
+  repeats: true,
   fromText: (text) => text.split(/\s+/).filter((word) => word !== ''),
 };
 
@@ -53,6 +58,7 @@ export const many: Kind<readonly string[]> = {
  * is there: the variable is that of other commands, too.
  */
 export const repeatable: Kind<number> = {
+  repeats: true,
   fromText(text) {
     if (/^\d$/.test(text)) return Number(text);
     const value = YES_OR_NO.get(text.toLowerCase());
@@ -124,7 +130,7 @@ export function choice<const Word extends string>(...words: Word[]): SettingKind
     if (word !== undefined) return word;
     throw new Unfit(words.length === 1 ? words.join() : `one of ${words.join(', ')}`, words[0]);
   };
-  return { fromText: read, fromYaml: read };
+  return { fromText: read, fromYaml: read, words };
 }
 
 /** The name of a unit or service. */

@@ -292,6 +292,7 @@ export const COMMANDS = {
     ...KEEPING,
     ...SCREEN,
   },
+  completion: { ...config, ...trail, ...debug },
   drill: {
     ...under('The drill:', {
       // SALT_TRIAGE_PORT is that of the real salt-api, which has no say in a drill.

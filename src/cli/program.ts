@@ -50,6 +50,11 @@ export function buildProgram(version: string): Command {
   add(root, 'settings', async (flags, { words }) =>
     (await import('./commands/settings.ts')).settingsCommand(flags, words),
   );
+  add(root, 'completion', async (flags, { argument }) =>
+    (await import('./commands/completion.ts')).completionCommand(argument, flags, () =>
+      whole(root),
+    ),
+  ).argument('<shell>', 'bash, zsh or fish');
   add(root, 'drill', async (flags) => (await import('./commands/drill.ts')).drillCommand(flags));
   const help = addHelpCommand(root, throwing);
   completed.set(help, () => addTopics(help, root, throwing, complete));
@@ -94,6 +99,12 @@ const completed = new WeakMap<Command, () => void>();
 function complete(command: Command): void {
   completed.get(command)?.();
   completed.delete(command);
+}
+
+/** Completes every command of a program, for what tells of all of them. */
+export function whole(root: Command): Command {
+  root.commands.forEach(complete);
+  return root;
 }
 
 /** Gives a command the options of the table, with their help and what follows it. */
@@ -174,5 +185,7 @@ function ancestorsOf({ parent }: Command): string[] {
 }
 
 function argumentsOf({ registeredArguments }: Command): string[] {
-  return registeredArguments.map((argument) => `[${argument.name()}]`);
+  return registeredArguments.map((argument) =>
+    argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
+  );
 }

@@ -111,6 +111,16 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
       interrupted: 'Ctrl-C',
     },
   },
+  completion: {
+    description: 'Print what makes bash, zsh or fish complete a line at TAB',
+    group: BESIDE,
+    examples: [
+      ['completion bash > FILE', 'in ~/.bashrc: source FILE'],
+      ['completion zsh > _salt-triage', 'in a directory of $fpath'],
+      ['completion fish > salt-triage.fish', 'in ~/.config/fish/completions'],
+    ],
+    exitCodes: { ok: 'printed' },
+  },
 };
 
 /** The exit codes of a command by number, each with its meaning. */
