@@ -3,19 +3,17 @@ export const CHECKS_TOPIC = `What diagnose looks at
 Five steps, always in this order; each is shown as soon as it is known.
 
   port-holder   every process that has the listening socket, and what each is
-                from /proc/net/tcp, tcp6 and /proc/PID/fd
+                (from /proc/net/tcp, tcp6 and /proc/PID/fd)
   orphans       salt-api processes whose salt-api parent has died
-                from argv, parent, session, start time, cgroup, pid file and
-                systemd
+                (from argv, parent, session, start time, cgroup, pid file and
+                systemd)
   close-wait    sockets whose client has closed and whose server has not, by
-                client
-                from /proc/net/tcp and tcp6 by local port: those not yet
-                accepted belong to no process
+                client (from /proc/net/tcp and tcp6 by local port: those not yet
+                accepted belong to no process)
   api-log       failed starts that the port caused, whether the restart loop
                 still turns, and why else a start failed (certificate, rights,
-                setting)
-                from the API log, rotated and gzipped files too, else from the
-                unit's journal
+                setting; from the API log, rotated and gzipped files too, else
+                from the unit's journal)
   api-answers   whether GET / brings any HTTP status, over TLS or plain HTTP as
                 configured; --no-probe leaves it out
 
