@@ -11,7 +11,7 @@ trap 'told=y; [ -z "$reader" ] || kill -TERM "$reader" 2>/dev/null' TERM INT HUP
 limit=10 unknown='' format=nagios output='' before=''
 for word in "$@"; do
   # `-vvt 2` is `-v -v -t 2`.
-  while case $word in -v?*) true ;; *) false ;; esac; do word=-${word#-v}; done
+  while [ "${word#-v?}" != "$word" ]; do word=-${word#-v}; done
   case $before in
     -t | --timeout) limit=$word ;;
     --unknown-is) unknown=$word ;;
@@ -143,7 +143,11 @@ trap 'fall_back "no process could be started"' EXIT
       echo "::$$ clock $!"
       wait "$!"
       case $? in
-        0) kill -CONT "$$"; echo "::$$ late"; break ;;
+        0)
+          kill -CONT "$$"
+          echo "::$$ late"
+          break
+          ;;
         1 | 2 | 126 | 127) [ "$seconds" = "$span" ] || echo "::$$ clockless" ;;
         *) break ;;
       esac
@@ -157,7 +161,10 @@ trap - EXIT
 wait "$reader"
 status=$?
 # A signal ends a wait early (POSIX, wait).
-[ "$status" -le 128 ] || [ -z "$told" ] || { wait "$reader"; status=$?; }
+if [ "$status" -gt 128 ] && [ -n "$told" ]; then
+  wait "$reader"
+  status=$?
+fi
 # For what ended just as a signal came bash has a -1: a line too many is better than none.
 case $status in [0-3]) exit "$status" ;; esac
 fall_back 'the check was killed'

@@ -115,7 +115,7 @@ limited() {
   (
     # A part may be over before its watchdog knows the pid of its sleep, and before that sleep is
     # more than a fork of this shell, which would take a TERM for its own.
-    over= nap=
+    over='' nap=''
     trap 'over=yes; [ -z "$nap" ] || kill -9 $nap' TERM
     sleep "$LIMIT" & nap=$!
     [ -z "$over" ] || kill -9 $nap
