@@ -16,6 +16,18 @@ const root = whole(buildProgram(version));
 const help = root.createHelp();
 const commands = help.visibleCommands(root);
 
+/** Topics by what the page calls them; others go by their own names. */
+const TITLES = {
+  checks: 'WHAT DIAGNOSE LOOKS AT',
+  verdicts: 'VERDICTS',
+  repair: 'WHAT FIX DOES',
+  safety: 'WHAT IS NEVER KILLED',
+  trail: 'WHAT IS RECORDED',
+  ssh: 'OTHER HOSTS',
+};
+/** Those that have a place of their own, and the playbook, which is to be saved to a file. */
+const PLACED = ['environment', 'exit-codes', 'ansible'];
+
 const SECTIONS = [
   ['NAME', ['.Nm salt-triage', '.Nd find out why salt\\-api is not answering, and mend it']],
   ['SYNOPSIS', commands.flatMap((command) => ['.Nm', `.Cm ${command.name()}`, ...usage(command)])],
@@ -25,14 +37,11 @@ const SECTIONS = [
     mdocList(commands.map((one) => ({ term: one.name(), text: `${one.description()}.` }))),
   ],
   ['OPTIONS', options()],
-  ['WHAT DIAGNOSE LOOKS AT', await topic('checks')],
-  ['VERDICTS', await topic('verdicts')],
-  ['WHAT FIX DOES', await topic('repair')],
-  ['WHAT IS NEVER KILLED', await topic('safety')],
-  ['WHAT IS RECORDED', await topic('trail')],
-  ['OTHER HOSTS', await topic('ssh')],
-  ['JSON', await topic('json')],
-  ['SETTINGS', await topic('settings')],
+  ...(await Promise.all(
+    Object.keys(TOPICS)
+      .filter((name) => !PLACED.includes(name))
+      .map(async (name) => [TITLES[name] ?? name.toUpperCase(), await topic(name)]),
+  )),
   ['ENVIRONMENT', await topic('environment')],
   ['FILES', files()],
   ['EXIT STATUS', await topic('exit-codes')],

@@ -72,21 +72,20 @@ export function mdocTopic(text) {
     if (prose.length === 1 && !/[.:]$/.test(first) && !begins)
       out.push(`.Ss ${mdocArguments(first)}`);
     else if (prose.length > 0) out.push('.Pp', ...mdocProse(prose.join(' ')));
-    if (indented.length > 0) out.push(...indentedBlock(indented, out.at(-1)?.startsWith('.Ss ')));
+    if (indented.length > 0) out.push(...indentedBlock(indented));
   }
   // A heading has its own space.
-  return out.filter((line, at) => line !== '.Pp' || /^\.(?!Ss )|^[^.]/.test(out[at - 1] ?? '.Ss '));
+  return out.filter((line, at) => line !== '.Pp' || !(out[at - 1] ?? '.Ss ').startsWith('.Ss '));
 }
 
-function indentedBlock(lines, first) {
-  const space = first ? [] : ['.Pp'];
+function indentedBlock(lines) {
   const points = pointsOf(lines);
   if (points !== null) {
     const items = points.flatMap((point) => ['.It', ...mdocProse(point)]);
-    return [...space, '.Bl -bullet -compact', ...items, '.El'];
+    return ['.Pp', '.Bl -bullet -compact', ...items, '.El'];
   }
   const rows = rowsOf(lines);
-  return rows === null ? mdocLiteral(lines) : [...space, ...mdocList(rows)];
+  return rows === null ? mdocLiteral(lines) : ['.Pp', ...mdocList(rows)];
 }
 
 /** `- point`, with lines that go on; null for anything else. */
