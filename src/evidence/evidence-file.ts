@@ -155,6 +155,7 @@ const answer = v.variant('kind', [
     status: whole,
     afterMs,
     tls: flag,
+    server: v.exactOptional(v.pipe(text, v.maxLength(100))),
     silentBefore,
   }),
   v.strictObject({ kind: v.literal('no-reply'), afterMs, tls: flag, silentBefore }),

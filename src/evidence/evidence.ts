@@ -438,6 +438,8 @@ export type AnswerFacts = { readonly silentBefore?: number } & (
       readonly status: number;
       readonly afterMs: number;
       readonly tls: boolean;
+      /** Its `Server:` header, by which CherryPy tells its release, at most 100 characters. */
+      readonly server?: string;
     }
   | { readonly kind: 'no-reply'; readonly afterMs: number; readonly tls: boolean }
   | { readonly kind: 'no-connection'; readonly afterMs: number }

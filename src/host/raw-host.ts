@@ -9,6 +9,11 @@ export interface FileFacts {
   readonly size: number;
   /** Epoch ms of the host's clock. */
   readonly modifiedAt: number;
+  /**
+   * When its inode last changed, by the same clock. A package manager sets back the time of the
+   * content to that of the build; this one tells when the file came to this host.
+   */
+  readonly changedAt: number;
   readonly uid: number;
   readonly kind: 'file' | 'directory' | 'other';
 }

@@ -124,6 +124,21 @@ describe('an answer', () => {
     assert.equal((await probe(port, { tls: true })).kind, 'answered');
   });
 
+  it('says what the server calls itself, as far as a screen can show it', async () => {
+    const named = async (value: string): Promise<string | undefined> => {
+      const port = await serve(
+        createServer((socket) => socket.end(`HTTP/1.1 200 OK\r\n${value}\r\n\r\nServer: body`)),
+      );
+      const answer = await probe(port);
+      return answer.kind === 'answered' ? answer.server : assert.fail(answer.kind);
+    };
+    assert.equal(await named('Date: x\r\nserver:  CherryPy/18.8.0 '), 'CherryPy/18.8.0');
+    assert.equal(await named('Server: a\x1b[2J\x07b'), 'ab');
+    assert.equal((await named(`Server: ${'x'.repeat(5_000)}`))?.length, 100);
+    assert.equal(await named('Server:'), undefined);
+    assert.equal(await named('X-Server: no'), undefined);
+  });
+
   it('does not wait for the body', async () => {
     const port = await serve(
       createHttpServer((_request, reply) => {

@@ -24,9 +24,11 @@ export interface AnswerRequest {
 
 /** A status line has less than 100 bytes; whoever sends this much without one speaks no HTTP. */
 const MAX_STATUS_LINE = 8_192;
+/** Characters of what the server calls itself that are kept. */
+const MAX_SERVER_NAME = 100;
 
 /**
- * Sends one `GET` and reads no further than the status line: any status is an answer
+ * Sends one `GET` and waits for no more than the status line: any status is an answer
  * (salt-facts §6). A certificate is not checked, as salt-api's are self-signed.
  *
  * On a TLS port the handshake starts as soon as the connection stands and the socket is destroyed
@@ -167,8 +169,18 @@ function broken(error: string, afterMs: number): AnswerFacts {
 function answerIn(received: string, tls: boolean, afterMs: number): AnswerFacts {
   const line = received.split('\n', 1)[0] ?? '';
   const status = /^HTTP\/1\.[01] ([1-5]\d\d)(?: .*)?\r?$/.exec(line)?.[1];
-  if (status !== undefined) return { kind: 'answered', status: Number(status), afterMs, tls };
+  if (status !== undefined) {
+    return { kind: 'answered', status: Number(status), afterMs, tls, ...serverIn(received) };
+  }
   return broken(`not HTTP: ${JSON.stringify(received.slice(0, 60))}`, afterMs);
+}
+
+/** Where it came along with the status line, as CherryPy sends it; it is not waited for. */
+function serverIn(received: string): { readonly server?: string } {
+  const [headers = ''] = received.split(/\r?\n\r?\n/, 1);
+  const name = /^server:([^\r\n]*)$/im.exec(headers)?.[1] ?? '';
+  const server = stripControl(name).trim().slice(0, MAX_SERVER_NAME);
+  return server === '' ? {} : { server };
 }
 
 function loopbackOf(address: string): string {

@@ -43,11 +43,16 @@ export class LocalRawHost implements RawHost {
       attempt(() => {
         const stat = statSync(path);
         const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other';
-        const modifiedAt = Math.floor(stat.mtimeMs / 1000) * 1000;
-        return { size: stat.size, modifiedAt, uid: stat.uid, kind };
+        const [modifiedAt, changedAt] = [wholeSeconds(stat.mtimeMs), wholeSeconds(stat.ctimeMs)];
+        return { size: stat.size, modifiedAt, changedAt, uid: stat.uid, kind };
       }),
     );
   }
+}
+
+/** As stat(1) tells them. */
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000;
 }
 
 /** A FIFO or a device must not be opened: that may block, or do something. */

@@ -23,11 +23,11 @@ export function linksScript(patterns: readonly string[], nonce: string): string 
   );
 }
 
-/** Prints `MODE SIZE MODIFIED UID PATH` of each file, the mode in hex, the time in s since 1970. */
+/** Prints `MODE SIZE MODIFIED CHANGED UID PATH` of each file, mode in hex, times in s since 1970. */
 export function statScript(patterns: readonly string[], nonce: string): string {
   return wrapped(
     nonce,
-    `stat -L -c '%f %s %Y %u %n' ${patterns.map(glob).join(' ')} 2>/dev/null | head -n ${MOST_MATCHES} | sed 's/^/|/'`,
+    `stat -L -c '%f %s %Y %Z %u %n' ${patterns.map(glob).join(' ')} 2>/dev/null | head -n ${MOST_MATCHES} | sed 's/^/|/'`,
   );
 }
 

@@ -50,12 +50,12 @@ export class SshRawHost implements RawHost {
   async stat(patterns: readonly string[]): Promise<Map<string, FileFacts>> {
     const files = new Map<string, FileFacts>();
     for (const line of await this.#lines(patterns, statScript)) {
-      const [, mode = '', size, modified, uid, path] =
-        /^([0-9a-f]+) (\d+) (\d+) (\d+) (\/.*)$/.exec(line) ?? [];
+      const [, mode = '', size, modified, changed, uid, path] =
+        /^([0-9a-f]+) (\d+) (\d+) (\d+) (\d+) (\/.*)$/.exec(line) ?? [];
       if (path === undefined || !isSound(path)) continue;
       const kind = KINDS.get(Number.parseInt(mode, 16) & FILE_TYPE) ?? 'other';
-      const modifiedAt = Number(modified) * 1000;
-      files.set(path, { size: Number(size), modifiedAt, uid: Number(uid), kind });
+      const [modifiedAt, changedAt] = [Number(modified) * 1000, Number(changed) * 1000];
+      files.set(path, { size: Number(size), modifiedAt, changedAt, uid: Number(uid), kind });
     }
     return files;
   }
