@@ -11,7 +11,7 @@ import type { ReleaseRange } from './release-numbers.ts';
  * threads than its pool. `orphan`: a server was left behind. `open-files`: it nears its limit.
  * `memory`, `cpu`: it takes much of it. `start`: starts fail with the words of the defect.
  */
-export const SYMPTOMS = [
+const SYMPTOMS = [
   'no-reply',
   'workers-died',
   'orphan',

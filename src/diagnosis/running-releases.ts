@@ -10,7 +10,7 @@ import { isWithin } from './release-numbers.ts';
  * A release that runs. `answer`: the server said so. `installed`: where its Python looks there is
  * this one, from before it started. `package`: the onedir package of its Salt brings this one.
  */
-export interface RunningRelease {
+interface RunningRelease {
   readonly version: string;
   readonly from: 'answer' | 'installed' | 'package';
 }

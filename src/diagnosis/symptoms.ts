@@ -10,7 +10,7 @@ import { isServer } from './process-roles.ts';
 export type Symptoms = ReadonlyMap<Symptom, string>;
 
 /** rest_cherrypy's default (salt-advice §3). */
-export const DEFAULT_THREAD_POOL = 100;
+const DEFAULT_THREAD_POOL = 100;
 /** By then a server has started all of its threads, ms. */
 const STARTED_MS = 60_000;
 /** Of its limit on open files. */

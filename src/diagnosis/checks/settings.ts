@@ -3,7 +3,7 @@ import type { ProgramLimits } from '../../evidence/settings-facts.ts';
 import { unitOf } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
 import { count } from '../../words.ts';
-import { compareReleases } from '../release-numbers.ts';
+import { compareReleases, isWithin } from '../release-numbers.ts';
 import { type RunningReleases, releasesOf } from '../running-releases.ts';
 import { type Symptoms, symptomsOf, threadPoolOf } from '../symptoms.ts';
 import type { Cause, Explains } from './explanation.ts';
@@ -57,10 +57,11 @@ const LONG_WAIT = 60;
 function evidenceOf(known: Known): SettingsEvidence {
   const { config, background, service } = known;
   const options = config.seen ? (config.value.options ?? null) : null;
+  const idle = options === null ? [] : idleOptions(options, releasesOf(known).running);
   const workers = options?.worker_threads ?? WORKER_THREADS;
   return {
     options,
-    withoutEffect: options === null ? [] : idleOptions(options, releasesOf(known).running),
+    withoutEffect: idle.map(({ name }) => name),
     threadPool: options === null ? null : threadPoolOf(known),
     workerThreads: options !== null && typeof workers === 'number' ? workers : null,
     killMode: unitOf(service)?.killMode || null,
@@ -68,27 +69,45 @@ function evidenceOf(known: Known): SettingsEvidence {
   };
 }
 
-/** Options that rest_cherrypy hands on to nobody who reads them (salt-advice §3). */
-const NEVER_READ = [
-  'rest_cherrypy.socket_queue_size',
-  'rest_cherrypy.max_request_body_size',
-  'rest_cherrypy.log.access_file',
-  'rest_cherrypy.log.error_file',
+/** Releases of CherryPy without a response time-out. */
+const UNTIMED = { from: '12' };
+
+/** Options that do nothing, why, and what does it in their place (salt-advice §3). */
+const IDLE_OPTIONS = [
+  {
+    name: 'rest_cherrypy.socket_queue_size',
+    why: 'Salt documents it and reads queue_size',
+    advice: 'set queue_size, which is what the code reads',
+  },
+  {
+    name: 'rest_cherrypy.max_request_body_size',
+    why: 'Salt hands it on under a name that CherryPy does not know',
+    advice: 'bound the size of requests in a proxy before the API',
+  },
+  {
+    name: 'rest_cherrypy.log.access_file',
+    why: 'Salt 3001 and 3002 documented it and read log_access_file (#49247)',
+    advice: 'set log_access_file (Salt 2016.11 and later)',
+  },
+  {
+    name: 'rest_cherrypy.log.error_file',
+    why: 'Salt 3001 and 3002 documented it and read log_error_file (#49247)',
+    advice: 'set log_error_file (Salt 2016.11 and later)',
+  },
+  {
+    name: 'rest_cherrypy.expire_responses',
+    why: 'CherryPy 12 and later time no request out (cp#1625)',
+    advice: 'let a monitor watch for requests that are stuck: nothing ends them',
+  },
 ] as const;
 
-const READ_INSTEAD: Readonly<Record<string, string>> = {
-  'rest_cherrypy.socket_queue_size': 'set queue_size, which is what the code reads',
-  'rest_cherrypy.max_request_body_size': 'bound the size of requests in a proxy before the API',
-  'rest_cherrypy.log.access_file': 'set log_access_file (Salt 2016.11 and later)',
-  'rest_cherrypy.log.error_file': 'set log_error_file (Salt 2016.11 and later)',
-  'rest_cherrypy.expire_responses': 'a stuck request ends with salt-api alone: watch for it',
-};
+type IdleOption = (typeof IDLE_OPTIONS)[number];
 
-function idleOptions(options: SaltOptions, { cherrypy }: RunningReleases): string[] {
-  const idle: string[] = NEVER_READ.filter((name) => options[name] !== undefined);
-  const expires = options['rest_cherrypy.expire_responses'] === true;
-  const never = cherrypy !== null && compareReleases(cherrypy.version, '12') >= 0;
-  return expires && never ? [...idle, 'rest_cherrypy.expire_responses'] : idle;
+function idleOptions(options: SaltOptions, { cherrypy }: RunningReleases): IdleOption[] {
+  return IDLE_OPTIONS.filter(({ name }) => {
+    if (name !== 'rest_cherrypy.expire_responses') return options[name] !== undefined;
+    return options[name] === true && cherrypy !== null && isWithin(cherrypy.version, [UNTIMED]);
+  });
 }
 
 function causesOf(known: Known, evidence: SettingsEvidence): Cause[] {
@@ -99,7 +118,9 @@ function causesOf(known: Known, evidence: SettingsEvidence): Cause[] {
     clientsCause(known, evidence),
     narrowCause(evidence, symptoms),
     waitCause(evidence),
-    ...evidence.withoutEffect.map((name) => idleCause(name, evidence)),
+    ...IDLE_OPTIONS.filter(({ name }) => evidence.withoutEffect.includes(name)).map((option) =>
+      idleCause(option, evidence),
+    ),
     statsCause(known, evidence, symptoms),
   ].filter((cause) => cause !== null);
 }
@@ -167,14 +188,14 @@ function waitCause({ options }: SettingsEvidence): Cause | null {
   };
 }
 
-function idleCause(name: string, { options }: SettingsEvidence): Cause {
-  const value = stripControl(String(options?.[name as keyof SaltOptions] ?? '')).slice(0, 60);
+function idleCause({ name, why, advice }: IdleOption, { options }: SettingsEvidence): Cause {
+  const value = stripControl(String(options?.[name] ?? '')).slice(0, 60);
   return {
     basis: 'inferred',
     weight: IDLE,
     summary: `${name}: ${value} is set and does nothing`,
-    details: ['no release of Salt hands it on to where it would be read'],
-    advice: READ_INSTEAD[name] ?? null,
+    details: [why],
+    advice,
   };
 }
 
