@@ -7,9 +7,10 @@ import type { Component } from '../evidence/versions-facts.ts';
 import type { ReleaseRange } from './release-numbers.ts';
 
 /**
- * What of a defect can be seen on a host. `no-reply`: the API is silent. `workers-died`: fewer
- * threads than its pool. `orphan`: a server was left behind. `open-files`: it nears its limit.
- * `memory`, `cpu`: it takes much of it. `start`: starts fail with the words of the defect.
+ * What of a defect can be seen on a host. `no-reply`: the API is silent, which tells little: a defect
+ * that shows by something else as well has that alone. `workers-died`: fewer threads than its pool.
+ * `orphan`: a server was left behind. `open-files`: it nears its limit. `memory`, `cpu`: it takes much
+ * of it. `start`: starts fail with the words of the defect.
  */
 const SYMPTOMS = [
   'no-reply',
@@ -60,7 +61,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
         { from: '2018.3', before: '2018.3.1' },
       ],
     },
-    symptoms: ['open-files', 'no-reply'],
+    symptoms: ['open-files'],
     effect: 'sockets leak with each call until no file can be opened, after weeks',
     fixedIn: ['2017.7.6', '2018.3.1', '2019.2'],
     source: '#20639, #36374, #40245, mended by #46817 and #46845',
@@ -68,7 +69,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: '#29817',
     affects: { salt: [{ from: '2015.8.3', before: '2015.8.9' }] },
-    symptoms: ['open-files', 'no-reply'],
+    symptoms: ['open-files'],
     effect: 'each call leaves 11 files open, and near 1,000 the API dies',
     fixedIn: ['2015.8.9', '2016.3.0'],
     source: '#29817, mended by #32145',
@@ -102,7 +103,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
     },
     symptoms: ['start'],
     words: /timeout_monitor/,
-    effect: 'with CherryPy 12 or later the API can not start (timeout_monitor)',
+    effect: 'the API can not start (timeout_monitor)',
     fixedIn: ['2016.11.9', '2017.7.3'],
     source: '#44601',
   },
@@ -277,7 +278,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'cp#1206',
     affects: { cheroot: [{ before: '6.6.0' }] },
-    symptoms: ['workers-died', 'no-reply'],
+    symptoms: ['workers-died'],
     effect: 'the pool can shrink to no worker at all',
     fixedIn: ['6.6.0'],
     source: 'cp#1206',
@@ -285,7 +286,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'cp#1206-own-server',
     affects: { cherrypy: OWN_SERVER },
-    symptoms: ['workers-died', 'no-reply'],
+    symptoms: ['workers-died'],
     effect: 'the pool can shrink to no worker at all',
     fixedIn: [],
     source: 'cp#1206 (mended in cheroot 6.6.0, which CherryPy has from 9 on)',
@@ -309,7 +310,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'ch#358',
     affects: { cheroot: [{ from: '8.1.0', before: '8.5.2' }] },
-    symptoms: ['workers-died', 'no-reply'],
+    symptoms: ['workers-died'],
     effect: 'each bad connection ends a worker',
     fixedIn: ['8.5.2'],
     source: 'ch#358',
@@ -317,7 +318,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'ch#365',
     affects: { cheroot: [{ before: '10.0.1' }] },
-    symptoms: ['workers-died', 'no-reply'],
+    symptoms: ['workers-died'],
     effect: 'stray errors, as of TLS scanners, end workers until none is left',
     fixedIn: ['10.0.1'],
     source: 'ch#365, mended by ch#649',

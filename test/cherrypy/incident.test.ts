@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { VersionsEvidence } from '../../src/diagnosis/checks/versions.ts';
 import { type CherryPyIncident, skipWithoutCherryPy, startCherryPy } from './incident.ts';
 
 const options = { skip: skipWithoutCherryPy() };
@@ -23,11 +24,13 @@ describe('real CherryPy, every thread of it taken', options, () => {
       assert.equal(healthy.exitCode, 0);
       assert.deepEqual(holders(healthy), [child]);
       assert.equal(step(healthy, 'close-wait').evidence.count, 0);
+      assert.deepEqual(releases(healthy), ['CherryPy says', 'cheroot installed']);
 
       const clients = await incident.jam();
       const hung = await diagnose(incident);
       assert.equal(hung.verdict.code, 'hung');
       assert.equal(hung.exitCode, 1);
+      assert.deepEqual(releases(hung), ['CherryPy installed', 'cheroot installed']);
       const closeWait = step(hung, 'close-wait').evidence;
       assert.equal(closeWait.count, clients);
       assert.equal(closeWait.unaccepted, 0, 'CherryPy accepts what it can not answer');
@@ -153,6 +156,7 @@ interface Report {
   readonly exitCode: number;
   readonly verdict: { readonly code: string };
   readonly steps: readonly { readonly id: string; readonly evidence: StepEvidence }[];
+  readonly explanations: readonly { readonly id: string; readonly evidence: VersionsEvidence }[];
 }
 
 /** What the tests read of `steps[].evidence`, whichever step it is. */
@@ -187,6 +191,17 @@ function step(report: Report, id: string) {
   const found = report.steps.find((candidate) => candidate.id === id);
   assert.ok(found !== undefined, `no step ${id}`);
   return found;
+}
+
+/** Debian's CherryPy and cheroot, and how each is known. */
+function releases({ explanations }: Report): string[] {
+  const { releases: found } = explanations.find(({ id }) => id === 'versions')?.evidence ?? {};
+  const { cherrypy, cheroot } = found ?? {};
+  assert.match(`${cherrypy?.version} ${cheroot?.version}`, /^\d+\.\d+\.\d+ \d+\.\d+\.\d+/);
+  return [
+    `CherryPy ${cherrypy?.from === 'answer' ? 'says' : cherrypy?.from}`,
+    `cheroot ${cheroot?.from}`,
+  ];
 }
 
 function holders(report: Report): (number | null)[] {

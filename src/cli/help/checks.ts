@@ -20,6 +20,17 @@ Five steps, always in this order; each is shown as soon as it is known.
 The verdict is shown as soon as no answer that may still come can change it. -v,
 --json and --save wait for the answer all the same, for the record.
 
+What explains it (Why)
+
+  versions      the releases that run, and which of their known defects fit what
+                is seen; whether they were updated and not restarted
+                from the Server: header of the answer, /proc/PID/exe and maps,
+                and the .dist-info and .egg-info where that Python looks
+  settings      options that are set and do nothing, thread_pool against
+                worker_threads, KillMode= of the unit, open files and their
+                limit
+                from the Salt config, the unit, /proc/PID/limits, status and fd
+
 Which processes are salt-api
 
 A process is called salt-api by the position of its words (python ...

@@ -19,6 +19,15 @@ diagnose --json
                          evidence
   exitCode               what the command exits with
 
+The evidence of explanations:
+
+  versions      releases (salt cherrypy cheroot python; each version, from:
+                answer installed package), replaced (what came since the start),
+                defects[] (id, affects, effect, fixedIn[], source, seen[]),
+                vulnerabilities[]
+  settings      options, withoutEffect[], threadPool, workerThreads, killMode,
+                programs[] (pid, openFiles, mostFiles, residentBytes)
+
 The evidence of each step:
 
   port-holder   state (free daemon other-daemon orphan foreign unproven unseen
@@ -34,7 +43,8 @@ The evidence of each step:
                 that stands, startFailure (kind, port, module, count, lastAt,
                 sample)
   api-answers   answer (kind: answered no-reply no-connection refused broken;
-                silentBefore: ms that an ask before this one was silent)
+                server: what it calls itself; silentBefore: ms that an ask
+                before this one was silent)
 
 Roles: manager child fork job orphan unclear elsewhere foreign.
 

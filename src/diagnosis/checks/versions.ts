@@ -172,7 +172,9 @@ function defectCauses(
   return [
     ...own.map((match) => tellingCause(match, running, symptoms)),
     ...together(telling.slice(MOST_TELLING), FITS - 1, 'more of what is seen here', running),
-    ...together(silencing, SILENCES, 'that can silence an API', running),
+    ...(silencing.length === 1
+      ? silencing.map((match) => ({ ...tellingCause(match, running, symptoms), weight: SILENCES }))
+      : together(silencing, SILENCES, 'that can silence an API', running)),
     ...together(unseen, APPLIES, 'of which nothing is seen here', running),
   ];
 }
@@ -186,7 +188,7 @@ function tellingCause(
   return {
     basis: 'inferred',
     weight: FITS,
-    summary: `${affectedInWords(defect, running)} is known for it: ${defect.effect} (${defect.id})`,
+    summary: `${affectedInWords(defect, running)}: ${defect.effect} (${defect.id})`,
     details: [
       ...(here.length === 0 ? [] : [`seen here: ${here.join('; ')}`]),
       `source: ${defect.source}`,

@@ -146,14 +146,23 @@ describe('a known defect', () => {
     ];
     const [died, silence] = judge({ packages: cheroot, parts }).causes;
     assert.deepEqual([died?.weight, died?.basis], [70, 'inferred']);
-    assert.match(died?.summary ?? '', /^cheroot 9\.0\.0 is known for it: .*\(ch#365\)$/);
+    assert.match(died?.summary ?? '', /^cheroot 9\.0\.0: .* end workers .*\(ch#365\)$/);
     assert.match(died?.details[0] ?? '', /process 20 has 12 threads for a pool of 100/);
     assert.match(died?.advice ?? '', /cheroot 10\.0\.1/);
     assert.equal(silence, undefined);
+    const whole = found({ packages: cheroot });
     assert.deepEqual(
-      found({ packages: cheroot }).map(({ weight }) => weight),
+      whole.map(({ weight }) => weight),
+      [40],
+      'no worker died',
+    );
+    assert.match(whole[0]?.summary ?? '', /nothing is seen here/);
+    const untimed = found({ packages: [installed('cherrypy', '18.8.0')] });
+    assert.deepEqual(
+      untimed.map(({ weight }) => weight),
       [55],
     );
+    assert.match(untimed[0]?.summary ?? '', /^CherryPy 18\.8\.0: no request times out/);
     const answers: AnswerFacts = { kind: 'answered', status: 200, afterMs: 4, tls: false };
     assert.deepEqual(
       found({ packages: cheroot, answer: answers }).map(({ weight }) => weight),
@@ -190,7 +199,10 @@ describe('a known defect', () => {
         }),
       },
     });
-    assert.match(found({ evidence: near(800) })[0]?.summary ?? '', /^Salt 2017\.7\.2 .*#46817/);
+    assert.match(
+      found({ evidence: near(800) })[0]?.summary ?? '',
+      /^Salt 2017\.7\.2: sockets leak .*#46817/,
+    );
     assert.ok(found({ evidence: near(799) }).every(({ weight }) => weight < 70));
   });
 
@@ -205,7 +217,7 @@ describe('a known defect', () => {
       packages,
       evidence: { ...evidenceBackground(packages), apiLog: failed },
     });
-    assert.match(first?.summary ?? '', /^Salt 2017\.7\.2 with CherryPy 17\.4\.0 .*#44601/);
+    assert.match(first?.summary ?? '', /^Salt 2017\.7\.2 with CherryPy 17\.4\.0: .*#44601/);
   });
 
   function evidenceBackground(packages: readonly InstalledPackage[]) {
