@@ -80,4 +80,20 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
   'src/fix/grace.ts': ['fix/grace.test.ts'],
   'src/fix/respawn.ts': ['fix/respawn.test.ts'],
   'src/backoff.ts': ['backoff.test.ts'],
+  'src/diagnosis/release-numbers.ts': ['diagnosis/known-defects.test.ts'],
+  'src/diagnosis/known-defects.ts': ['diagnosis/known-defects.test.ts'],
+  'src/diagnosis/known-defect-match.ts': [
+    'diagnosis/known-defects.test.ts',
+    'diagnosis/checks/versions.test.ts',
+  ],
+  'src/diagnosis/running-releases.ts': ['diagnosis/checks/versions.test.ts'],
+  'src/diagnosis/symptoms.ts': [
+    'diagnosis/symptoms.test.ts',
+    'diagnosis/checks/versions.test.ts',
+    'diagnosis/checks/settings.test.ts',
+  ],
+  'src/diagnosis/checks/versions.ts': ['diagnosis/checks/versions.test.ts'],
+  'src/diagnosis/checks/settings.ts': ['diagnosis/checks/settings.test.ts'],
+  'src/evidence/versions-facts.ts': ['evidence/versions-facts.test.ts'],
+  'src/evidence/salt-programs.ts': ['host/background-versions.test.ts'],
 };

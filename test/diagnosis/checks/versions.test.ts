@@ -74,6 +74,9 @@ describe('the releases that run', () => {
     assert.equal(judge({ packages: salt }).evidence.releases?.cheroot, null);
     const later = judge({ packages: [installed('salt', '3006.19')], program: onedir });
     assert.equal(later.evidence.releases?.cheroot, null);
+    const updated = [...salt, installed('cheroot', '10.0.1', 0.5)];
+    const since = judge({ packages: updated, program: onedir });
+    assert.equal(since.evidence.releases?.cheroot, null, 'the package brought what was replaced');
   });
 
   it('are not known where two lie side by side, unless one goes before the other', () => {
@@ -89,6 +92,13 @@ describe('the releases that run', () => {
       ],
     });
     assert.equal(local.evidence.releases?.cheroot?.version, '10.0.1');
+    assert.doesNotMatch(local.details.join('\n'), /more than once/);
+  });
+
+  it('are not what a server says that is none of CherryPy’s', () => {
+    const server = 'nginx (CherryPy/18.6.1)';
+    const answer: AnswerFacts = { kind: 'answered', status: 200, afterMs: 4, tls: false, server };
+    assert.equal(judge({ answer }).evidence.releases?.cherrypy, null);
   });
 
   it('are unknown, with the reason, where nothing told; and skipped where nobody looked', () => {
@@ -125,6 +135,18 @@ describe('an update without a restart', () => {
     }).causes[0];
     assert.equal(other?.basis, 'seen');
     assert.match(other?.summary ?? '', /CherryPy 18\.6\.1 answers, 18\.10\.0 is installed/);
+  });
+
+  it('is not claimed where the installed release answers, or two are installed', () => {
+    const server = 'CherryPy/18.6.1';
+    const answer: AnswerFacts = { kind: 'answered', status: 200, afterMs: 4, tls: false, server };
+    const same = judge({ packages: [installed('cherrypy', '18.6.1')], answer });
+    assert.equal(same.evidence.replaced, null);
+    const twice = [
+      installed('cherrypy', '18.8.0', 0.5, '/a'),
+      installed('cherrypy', '18.10.0', 48, '/b'),
+    ];
+    assert.equal(judge({ packages: twice, answer }).evidence.replaced, null);
   });
 
   it('is not claimed of what came within the second of the start', () => {
