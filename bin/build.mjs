@@ -72,17 +72,24 @@ const packagesOnDemand = {
 };
 
 /** A thread starts from text, as everything is in one file; it reads files alone. */
-const threadAsText = {
-  name: 'thread-as-text',
+const threadsAsText = {
+  name: 'threads-as-text',
   setup({ onLoad }) {
-    onLoad({ filter: /log-thread-source\.ts$/ }, async () => {
-      const { outputFiles } = await build({
-        ...options,
-        entryPoints: [source('host/local/api-log-thread.ts')],
-        minify: true,
-        write: false,
-      });
-      return { contents: `export const logThread = ${JSON.stringify(outputFiles[0].text)};` };
+    onLoad({ filter: /thread-sources\.ts$/ }, async () => {
+      const text = async (path) => {
+        const { outputFiles } = await build({
+          ...options,
+          entryPoints: [source(path)],
+          minify: true,
+          write: false,
+        });
+        return JSON.stringify(outputFiles[0].text);
+      };
+      return {
+        contents: `
+          export const logThread = ${await text('host/local/api-log-thread.ts')};
+          export const tablesThread = ${await text('host/local/proc-tables-thread.ts')};`,
+      };
     });
   },
 };
@@ -121,7 +128,7 @@ await build({
   outfile,
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [withoutSubprograms, packagesOnDemand, threadAsText, schemaAsText],
+  plugins: [withoutSubprograms, packagesOnDemand, threadsAsText, schemaAsText],
   banner: { js: `#!/bin/sh\n':' /*\n${front}*/;` },
 });
 chmodSync(outfile, 0o755);

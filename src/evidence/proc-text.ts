@@ -17,6 +17,9 @@ export interface ProcessStat {
   readonly startTicks: number;
 }
 
+/** The last field that is read of some fifty. */
+const LAST_FIELD = 22;
+
 /**
  * Reads one `/proc/PID/stat` line. The name in parentheses may itself hold blanks and
  * parentheses, so the fields are counted from the last `)`.
@@ -30,8 +33,8 @@ export function parseProcessStat(text: string): ProcessStat | null {
   const pid = wholeNumber(text.slice(0, open).trim());
   const fields = text
     .slice(close + 1)
-    .trim()
-    .split(/\s+/);
+    .trimStart()
+    .split(/\s+/, LAST_FIELD - 2);
   const state = fields[0] ?? '';
   const number = (field: number) => wholeNumber(fields[field - 3] ?? '');
   const [ppid, processGroup, session] = [number(4), number(5), number(6)];
@@ -40,7 +43,7 @@ export function parseProcessStat(text: string): ProcessStat | null {
     number(14),
     number(15),
     number(20),
-    number(22),
+    number(LAST_FIELD),
   ];
   if (!/^[A-Za-z]$/.test(state)) return null;
   if (pid === null || ppid === null || processGroup === null || session === null) return null;
@@ -85,6 +88,8 @@ export const TICKS_PER_SECOND = 100;
 
 /** What was read as Latin-1, so that no byte is lost, as the text that it mostly is. */
 export function utf8OfLatin1(latin1: string): string {
+  // Most of it is ASCII, which is the same in both.
+  if (!/[\x80-\xff]/.test(latin1)) return latin1;
   return Buffer.from(latin1, 'latin1').toString('utf8');
 }
 

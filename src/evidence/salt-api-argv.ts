@@ -58,6 +58,14 @@ const SHORT_OPTIONS: Readonly<Record<string, keyof typeof LONG_OPTIONS>> = {
 };
 
 /**
+ * False only for what {@link readSaltApiArgv} turns down: spares it thousands of command lines.
+ * @param text of `/proc/PID/cmdline`, in whatever charset
+ */
+export function mayBeSaltApi(text: string): boolean {
+  return ENTRY_POINTS.some(({ name }) => text.includes(name));
+}
+
+/**
  * Reads a kernel argv as salt-api's.
  * A title that setproctitle rewrote arrives as one element with spaces in it (salt-facts §1.3),
  * so a first element with a blank is split; an argv whose first element has none is taken as is,

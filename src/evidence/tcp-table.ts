@@ -184,6 +184,12 @@ export class TcpTableReader {
   }
 }
 
+/** Rows that `/proc/net/tcp` and `tcp6` have, about, as `/proc/net/sockstat` and `sockstat6` count them. */
+export function countOfSockets(sockstat: string): number {
+  const counts = [...sockstat.matchAll(/^TCP6?: inuse (\d+)(?:.* tw (\d+))?/gm)];
+  return counts.reduce((sum, [, inUse, waiting]) => sum + Number(inUse) + Number(waiting ?? 0), 0);
+}
+
 /** Whether a set has it already; from now on it has. */
 function isKnown<T>(set: Set<T>, member: T): boolean {
   if (set.has(member)) return true;

@@ -26,17 +26,19 @@ import { inPlaceOfFile } from '../../evidence/unread-log.ts';
 import { stripControl } from '../../untrusted.ts';
 import { askApi } from '../ask-api.ts';
 import type { Host, LookInProgress } from '../host.ts';
+import { holdersAmong } from './fd-tables.ts';
 import { readHostFacts } from './host-facts.ts';
 import type { LogThreadOptions } from './log-thread.ts';
+import { ProcTables } from './proc-tables.ts';
 import {
   blindProcesses,
   describeProcesses,
-  holdersAmong,
+  listProcesses,
   type ProcessScan,
   scanProcesses,
 } from './processes.ts';
 import { readSaltConfig } from './salt-config.ts';
-import { type PortSockets, readPortSockets } from './sockets.ts';
+import type { PortSockets } from './sockets.ts';
 
 /** The host we run on, read from `/proc` and the file system. */
 export class LocalHost implements Host {
@@ -55,25 +57,38 @@ export class LocalHost implements Host {
     const { leaveOut = [] } = request;
     const proc = this.#proc;
     const host = readHostFacts(proc);
-    const scan = scanProcesses(proc).catch((error: unknown) => blindProcesses(error, proc));
+    const pids = listProcesses(proc);
+    const tables = pids
+      .then(
+        ({ length }) => length,
+        () => 0,
+      )
+      .then((processes) => ProcTables.open(proc, processes));
+    const socketsOf = async (port: number) => (await tables).sockets(port);
+    // The thread that shares the work starts while the processes are read.
+    const scan = Promise.all([pids, tables])
+      .then(([all]) => scanProcesses(all, proc))
+      .catch((error: unknown) => blindProcesses(error, proc));
     // A port that was asked for may name the instance, so its sockets come first.
-    const asked = request.port === undefined ? null : readPortSockets(request.port, proc);
+    const asked = request.port === undefined ? null : socketsOf(request.port);
     const instance = Promise.all([scan, asked]).then(([found, table]) =>
       this.#instance(request, host, { found, table }),
     );
     const config = instance.then((chosen) => this.#config(chosen, request));
     const port = config.then((found) => choosePort(request.port, found));
-    const sockets = asked ?? port.then((chosen) => readPortSockets(chosen.number, proc));
+    const sockets = asked ?? port.then((chosen) => socketsOf(chosen.number));
     const places = Promise.all([scan, instance, config]).then(([found, chosen, settings]) => {
       const running = runningSaltApis(saltApiOf(found), host.uid);
       const all = choosePlaces(request, { instance: chosen, config: settings, running });
       return { ...all, configDirectory: chosen.configDirectory };
     });
-    const processes = Promise.all([scan, sockets, places]).then(([found, table, chosen]) => {
-      if ('seen' in found) return found;
-      const files = { log: chosen.log.path, configDirectory: chosen.configDirectory };
-      return describeProcesses(found, table, files, proc);
-    });
+    const processes = Promise.all([scan, sockets, places, tables])
+      .then(([found, table, chosen, { fds }]) => {
+        if ('seen' in found) return found;
+        const files = { log: chosen.log.path, configDirectory: chosen.configDirectory };
+        return describeProcesses(found, table, files, { proc, readTables: fds });
+      })
+      .finally(async () => (await tables).end());
     const known = Promise.all([sockets, config, port, processes]).then(
       ([table, settings, chosen, holders]) => ({
         sockets: table.facts,

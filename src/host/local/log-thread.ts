@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ApiLogFacts, Look } from '../../evidence/evidence.ts';
 import type { ReadApiLogOptions } from './api-log.ts';
-import { logThread } from './log-thread-source.ts';
+import { logThread } from './thread-sources.ts';
 
 /** As {@link ReadApiLogOptions}; the clock is this host's. */
 export type LogThreadOptions = Omit<ReadApiLogOptions, 'localTime' | 'aside'>;

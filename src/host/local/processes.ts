@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import {
   blind,
   type Look,
@@ -14,13 +14,11 @@ import {
   parseEffectiveUid,
   parseEnvironment,
   parseProcessStat,
-  parseSocketLink,
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
 import {
   ENTRY_POINT_BYTES,
   type FdTable,
-  isSaltFile,
   namespaceRelation,
   needsScriptText,
   type ProcessReading,
@@ -29,7 +27,8 @@ import {
   rootView,
   type SaltFiles,
 } from '../../evidence/process-facts.ts';
-import { readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import { mayBeSaltApi, readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import { type FdSearch, type FdTables, readFdTables } from './fd-tables.ts';
 import { tryReadHead } from './plain-file.ts';
 import {
   Breather,
@@ -64,21 +63,28 @@ export interface ProcessScan {
 }
 
 /**
- * Reads stat and cmdline of every process, once. ps-list would run ps(1) twice for the same,
- * join argv with blanks (so positions are lost) and leave out start ticks, session and state.
- *
- * @param proc `/proc`, or a tree of its shape
- * @throws the error of readdir(3) where there is no /proc
+ * The pids of all processes.
+ * @throws the error of readdir(3) where there is no /proc, and one for a /proc that means others
  */
-export async function scanProcesses(proc = '/proc'): Promise<ProcessScan> {
+export async function listProcesses(proc = '/proc'): Promise<readonly number[]> {
   if (proc === '/proc' && tryReadLink('/proc/self') !== String(process.pid)) {
     throw Object.assign(new Error('foreign /proc'), {
       code: 'it belongs to another PID namespace, so its pids mean others here',
     });
   }
-  const pids = readdirSync(proc)
+  return readdirSync(proc)
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
+}
+
+/**
+ * Reads stat and cmdline of every process, once. ps-list would run ps(1) twice for the same,
+ * join argv with blanks (so positions are lost) and leave out start ticks, session and state.
+ *
+ * @param pids of {@link listProcesses}
+ * @param proc `/proc`, or a tree of its shape
+ */
+export async function scanProcesses(pids: readonly number[], proc = '/proc'): Promise<ProcessScan> {
   const breather = new Breather();
   const found: Found = { total: 0, deniedArgv: 0, alive: [], dead: [], saltApi: [] };
   for (const pid of pids) {
@@ -113,18 +119,20 @@ function scanOne(proc: string, pid: number, found: Found): Promise<unknown> | nu
   if (isDeadState(stat.state)) found.dead.push(stat);
   if (isDeadState(stat.state) || stat.kernel) return null;
   found.alive.push(pid);
-  const take = (argv: readonly string[] | null) => takeArgv(proc, stat, argv, found);
-  return mayHang(stat) ? argvInTime(proc, stat).then(take) : take(argvAtOnce(proc, pid));
+  const take = (text: string | null) => takeCommandLine(proc, stat, text, found);
+  return mayHang(stat) ? commandLineInTime(proc, pid).then(take) : take(commandLine(proc, pid));
 }
 
-function takeArgv(
+function takeCommandLine(
   proc: string,
   stat: ProcessStat,
-  argv: readonly string[] | null,
+  text: string | null,
   found: Found,
 ): Promise<unknown> | null {
-  if (argv === null) found.deniedArgv += 1;
-  if (argv === null || readSaltApiArgv(argv) === null) return null;
+  if (text === null) found.deniedArgv += 1;
+  if (text === null || !mayBeSaltApi(text)) return null;
+  const argv = argvOf(text);
+  if (readSaltApiArgv(argv) === null) return null;
   return scanSaltApi(proc, stat, argv).then((one) => found.saltApi.push(one));
 }
 
@@ -174,23 +182,32 @@ async function memoryInTime(path: string): Promise<string | null> {
   return readsHang() ? null : readBounded(path);
 }
 
-/** @returns empty where it has gone, null where it can't be read */
-function argvAtOnce(proc: string, pid: number): readonly string[] | null {
+/** Empty where it has gone, null where it can't be read. */
+function commandLine(proc: string, pid: number): string | null {
   try {
-    return parseCommandLine(utf8OfLatin1(readKernelFile(`${proc}/${pid}/cmdline`)));
+    return readKernelFile(`${proc}/${pid}/cmdline`);
   } catch (error) {
-    return isGone(error) ? [] : null;
+    return isGone(error) ? '' : null;
   }
 }
 
-/** As {@link argvAtOnce}, null also where it could not be read in time. */
-async function argvInTime(proc: string, { pid }: ProcessStat): Promise<readonly string[] | null> {
+/** As {@link commandLine}, null also where it could not be read in time. */
+async function commandLineInTime(proc: string, pid: number): Promise<string | null> {
   try {
-    const text = await memoryInTime(`${proc}/${pid}/cmdline`);
-    return text === null ? null : parseCommandLine(utf8OfLatin1(text));
+    return await memoryInTime(`${proc}/${pid}/cmdline`);
   } catch (error) {
-    return isGone(error) ? [] : null;
+    return isGone(error) ? '' : null;
   }
+}
+
+function argvOf(commandLine: string): readonly string[] {
+  return parseCommandLine(utf8OfLatin1(commandLine));
+}
+
+interface DescribeOptions {
+  /** `/proc`, or a tree of its shape. */
+  readonly proc?: string;
+  readonly readTables?: (search: FdSearch) => Promise<FdTables>;
 }
 
 /**
@@ -200,13 +217,17 @@ async function argvInTime(proc: string, { pid }: ProcessStat): Promise<readonly 
  */
 export async function describeProcesses(
   scan: ProcessScan,
-  sockets: PortSockets,
+  { facts: _, ...sockets }: PortSockets,
   files: SaltFiles,
-  proc = '/proc',
+  { proc = '/proc', readTables = readFdTables }: DescribeOptions = {},
 ): Promise<Look<ProcessTableFacts>> {
   const breather = new Breather();
   const known = new Map(scan.saltApi.map((one) => [one.pid, one]));
-  const { fds, denied } = await readFdTables(scan, known, { sockets, files, proc, breather });
+  const saltApi = new Set(known.keys());
+  // The longest first, so that those who share the work end together.
+  const others = sockets.listening.size > 0 ? scan.alive.filter((pid) => !known.has(pid)) : [];
+  const pids = [...saltApi, ...others];
+  const { tables: fds, denied } = await readTables({ pids, saltApi, sockets, files, proc });
   const parents = scan.saltApi.map(({ ppid }) => ppid);
   const wanted = new Set([...known.keys(), ...fds.keys(), ...parents, ...scan.dead]);
   const from = procFiles(proc);
@@ -226,30 +247,6 @@ export async function describeProcesses(
   return seen({ total, processes, deniedFds: denied, deniedArgv, hidden });
 }
 
-/** The fd tables of salt-api and of the port's holders, and how many could not be read. */
-async function readFdTables(
-  scan: ProcessScan,
-  known: ReadonlyMap<number, ScannedSaltApi>,
-  about: {
-    readonly sockets: PortSockets;
-    readonly files: SaltFiles;
-    readonly proc: string;
-    readonly breather: Breather;
-  },
-): Promise<{ readonly fds: Map<number, FdTable | 'denied'>; readonly denied: number }> {
-  const { sockets, proc, breather } = about;
-  const fds = new Map<number, FdTable | 'denied'>();
-  let denied = 0;
-  for (const pid of sockets.listening.size > 0 ? scan.alive : known.keys()) {
-    const files = known.has(pid) ? about.files : null;
-    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, files, breather });
-    if (table === 'denied') denied += 1;
-    if (table === 'gone') continue;
-    if (files !== null || (table !== 'denied' && table.listens.length > 0)) fds.set(pid, table);
-  }
-  return { fds, denied };
-}
-
 async function readProcess(
   pid: number,
   about: {
@@ -261,7 +258,8 @@ async function readProcess(
   const { proc, scanned, fds } = about;
   if (scanned === undefined) {
     const stat = parseProcessStat(tryReadKernelFile(`${proc}/${pid}/stat`) ?? '');
-    const argv = stat === null ? null : await argvInTime(proc, stat);
+    const text = stat === null ? null : await commandLineInTime(proc, pid);
+    const argv = text === null ? null : argvOf(text);
     return { pid, argv, environment: null, fds, script: null };
   }
   const { argv, environment } = scanned;
@@ -275,74 +273,4 @@ async function readProcess(
 export function blindProcesses(error: unknown, proc = '/proc'): Look<never> {
   const cause = isDenied(error) ? 'permission' : 'missing';
   return blind(cause, `${proc}: ${codeOrText(error)}`);
-}
-
-/** Which of the given processes hold a listening socket of the port. */
-export async function holdersAmong(
-  processes: ProcessScan['saltApi'],
-  sockets: PortSockets,
-  proc = '/proc',
-): Promise<ScannedSaltApi[]> {
-  const breather = new Breather();
-  const holders: ScannedSaltApi[] = [];
-  for (const one of processes) {
-    const table = await readFdTable(`${proc}/${one.pid}/fd`, { sockets, files: null, breather });
-    if (typeof table === 'object' && table.listens.length > 0) holders.push(one);
-  }
-  return holders;
-}
-
-async function readFdTable(
-  directory: string,
-  look: {
-    readonly sockets: PortSockets;
-    /** Of a salt-api: what is looked for beside the port's listening sockets; null for others. */
-    readonly files: SaltFiles | null;
-    readonly breather: Breather;
-  },
-): Promise<FdTable | 'denied' | 'gone'> {
-  const { listening, connected, otherListeners } = look.sockets;
-  const listens = new Set<number>();
-  const otherPorts = new Set<number>();
-  const saltFiles = new Set<string>();
-  let portConnections = 0;
-  const takeSocket = (inode: number): void => {
-    const port = otherListeners.get(inode);
-    if (listening.has(inode)) listens.add(inode);
-    else if (look.files === null) return;
-    else if (connected.has(inode)) portConnections += 1;
-    else if (port !== undefined) otherPorts.add(port);
-  };
-  const take = (link: string): void => {
-    const target = tryReadLink(link);
-    if (target === null) return;
-    const inode = parseSocketLink(target);
-    if (inode !== null) takeSocket(inode);
-    else if (look.files !== null && isSaltFile(target, look.files) && isWritten(link)) {
-      saltFiles.add(target);
-    }
-  };
-  try {
-    for (const name of readdirSync(directory)) {
-      if (look.breather.due) await look.breather.breathe();
-      take(`${directory}/${name}`);
-    }
-  } catch (error) {
-    return isDenied(error) ? 'denied' : 'gone';
-  }
-  return {
-    listens: [...listens],
-    portConnections,
-    otherPorts: [...otherPorts].sort((a, b) => a - b),
-    saltFiles: [...saltFiles],
-  };
-}
-
-/** The mode of an fd's link says how it was opened (fs/proc/fd.c, tid_fd_mode; proc(5)). */
-function isWritten(link: string): boolean {
-  try {
-    return (lstatSync(link).mode & 0o200) !== 0;
-  } catch {
-    return false;
-  }
 }
