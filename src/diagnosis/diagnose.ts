@@ -35,7 +35,7 @@ export interface DiagnosisObserver {
 }
 
 /** An API that answers does so mostly at once, and that long after the ask it is waited for, ms. */
-const SOON_MS = 50;
+const SOON_MS = 20;
 /** What the answer is until it has come. */
 const OPEN = blind('not-awaited', 'not known yet');
 /** From this check on nothing is told before the verdict: the answer, or a second one, may change it. */

@@ -27,37 +27,74 @@ export function needleSearch(needles: readonly string[]): NeedleSearch {
   }
   // Wherever a needle begins, a word at a multiple of this begins and ends in it.
   const step = WORD * Math.floor((length - WORD + 1) / WORD);
-  const partOfNeedle = new Uint8Array(1 << HASH_BITS);
-  /** By sample, which needles have it and how far from their beginning. */
-  const places = new Map<number, { readonly pattern: Buffer; readonly distance: number }[]>();
-  for (const pattern of patterns) {
-    for (let distance = 0; distance < step; distance += 1) {
-      const sample = wordOf(pattern, distance);
-      partOfNeedle[hash(sample)] = 1;
-      places.set(sample, [...(places.get(sample) ?? []), { pattern, distance }]);
-    }
-  }
-  // Of two possible beginnings the earlier one is tried first.
-  for (const place of places.values()) place.sort((a, b) => b.distance - a.distance);
+  const places = new SamplePlaces(patterns, step);
 
   return {
     find(bytes, from, to) {
       const end = Math.min(to, bytes.length);
+      const piece = { bytes, from, end };
       const { buffer, byteOffset } = bytes;
       const words = new Uint32Array(buffer, 0, Math.floor(buffer.byteLength / WORD));
       const stop = Math.floor((byteOffset + end) / WORD);
       let at = Math.ceil((byteOffset + from) / step) * (step / WORD);
       for (;;) {
-        at = nextSample(words, at, stop, step / WORD, partOfNeedle);
+        at = nextSample(words, at, stop, step / WORD, places.first);
         if (at >= stop) return -1;
-        for (const { pattern, distance } of places.get(words[at] ?? 0) ?? []) {
-          const start = at * WORD - byteOffset - distance;
-          if (start >= from && start + length <= end && isAt(pattern, bytes, start)) return start;
-        }
+        const start = places.needleAt(words[at] ?? 0, at * WORD - byteOffset, piece);
+        if (start !== -1) return start;
         at += step / WORD;
       }
     },
   };
+}
+
+/**
+ * Where in which needle a sample may stand. Flat and without objects: the words of a needle are common,
+ * so that in a debug log a thousand samples of each mebibyte are looked up.
+ */
+class SamplePlaces {
+  /** By hash, the first place of such a sample; 0 where no needle has it. */
+  readonly first = new Uint8Array(1 << HASH_BITS);
+  /** By place, the next one of the same hash, or 0. */
+  readonly #next: number[] = [0];
+  /** By place, how far from the beginning of its needle it is. */
+  readonly #distance: number[] = [0];
+  readonly #needle: Buffer[] = [Buffer.alloc(0)];
+
+  constructor(needles: readonly Buffer[], step: number) {
+    if (needles.length * step > 255) throw new RangeError('there are too many needles');
+    // Of two possible beginnings the earlier one is tried first.
+    for (let distance = 0; distance < step; distance += 1) {
+      for (const needle of needles) {
+        const key = hash(wordOf(needle, distance));
+        this.#next.push(this.first[key] ?? 0);
+        this.#distance.push(distance);
+        this.first[key] = this.#needle.push(needle) - 1;
+      }
+    }
+  }
+
+  /**
+   * Index where a needle begins that has the sample in it, or -1.
+   * @param at of the sample in `bytes`
+   */
+  needleAt(
+    sample: number,
+    at: number,
+    {
+      bytes,
+      from,
+      end,
+    }: { readonly bytes: Uint8Array; readonly from: number; readonly end: number },
+  ): number {
+    for (let place = this.first[hash(sample)] ?? 0; place !== 0; place = this.#next[place] ?? 0) {
+      const start = at - (this.#distance[place] ?? 0);
+      const needle = this.#needle[place];
+      const fits = needle !== undefined && start >= from && start + needle.length <= end;
+      if (fits && isAt(needle, bytes, start)) return start;
+    }
+    return -1;
+  }
 }
 
 /** A word in the byte order of this machine, as it stands in a view of words. */

@@ -147,15 +147,21 @@ export function choosePlaces(
   };
 }
 
+/** The log that was asked for, whatever else there is; null where none was. */
+export function askedLog({ log }: InstanceRequest): InstancePlaces['log'] | null {
+  return log === undefined ? null : { path: posix.resolve(log), origin: 'option' };
+}
+
 /** `--log`, what the running process names, the config, Salt's default. */
 export function chooseLog(
-  { log }: InstanceRequest,
+  request: InstanceRequest,
   {
     config,
     argvs,
   }: { readonly config: Look<SaltConfigFacts>; readonly argvs: readonly SaltApiArgv[] },
 ): InstancePlaces['log'] {
-  if (log !== undefined) return { path: posix.resolve(log), origin: 'option' };
+  const asked = askedLog(request);
+  if (asked !== null) return asked;
   const fromArgv = argvs.find(({ logFile }) => logFile?.startsWith('/'))?.logFile;
   if (fromArgv != null) return { path: fromArgv, origin: 'argv' };
   const fromConfig = config.seen ? config.value.apiLogFile : null;

@@ -15,6 +15,7 @@ import {
 } from '../../evidence/evidence.ts';
 import { withOtherPorts } from '../../evidence/instance-ports.ts';
 import {
+  askedLog,
   chooseInstance,
   choosePlaces,
   type InstancePlaces,
@@ -82,6 +83,9 @@ export class LocalHost implements Host {
       const all = choosePlaces(request, { instance: chosen, config: settings, running });
       return { ...all, configDirectory: chosen.configDirectory };
     });
+    // A log that was asked for is read while all that is found out.
+    const asLog = askedLog(request);
+    const log = asLog === null ? places.then((chosen) => chosen.log) : Promise.resolve(asLog);
     const processes = Promise.all([scan, sockets, places, tables])
       .then(([found, table, chosen, { fds }]) => {
         if ('seen' in found) return found;
@@ -113,8 +117,8 @@ export class LocalHost implements Host {
       ),
       processes,
       service: places.then((chosen) => this.#service(chosen, request)),
-      apiLog: places.then(({ log }) => {
-        return leaveOut.includes('apiLog') ? LEFT_OUT : this.#apiLog(log, request, host);
+      apiLog: log.then((chosen) => {
+        return leaveOut.includes('apiLog') ? LEFT_OUT : this.#apiLog(chosen, request, host);
       }),
       answer: leaveOut.includes('answer') ? Promise.resolve(LEFT_OUT) : ask(request.probeTimeoutMs),
       askAgain: ask,

@@ -148,7 +148,7 @@ export class Breather {
   #last = performance.now();
   readonly #everyMs: number;
 
-  constructor(everyMs = 20) {
+  constructor(everyMs = 5) {
     this.#everyMs = everyMs;
   }
 
