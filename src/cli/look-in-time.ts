@@ -1,4 +1,5 @@
 /** A diagnosis that has to be there at a given time, with as much of it as can be known by then. */
+import { runningMs } from '../clock.ts';
 import { DECIDING } from '../diagnosis/checks/checks.ts';
 import { diagnoseHost } from '../diagnosis/diagnose.ts';
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
@@ -14,7 +15,7 @@ export interface Progress {
   answer: Look<AnswerFacts> | null;
 }
 
-/** How much time there is, as performance.now() counts it. */
+/** How much time there is, as runningMs() counts it. */
 export interface Time {
   readonly endsAt: number;
   readonly progress: Progress;
@@ -61,7 +62,7 @@ function askedLast(host: Host, { endsAt, progress }: Time, leave: AbortSignal): 
     const ask = async (): Promise<Look<AnswerFacts>> => {
       if (probeTimeoutMs === null || askAgain === null) return parts.answer;
       await Promise.all([parts.sockets, parts.config, parts.port, parts.processes]);
-      const left = endsAt - TO_JUDGE_MS - performance.now();
+      const left = endsAt - TO_JUDGE_MS - runningMs();
       if (left < LEAST_ASK_MS) return blind('timeout', 'no time was left to ask it');
       progress.answer = await askAgain(Math.min(probeTimeoutMs, left));
       return progress.answer;
@@ -69,7 +70,7 @@ function askedLast(host: Host, { endsAt, progress }: Time, leave: AbortSignal): 
     return { ...parts, answer: ask(), askAgain: null };
   };
   const lookBehind: Host['lookBehind'] = (found, wanted, request) => {
-    const left = Math.max(0, endsAt - TO_JUDGE_MS - performance.now());
+    const left = Math.max(0, endsAt - TO_JUDGE_MS - runningMs());
     const lookTimeoutMs = Math.min(request.lookTimeoutMs, left);
     return host.lookBehind(found, wanted, { ...request, lookTimeoutMs });
   };
@@ -78,7 +79,7 @@ function askedLast(host: Host, { endsAt, progress }: Time, leave: AbortSignal): 
 
 /** Every look ends before the whole has to, so that what was seen is told. */
 function withinTime(request: LookRequest, { endsAt }: Time): LookRequest {
-  const room = Math.max(500, 0.8 * (endsAt - performance.now()));
+  const room = Math.max(500, 0.8 * (endsAt - runningMs()));
   return { ...request, lookTimeoutMs: Math.min(request.lookTimeoutMs, room), background: DECIDING };
 }
 

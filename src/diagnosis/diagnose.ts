@@ -1,4 +1,5 @@
 /** The way from a host to a diagnosis, one step at a time. */
+import { runningMs } from '../clock.ts';
 import { type BackgroundSection, NO_BACKGROUND } from '../evidence/background.ts';
 import { blind, type Evidence, type LookRequest, type Policy } from '../evidence/evidence.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
@@ -61,21 +62,21 @@ export async function diagnoseHost(
   const leave = new AbortController();
   const look = host.look(request, leave.signal);
   // Nothing is asked before that is known: where to, and whether Salt's.
-  const asking = look.processes.then(() => performance.now());
+  const asking = look.processes.then(() => runningMs());
   asking.catch(() => undefined);
   const open = await diagnoseButAnswer(look, policy, observer);
   const waiting = (what: string, boundMs: number) => observer.waiting?.(what, boundMs);
   const asked = [apiAnswers.title, request.probeTimeoutMs ?? 0] as const;
   waiting(...asked);
   const askedAt = await asking;
-  const soon = askedAt + SOON_MS - performance.now();
+  const soon = askedAt + SOON_MS - runningMs();
   const lookBehind = lookingBehind(host, request, until);
   if ((await settlesWithin(look.answer, soon)) || !standsWithAnyAnswer(open)) {
     const first = withAnswer(open, await look.answer);
     const settled = await lookBehind.ifItDecides(await settledDiagnosis(first, look, waiting));
     return lookBehind.forTheRest(tellRest(settled, observer), observer);
   }
-  const early = tellRest(withoutAnswer(open, performance.now() - askedAt), observer);
+  const early = tellRest(withoutAnswer(open, runningMs() - askedAt), observer);
   if (until === 'verdict') {
     leave.abort();
     return lookBehind.forTheRest(early, observer);

@@ -1,5 +1,7 @@
 /** What is being waited for, shown for as long as it lasts. */
+
 import { inLocale } from '../characters.ts';
+import { runningMs } from '../clock.ts';
 import { printable, stripControl } from '../untrusted.ts';
 import type { Screen } from './screen.ts';
 
@@ -10,7 +12,7 @@ export interface Waiting {
   /**
    * Shows a wait in place of the one before.
    * @param boundMs how long it may take; 0 where none knows
-   * @param began by `performance.now()`: where that is the same, it is the same wait in other words
+   * @param began by `runningMs()`: where that is the same, it is the same wait in other words
    */
   begin(what: string, boundMs?: number, began?: number): void;
   /** Takes it back. */
@@ -35,14 +37,14 @@ export function waitingOn(screen: Screen): Waiting {
   const show = (began: number, bound: number) => {
     if (shown) screen.clearLine();
     // A timer may be a little early.
-    const seconds = Math.floor((performance.now() - began + 50) / 1000);
+    const seconds = Math.floor((runningMs() - began + 50) / 1000);
     const passed = seconds < 1 ? '' : ` ${seconds} s${bound > 0 ? ` of ${bound}` : ''}`;
     const room = Math.max(0, screen.columns - passed.length - 8);
     screen.write(`  ${stripControl(words).slice(0, room)} …${passed}`);
     shown = true;
   };
   return {
-    begin(what, boundMs = 0, began = performance.now()) {
+    begin(what, boundMs = 0, began = runningMs()) {
       const goesOn = since === began;
       if (!goesOn) end();
       since = began;

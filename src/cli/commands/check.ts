@@ -7,6 +7,7 @@ import {
   type Thresholds,
   withTrouble,
 } from '../../check/check.ts';
+import { runningMs } from '../../clock.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
@@ -73,14 +74,14 @@ export async function checkCommand(
 /** What is said where the command line itself can't be used; its code is 3 whatever was asked for. */
 export async function refuseCheck(message: string): Promise<ExitCode> {
   const result = failedCheck(message.replace(/^error: /, ''), false);
-  await handOver(pluginLines(result, 0, performance.now()), ExitCode.unknown);
+  await handOver(pluginLines(result, 0, runningMs()), ExitCode.unknown);
   return ExitCode.unknown;
 }
 
 /** Resolves, with the reason, when there is no more time, or a signal comes. */
 function cutShort(timeoutMs: number, progress: Progress): Promise<string> {
   return new Promise((resolve) => {
-    const left = timeoutMs - OWN_TIME_MS - performance.now();
+    const left = timeoutMs - OWN_TIME_MS - runningMs();
     const late = () => {
       const step = progress.step === '' ? '' : `, still at step "${progress.step}"`;
       resolve(`no result within ${timeoutMs / 1000} s${step}`);
@@ -186,7 +187,7 @@ async function written(
 }
 
 function showAs(format: string, result: CheckResult, flags: CheckFlags): string {
-  const durationMs = Math.round(performance.now());
+  const durationMs = Math.round(runningMs());
   switch (format) {
     case 'prometheus': {
       const port = result.port ?? flags.port;

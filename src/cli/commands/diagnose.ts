@@ -6,7 +6,7 @@ import { ExitCode, TriageError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { LocalHost } from '../../host/local/local-host.ts';
 import { jsonDiagnosis } from '../../report/diagnosis-json.ts';
-import { textReport, type Verbosity } from '../../report/diagnosis-text.ts';
+import type { Verbosity } from '../../report/diagnosis-text.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import {
   nextCommand,
@@ -15,7 +15,6 @@ import {
   type Repeated,
   repeatedForEvidence,
 } from '../../report/next-command.ts';
-import { screenOn } from '../../report/screen.ts';
 import { type FixOptions, fixOptionsToCome, type RepeatedLook, repeating } from '../fix-options.ts';
 import { resolveLookOptions } from '../look-options.ts';
 import type { COMMANDS, Flags, Values } from '../options.ts';
@@ -62,7 +61,7 @@ async function diagnoseAndTell(
   { request }: RepeatedLook,
   flags: DiagnoseFlags,
 ): Promise<{ diagnosis: Diagnosis; exitCode: ExitCode }> {
-  const report = chooseReport(flags, repeated);
+  const report = await chooseReport(flags, repeated);
   const recorded = flags.json || flags.verbose || flags.save !== undefined;
   const until = recorded ? 'record' : 'verdict';
   // A verdict alone is what -q shows.
@@ -145,8 +144,12 @@ async function offerFix(
   return guideFix(here, options, fixOptions, flags, diagnosis);
 }
 
-function chooseReport(flags: DiagnoseFlags, repeated: Repeated): DiagnosisObserver {
+async function chooseReport(flags: DiagnoseFlags, repeated: Repeated): Promise<DiagnosisObserver> {
   if (flags.json) return {};
+  const [{ screenOn }, { textReport }] = await Promise.all([
+    import('../../report/screen.ts'),
+    import('../../report/diagnosis-text.ts'),
+  ]);
   const verbosity: Verbosity = flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal';
   const recordedIn = flags.from === '-' ? 'standard input' : flags.from;
   // Of --save - standard output has the evidence alone.

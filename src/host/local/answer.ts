@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { runningMs } from '../../clock.ts';
 import type { AnswerFacts } from '../../evidence/evidence.ts';
 import { stripControl } from '../../untrusted.ts';
 import { errorCode } from './proc-files.ts';
@@ -37,9 +38,9 @@ const MAX_SERVER_NAME = 100;
  * it among the CLOSE_WAIT sockets. Never rejects.
  */
 export async function probeAnswer(request: AnswerRequest): Promise<AnswerFacts> {
-  const startedAt = performance.now();
+  const startedAt = runningMs();
   const remaining = (): number => {
-    return request.leave?.aborted ? 0 : request.timeoutMs - (performance.now() - startedAt);
+    return request.leave?.aborted ? 0 : request.timeoutMs - (runningMs() - startedAt);
   };
   if (request.tls === false) return (await attempt(request, false, remaining(), startedAt)).answer;
 
@@ -89,7 +90,7 @@ async function attempt(
       transport.destroy();
       resolve(outcome);
     };
-    const afterMs = (): number => Math.round(performance.now() - startedAt);
+    const afterMs = (): number => Math.round(runningMs() - startedAt);
     const onError = (error: Error): void => settle(brokenBy(error, progress, afterMs()));
     const onEnd = (): void => settle(closed(progress, afterMs()));
     // After the sockets' turn: who was busy until then has not been told yet that it is connected.

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { runningMs } from '../../clock.ts';
 import {
   LOG_NOTES,
   MAX_ROTATED,
@@ -19,7 +20,7 @@ import { openPlain } from './plain-file.ts';
 import { Breather, codeOrText, errorCode } from './proc-files.ts';
 
 /** Bytes of one read; two buffers of this size make up most of the memory that a scan takes. */
-const READ_SIZE = 1024 * 1024;
+const READ_SIZE = 2 * 1024 * 1024;
 /** What is scanned at once, in bytes; a log full of failed starts takes longest. */
 const SLICE_SIZE = 512 * 1024;
 /** How much earlier than the window the scan begins: processes do not log in step, in ms. */
@@ -61,7 +62,7 @@ export interface ReadApiLogOptions extends ReadLimits {
  */
 export async function readApiLog(options: ReadApiLogOptions): Promise<Look<ApiLogFacts>> {
   const { path, origin, windowFrom, now, timeoutMs, aside } = options;
-  const startedAt = performance.now();
+  const startedAt = runningMs();
   const shown = stripControl(path);
   if (/^[a-z]+:\/\//i.test(path)) return unreadFile.address(shown);
   const reading = new Reading(options);
@@ -72,7 +73,7 @@ export async function readApiLog(options: ReadApiLogOptions): Promise<Look<ApiLo
       await openRotatedInWindow(live, opened, reading);
       const stretches = await stretchesOf(opened.toReversed(), reading);
       if (aside !== undefined && costOf(stretches) > LARGE_WINDOW) {
-        const left = timeoutMs - (performance.now() - startedAt) - AHEAD_MS;
+        const left = timeoutMs - (runningMs() - startedAt) - AHEAD_MS;
         const look = await aside({ path, origin, windowFrom, now, timeoutMs: Math.max(1, left) });
         if (look !== null) return look;
       }

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readlinkSync, readSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { runningMs } from '../../clock.ts';
 import type { ProcFiles } from '../../evidence/process-facts.ts';
 
 const buffer = Buffer.allocUnsafe(256 * 1024);
@@ -145,7 +146,7 @@ export function codeOrText(error: unknown): string {
 
 /** Lets timers and sockets have their turn when `everyMs` have gone by since the last time. */
 export class Breather {
-  #last = performance.now();
+  #last = runningMs();
   readonly #everyMs: number;
 
   constructor(everyMs = 5) {
@@ -154,11 +155,11 @@ export class Breather {
 
   /** True when a breath is due; then await {@link breathe}. */
   get due(): boolean {
-    return performance.now() - this.#last > this.#everyMs;
+    return runningMs() - this.#last > this.#everyMs;
   }
 
   async breathe(): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
-    this.#last = performance.now();
+    this.#last = runningMs();
   }
 }
