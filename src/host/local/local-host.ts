@@ -70,11 +70,8 @@ export class LocalHost implements Host {
     const scan = Promise.all([pids, tables])
       .then(([all]) => scanProcesses(all, proc))
       .catch((error: unknown) => blindProcesses(error, proc));
-    // A port that was asked for may name the instance, so its sockets come first.
     const asked = request.port === undefined ? null : socketsOf(request.port);
-    const instance = Promise.all([scan, asked]).then(([found, table]) =>
-      this.#instance(request, host, { found, table }),
-    );
+    const instance = scan.then((found) => this.#instance(request, host, { found, asked }));
     const config = instance.then((chosen) => this.#config(chosen, request));
     const port = config.then((found) => choosePort(request.port, found));
     const sockets = asked ?? port.then((chosen) => socketsOf(chosen.number));
@@ -140,15 +137,18 @@ export class LocalHost implements Host {
   async #instance(
     request: LookRequest,
     { uid }: HostFacts,
-    { found, table }: { readonly found: Scan; readonly table: PortSockets | null },
+    { found, asked }: { readonly found: Scan; readonly asked: Promise<PortSockets> | null },
   ): Promise<InstanceFacts> {
     const argvsOf = (processes: ProcessScan['saltApi']) =>
       runningSaltApis(processes, uid).map(({ argv }) => argv);
     const argvs = argvsOf(saltApiOf(found));
-    // Fd tables may be long: they are read for it only where the argv leave a choice.
+    // A port that was asked for may name the instance, where the argv leave a choice: fd tables may be
+    // long, and the table of sockets is.
     const several = new Set(argvs.map(({ configDirectory }) => configDirectory)).size > 1;
     const holding =
-      table !== null && several ? await holdersAmong(saltApiOf(found), table, this.#proc) : [];
+      asked !== null && several
+        ? await holdersAmong(saltApiOf(found), await asked, this.#proc)
+        : [];
     return chooseInstance(request, {
       argvs,
       holding: argvsOf(holding),
