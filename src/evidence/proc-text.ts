@@ -135,6 +135,11 @@ export function parseSocketLink(target: string): number | null {
   return wholeNumber(target.slice(8, -1));
 }
 
+/** What {@link parseSocketLink} reads. */
+export function socketLink(inode: number): string {
+  return `socket:[${inode}]`;
+}
+
 /** `btime` of `/proc/stat` in ms since the epoch, null where absent. */
 export function parseBootTime(text: string): number | null {
   const match = /^btime (\d+)$/m.exec(text);

@@ -50,4 +50,7 @@ test('needles of several lengths, or too short to hold a whole word wherever the
   assert.throws(() => needleSearch(['1234567', '12345678']), RangeError);
   assert.throws(() => needleSearch(['123456']), RangeError);
   assert.throws(() => needleSearch([]), RangeError);
+  const many = Array.from({ length: 64 }, (_, at) => String(at).padStart(7, 'x'));
+  assert.throws(() => needleSearch(many), RangeError);
+  assert.equal(needleSearch(many.slice(1)).find(Buffer.from('.xxxxx63'), 0, 8), 1);
 });

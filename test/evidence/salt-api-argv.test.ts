@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   isDrillDirectory,
   isNetapiChildTitle,
+  mayBeSaltApi,
   namesDirectory,
   readSaltApiArgv,
   withEnvironment,
@@ -107,6 +108,25 @@ for (const argv of SALT_API) {
 for (const argv of NOT_SALT_API) {
   test(`not salt-api: ${JSON.stringify(argv)}`, () => assert.equal(readSaltApiArgv(argv), null));
 }
+
+test('no command line of a salt-api is passed over unread', () => {
+  for (const argv of SALT_API) assert.ok(mayBeSaltApi(`${argv.join('\0')}\0`), argv.join(' '));
+  const word = fc.constantFrom(
+    '/usr/bin/python3',
+    'salt-api',
+    '/opt/salt/run/run',
+    'api',
+    '-d',
+    ' ',
+    'x',
+  );
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: word }), { maxLength: 4 }), (argv) => {
+      if (readSaltApiArgv(argv) !== null) assert.ok(mayBeSaltApi(argv.join('\0')));
+    }),
+  );
+  assert.equal(mayBeSaltApi('/usr/sbin/nginx\0'), false);
+});
 
 test('options are read in each of their forms, whole or out of a title', () => {
   const expected = {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isLoopback, parseAddress, TcpTableReader } from '../../src/evidence/tcp-table.ts';
+import {
+  countOfSockets,
+  isLoopback,
+  parseAddress,
+  TcpTableReader,
+} from '../../src/evidence/tcp-table.ts';
 
 const HEADER =
   '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
@@ -126,6 +131,13 @@ test('addresses in presentation form', () => {
   for (const bad of ['', '0100007', '0100007G', '0100007F0']) {
     assert.equal(parseAddress(bad, 'ipv4'), null);
   }
+});
+
+test('the kernel says how many rows there are before they are read', () => {
+  const four =
+    'sockets: used 20131\nTCP: inuse 20004 orphan 2 tw 7 alloc 20140 mem 1301\nUDP: inuse 3 mem 1\n';
+  assert.equal(countOfSockets(`${four}TCP6: inuse 5\nUDP6: inuse 9\n`), 20_016);
+  assert.equal(countOfSockets(''), 0);
 });
 
 test('only 127/8 and ::1 are loopback', () => {

@@ -373,9 +373,11 @@ test('a large window is read aside, in a thread, and the same is found', async (
   const contents = writeLog(path, 80 * 1024 * 1024, 443, now);
   const options = { path, origin: 'option' as const, windowFrom: null, now, timeoutMs: 30_000 };
   const asked: string[] = [];
-  const aside = (request: LogThreadOptions) => {
+  const aside = async (request: LogThreadOptions) => {
     asked.push(request.path);
-    return readApiLogAside(request);
+    const found = await readApiLogAside(request);
+    assert.ok(found !== null, 'the thread has ended without an answer');
+    return found;
   };
   const look = await readApiLog({ ...options, localTime: hostLocalTime, aside });
   assert.deepEqual(asked, [path]);

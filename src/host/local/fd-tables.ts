@@ -1,6 +1,6 @@
 /** Whose fds hold the port's sockets: a link for each fd of a host, tens of thousands at times. */
 import { lstatSync, readdirSync } from 'node:fs';
-import { parseSocketLink } from '../../evidence/proc-text.ts';
+import { parseSocketLink, socketLink } from '../../evidence/proc-text.ts';
 import { type FdTable, isSaltFile, type SaltFiles } from '../../evidence/process-facts.ts';
 import { Breather, isDenied, tryReadLink } from './proc-files.ts';
 import type { PortSockets } from './sockets.ts';
@@ -46,13 +46,13 @@ export class Turns {
  */
 export async function readFdTables(search: FdSearch, turns = new Turns()): Promise<FdTables> {
   const { pids, saltApi, sockets, proc } = search;
-  const breather = new Breather();
+  const about = searchFor(sockets);
   const tables = new Map<number, FdTable | 'denied'>();
   let denied = 0;
   for (let turn = turns.next(); turn < pids.length; turn = turns.next()) {
     const pid = pids[turn] ?? 0;
     const files = saltApi.has(pid) ? search.files : null;
-    const table = await readFdTable(`${proc}/${pid}/fd`, { sockets, files, breather });
+    const table = await readFdTable(`${proc}/${pid}/fd`, { ...about, files });
     if (table === 'denied') denied += 1;
     if (table === 'gone') continue;
     const tells = files !== null || (table !== 'denied' && table.listens.length > 0);
@@ -67,10 +67,10 @@ export async function holdersAmong<P extends { readonly pid: number }>(
   sockets: SoughtSockets,
   proc: string,
 ): Promise<P[]> {
-  const breather = new Breather();
+  const about = { ...searchFor(sockets), files: null };
   const holders: P[] = [];
   for (const one of processes) {
-    const table = await readFdTable(`${proc}/${one.pid}/fd`, { sockets, files: null, breather });
+    const table = await readFdTable(`${proc}/${one.pid}/fd`, about);
     if (typeof table === 'object' && table.listens.length > 0) holders.push(one);
   }
   return holders;
@@ -81,9 +81,16 @@ const LINKS_A_BREATH = 64;
 
 interface TableSearch {
   readonly sockets: SoughtSockets;
+  /** Of the listening ones, as an fd's link has them: most links are of neither, and need no reading. */
+  readonly listeningLinks: ReadonlySet<string>;
   /** Of a salt-api: what is looked for beside the port's listening sockets; null for others. */
   readonly files: SaltFiles | null;
   readonly breather: Breather;
+}
+
+function searchFor(sockets: SoughtSockets): Omit<TableSearch, 'files'> {
+  const listeningLinks = new Set([...sockets.listening].map(socketLink));
+  return { sockets, listeningLinks, breather: new Breather() };
 }
 
 async function readFdTable(
@@ -115,9 +122,9 @@ class FoundInTable {
 
   /** @param link of one fd, `/proc/PID/fd/N` */
   take(link: string): void {
-    const { files } = this.#look;
+    const { files, listeningLinks } = this.#look;
     const target = tryReadLink(link);
-    if (target === null) return;
+    if (target === null || (files === null && !listeningLinks.has(target))) return;
     const inode = parseSocketLink(target);
     if (inode !== null) this.#takeSocket(inode);
     else if (files !== null && isSaltFile(target, files) && isWritten(link)) {
@@ -126,9 +133,8 @@ class FoundInTable {
   }
 
   #takeSocket(inode: number): void {
-    const { sockets, files } = this.#look;
+    const { sockets } = this.#look;
     if (sockets.listening.has(inode)) this.#listens.add(inode);
-    else if (files === null) return;
     else if (sockets.connected.has(inode)) this.#portConnections += 1;
     else {
       const port = sockets.otherListeners.get(inode);

@@ -17,7 +17,7 @@ export function readApiLogAside(options: LogThreadOptions): Promise<Look<ApiLogF
     const nothing = () => resolve(null);
     try {
       const thread = new Worker(logThread, {
-        eval: typeof logThread === 'string',
+        eval: true,
         workerData: options,
         resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
       });

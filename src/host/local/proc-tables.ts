@@ -14,9 +14,10 @@ const LARGE = { processes: 2_000, sockets: 8_000 };
 
 export class ProcTables {
   readonly #proc: string;
-  readonly #thread: TablesThread | null;
+  readonly #thread: Pick<TablesThread, 'sockets' | 'fds' | 'end'> | null;
 
-  private constructor(proc: string, thread: TablesThread | null) {
+  /** @param thread that shares the work, or null */
+  constructor(proc: string, thread: Pick<TablesThread, 'sockets' | 'fds' | 'end'> | null) {
     this.#proc = proc;
     this.#thread = thread;
   }

@@ -45,7 +45,7 @@ export class TablesThread {
     };
     try {
       const thread = new Worker(tablesThread, {
-        eval: typeof tablesThread === 'string',
+        eval: true,
         resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
       });
       thread.on('message', (answer) => this.#waiting.shift()?.(answer as never));
