@@ -185,21 +185,29 @@ interface Load {
   readonly contents: LogContents;
 }
 
-/** Stages one load, compares the CLI with the commands by hand, and ends it again. */
-async function underLoad(name: string, load: Load, pairs: number, targets?: Targets): Promise<Row> {
+/** Stages one load, for a look and for the commands by hand. */
+async function stageLoad(load: Load) {
   await staged(stageProcesses(directory, load.processes));
   const api = await staged(stageSockets(directory, port, load.sockets));
   if (!options.quick) await clientsGone(load.sockets);
   const counted = { holders: api.pids, closeWait: load.sockets, unaccepted: api.unaccepted };
-  const look = {
-    command: diagnose(load.log),
-    check: expecting({ ...counted, events: load.contents.recentEvents }),
-  };
   const hand = {
     command: byHand(load.log),
     check: expectingByHand(load.sockets, load.contents.lines),
   };
-  return show(name, versus(look, hand, pairs), targets);
+  return { counted, hand };
+}
+
+/** Compares the CLI with the commands by hand under one load, and ends it again. */
+async function underLoad(name: string, load: Load, pairs: number): Promise<Row> {
+  const { counted, hand } = await stageLoad(load);
+  const look = {
+    command: diagnose(load.log),
+    check: expecting({ ...counted, events: load.contents.recentEvents }),
+  };
+  const row = show(name, versus(look, hand, pairs));
+  await clean();
+  return row;
 }
 
 function quiet(events: number): (out: string) => void {
@@ -226,8 +234,15 @@ async function startUp(): Promise<void> {
 
 async function fullLoad(log: string, contents: LogContents): Promise<number> {
   const load = { ...FULL, log, contents };
-  await underLoad('diagnose, full load / by hand', load, times, { target: 0.75 });
+  const { counted, hand } = await stageLoad(load);
+  const look = {
+    command: diagnose(log),
+    check: expecting({ ...counted, events: contents.recentEvents }),
+  };
+  show('diagnose, full load / by hand', versus(look, hand, times), { target: 0.75 });
   const whole = diagnose(log, '--since', 'all');
+  const all = { command: whole, check: expecting({ ...counted, events: contents.events }) };
+  show('the same with all of the log / by hand', versus(all, hand, times), { target: 1.25 });
   const peaks = [peakMebibytes(diagnose(log)), peakMebibytes(whole)];
   process.stdout.write(
     `peak memory: ${peaks.map((peak) => `${peak.toFixed(0)} MiB`).join(', whole log ')}\n`,
@@ -295,14 +310,12 @@ async function growth(log: string, contents: LogContents): Promise<void> {
     const name = `${processes} processes, 100 sockets / by hand`;
     const row = await underLoad(name, { processes, sockets: 100, log, contents }, pairs);
     byProcesses.push([processes, row.a]);
-    await clean();
   }
   const bySockets: [number, number][] = [];
   for (const sockets of options.quick ? [100, 20_000] : [100, 1_000, 10_000, 50_000]) {
     const name = `${sockets} sockets, 10 processes / by hand`;
     const row = await underLoad(name, { processes: 10, sockets, log, contents }, pairs);
     bySockets.push([sockets, row.a]);
-    await clean();
   }
   slopes['ms per 1,000 processes'] = (1000 * slope(byProcesses)).toFixed(1);
   slopes['ms per 1,000 sockets'] = (1000 * slope(bySockets)).toFixed(1);

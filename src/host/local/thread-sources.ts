@@ -1,11 +1,10 @@
 /** What the threads run: in the bundle, which is one file, their own text (`bin/build.mjs`). */
 import { fileURLToPath } from 'node:url';
 
-export const logThread = fromSource('./api-log-thread.ts');
-export const tablesThread = fromSource('./proc-tables-thread.ts');
+export const logThread = fromSource(new URL('./api-log-thread.ts', import.meta.url));
+export const tablesThread = fromSource(new URL('./proc-tables-thread.ts', import.meta.url));
 
 /** A thread has no loader of TypeScript but the one that it loads itself. */
-function fromSource(path: string): string {
-  const file = fileURLToPath(new URL(path, import.meta.url));
-  return `require('tsx/cjs'); require(${JSON.stringify(file)});`;
+function fromSource(file: URL): string {
+  return `require('tsx/cjs'); require(${JSON.stringify(fileURLToPath(file))});`;
 }
