@@ -79,6 +79,8 @@ export interface RunContext extends FixTarget, FixTimes {
   readonly request: LookRequest;
   readonly policy: Policy;
   readonly manager: ServiceManager | null;
+  /** Whether the Python stacks of what is killed are looked at before. */
+  readonly stacks: StacksOption;
   readonly consent: Consent;
   readonly trail: ActionTrail;
   readonly observer: StepObserver;
@@ -88,6 +90,11 @@ export interface RunContext extends FixTarget, FixTimes {
   readonly pause: (ms: number) => Promise<void>;
 }
 
+/** `auto`: by what the host has that can see them. */
+export type StacksOption = 'auto' | 'never';
+
+/** For Python stacks all processes of one plan together have so long, ms: a recovery waits no longer. */
+export const STACKS_MS = 10_000;
 /** For so long a look holds where nobody has been asked meanwhile. */
 const RECENT_LOOK_MS = 2_000;
 /** A log read after a start need not reach back further than the start. */
@@ -121,6 +128,9 @@ export class FixRun {
   stopped: ReadonlyMap<string, number> | null = null;
   /** The last look, null where none was taken after the first. */
   latest: Diagnosis | null = null;
+  /** What is left of the time for Python stacks, ms. */
+  stacksLeftMs = STACKS_MS;
+  readonly #told = new Set<string>();
   /** Whether that was a whole one. */
   latestIsWhole = false;
   #latestAt = Number.NEGATIVE_INFINITY;
@@ -164,6 +174,13 @@ export class FixRun {
   /** An action was taken, with whatever result, and nobody has looked since. */
   get changedUnseen(): boolean {
     return this.#changedAt > this.#latestAt;
+  }
+
+  /** Of lines those that were not told before: a reason that holds for every process is told once. */
+  tellOnce(lines: readonly string[]): string[] {
+    const fresh = lines.filter((line) => !this.#told.has(line));
+    for (const line of fresh) this.#told.add(line);
+    return fresh;
   }
 
   /** Ends the sequence where the operator wants no further step; also one that was aborted before. */

@@ -18,7 +18,7 @@ import {
 } from '../plan/service-manager.ts';
 import { openTrail, type TrailOptions } from '../trail/trail.ts';
 import { stripControl } from '../untrusted.ts';
-import type { FixTarget, FixTimes, RunContext, StepObserver } from './fix-run.ts';
+import type { FixTarget, FixTimes, RunContext, StacksOption, StepObserver } from './fix-run.ts';
 import { acquireLock } from './lock.ts';
 import type { FixResult } from './result.ts';
 import { runPlan } from './run-plan.ts';
@@ -34,6 +34,7 @@ interface FixOptions
     FixTimes,
     Pick<ServiceOptions, 'service' | 'stopCommand' | 'startCommand'>,
     Pick<TrailOptions, 'stateDirectory' | 'keepIncidents' | 'keepMebibytes'> {
+  readonly stacks: StacksOption;
   /** Ends with the plan: nothing is changed, nothing recorded, no lock taken. */
   readonly dryRun: boolean;
 }
@@ -144,8 +145,8 @@ async function fixDiagnosed(
   const trail = await openTrail({ ...options, port: port.number, host: host.name });
   const { consent, interrupted, leave } = operator.attend(before);
   try {
-    const { waitMs, commandTimeoutMs } = options;
-    const means = { ...there, request, policy, manager, waitMs, commandTimeoutMs, trail };
+    const { waitMs, commandTimeoutMs, stacks } = options;
+    const means = { ...there, request, policy, manager, waitMs, commandTimeoutMs, stacks, trail };
     const pause = (ms: number) => delay(ms);
     const ran = await runPlan(plan, before, { ...means, consent, observer, interrupted, pause });
     return ended({ ...about, kind: 'ran', plan, trail: trail.place, ...ran });

@@ -9,12 +9,14 @@ import {
   type Evidence,
   LEFT_OUT,
   type Listener,
+  type Look,
   type LookRequest,
   type ProcessFacts,
   type StartFailureFacts,
   type SystemdUnitFacts,
   seen,
 } from '../../src/evidence/evidence.ts';
+import type { PythonStacks } from '../../src/evidence/python-stacks.ts';
 import type { Answer, RunContext } from '../../src/fix/fix-run.ts';
 import { runPlan } from '../../src/fix/run-plan.ts';
 import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
@@ -58,6 +60,10 @@ class World {
   readonly commands: string[] = [];
   readonly warnings: string[] = [];
   readonly journal: JournalEntry[] = [];
+  stacks: RunContext['stacks'] = 'auto';
+  onStacks = async (_pid: number, _boundMs: number): Promise<Look<PythonStacks>> => {
+    return blind('unsupported', 'neither py-spy nor gdb is there');
+  };
   onKill = (_pid: number): void => undefined;
   onStop = (): void => undefined;
   onStart = (): void => undefined;
@@ -144,6 +150,7 @@ class World {
         run: async (argv) => this.#run(argv),
         hasProgram: async () => true,
         recordProcess: async () => new Map(),
+        readStacks: async (target, boundMs) => this.onStacks(target.identity.pid, boundMs),
         recordHost: async () => new Map(),
         missingRights: async () => null,
       },
@@ -157,6 +164,7 @@ class World {
       },
       policy: { closeWaitWarn: 5, closeWaitFail: 20 },
       manager,
+      stacks: this.stacks,
       consent: {
         label: 'test',
         takesTime: this.takesTime,
