@@ -64,7 +64,9 @@ export function stackLines(taken: PythonStacks, tookMs: number, where: string): 
   const cut = taken.complete ? '' : ' before its time was up';
   const seconds = `${(tookMs / 1000).toFixed(1)} s`;
   return [
-    ...named.map((group, at) => `${at === 0 ? 'Python stacks: ' : ''}${group.count} × ${group.words}`),
+    ...named.map(
+      (group, at) => `${at === 0 ? 'Python stacks: ' : ''}${group.count} × ${group.words}`,
+    ),
     `${rest}${seen} seen by ${taken.tool} in ${seconds}${cut}: ${where}`,
   ];
 }

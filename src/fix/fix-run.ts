@@ -79,8 +79,8 @@ export interface RunContext extends FixTarget, FixTimes {
   readonly request: LookRequest;
   readonly policy: Policy;
   readonly manager: ServiceManager | null;
-  /** Whether the Python stacks of what is killed are looked at before. */
-  readonly stacks: StacksOption;
+  /** How long all processes together may be looked into before they are killed, ms; 0 for not at all. */
+  readonly stacksMs: number;
   readonly consent: Consent;
   readonly trail: ActionTrail;
   readonly observer: StepObserver;
@@ -90,11 +90,6 @@ export interface RunContext extends FixTarget, FixTimes {
   readonly pause: (ms: number) => Promise<void>;
 }
 
-/** `auto`: by what the host has that can see them. */
-export type StacksOption = 'auto' | 'never';
-
-/** For Python stacks all processes of one plan together have so long, ms: a recovery waits no longer. */
-export const STACKS_MS = 10_000;
 /** For so long a look holds where nobody has been asked meanwhile. */
 const RECENT_LOOK_MS = 2_000;
 /** A log read after a start need not reach back further than the start. */
@@ -129,7 +124,7 @@ export class FixRun {
   /** The last look, null where none was taken after the first. */
   latest: Diagnosis | null = null;
   /** What is left of the time for Python stacks, ms. */
-  stacksLeftMs = STACKS_MS;
+  stacksLeftMs: number;
   readonly #told = new Set<string>();
   /** Whether that was a whole one. */
   latestIsWhole = false;
@@ -141,6 +136,7 @@ export class FixRun {
     this.plan = plan;
     this.before = before;
     this.context = context;
+    this.stacksLeftMs = context.stacksMs;
   }
 
   /** What became of the step of a kind that a plan has once. */

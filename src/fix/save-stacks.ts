@@ -1,11 +1,11 @@
 /** The Python stacks of a process that is about to be killed: kept in the trail, told in few words. */
 import { foldedText, stackLines } from '../diagnosis/fold-stacks.ts';
-import type { Look } from '../evidence/evidence.ts';
+import { blind, type Look } from '../evidence/evidence.ts';
 import type { PythonStacks } from '../evidence/python-stacks.ts';
 import type { KillStep } from '../plan/plan.ts';
 import { stacksFile, stacksFileName } from '../trail/stacks-file.ts';
 import { stripControl } from '../untrusted.ts';
-import { type FixRun, STACKS_MS } from './fix-run.ts';
+import type { FixRun } from './fix-run.ts';
 
 /** With less left no tool would come to anything, ms. */
 const LEAST_MS = 3_000;
@@ -26,8 +26,8 @@ const MOMENT_MS = 250;
  * goes wrong with it stops a kill.
  */
 export async function saveStacks(run: FixRun, { target }: KillStep): Promise<SavedStacks> {
-  const { stacks, actions, trail, observer } = run.context;
-  if (stacks === 'never') return { lines: [], tookTime: false };
+  const { stacksMs, actions, trail, observer } = run.context;
+  if (stacksMs === 0) return { lines: [], tookTime: false };
   const { identity } = target;
   const { pid } = identity;
   const action = `Python stacks of ${pid}`;
@@ -55,6 +55,5 @@ async function lookWithin(
   look: (boundMs: number) => Promise<Look<PythonStacks>>,
 ): Promise<Look<PythonStacks>> {
   if (leftMs >= LEAST_MS) return look(leftMs);
-  const why = `the ${STACKS_MS / 1000} s for them were taken by other processes`;
-  return { seen: false, cause: 'timeout', why };
+  return blind('timeout', 'other processes have taken the time for them');
 }
