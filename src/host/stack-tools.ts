@@ -12,8 +12,8 @@ import { gdbArguments } from './gdb-frames.ts';
 
 /** Bound on what is read of a tool's output, bytes. */
 export const MAX_STACKS = 6 * 1024 * 1024;
-/** For less time no tool is started: gdb takes a second or two to read symbols. */
-const LEAST_MS = 3_000;
+/** For less time no tool is started. */
+const LEAST_MS = 1_000;
 /** Of the time that gdb has, what it needs to let go of the process again. */
 const LET_GO_SECONDS = 2;
 
