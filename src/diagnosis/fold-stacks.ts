@@ -60,21 +60,18 @@ export function stackLines(taken: PythonStacks, tookMs: number, where: string): 
   const named = all.slice(0, NAMED);
   const others = all.slice(NAMED).reduce((sum, group) => sum + group.count, 0);
   const rest = others === 0 ? '' : `${count(others, 'other')}; `;
-  const seen = count(taken.stacks.length + taken.withoutPython, 'thread');
-  const cut = taken.complete ? '' : ' before its time was up';
+  const seen = threadsSeen(taken);
   const seconds = `${(tookMs / 1000).toFixed(1)} s`;
   return [
-    ...named.map(
-      (group, at) => `${at === 0 ? 'Python stacks: ' : ''}${group.count} × ${group.words}`,
-    ),
-    `${rest}${seen} seen by ${taken.tool} in ${seconds}${cut}: ${where}`,
+    ...named.map((group) => `${group.count} × ${group.words}`),
+    `${rest}${seen} seen by ${taken.tool} in ${seconds}: ${where}`,
   ];
 }
 
 /** All of it as text, a stack a paragraph. */
 export function foldedText(taken: PythonStacks): string {
   const head = [
-    `by ${taken.tool}${taken.complete ? '' : '; not every thread: its time was up'}`,
+    `${threadsSeen(taken)} seen by ${taken.tool}`,
     ...(taken.withoutPython === 0 ? [] : [`${taken.withoutPython} threads are in no Python`]),
   ];
   const paragraphs = foldStacks(taken).map(({ count: threads, frames }) => [
@@ -83,6 +80,12 @@ export function foldedText(taken: PythonStacks): string {
     ...frames.map((frame) => `    ${frame.function} (${frame.file})`),
   ]);
   return `${[head, ...paragraphs].flat().join('\n')}\n`;
+}
+
+/** `7 threads`, or `3 of 7 threads` where time was up. */
+function threadsSeen({ stacks, withoutPython, unseen }: PythonStacks): string {
+  const seen = stacks.length + withoutPython;
+  return unseen === 0 ? count(seen, 'thread') : `${seen} of ${count(seen + unseen, 'thread')}`;
 }
 
 interface Group {

@@ -23,8 +23,8 @@ export interface PythonStacks {
   readonly stacks: readonly Stack[];
   /** Threads that were seen and are in no Python, such as those of ZeroMQ. */
   readonly withoutPython: number;
-  /** False where time was up before every thread was seen. */
-  readonly complete: boolean;
+  /** Threads that time was up for before they were seen. */
+  readonly unseen: number;
 }
 
 /** Bounds on what another process can make us keep. */
@@ -50,7 +50,7 @@ export function parsePySpyDump(text: string): Look<PythonStacks> {
       propertyOf(frame, 'filename'),
     ]);
   });
-  return judged('py-spy', stacks, threads.length <= MAX_THREADS);
+  return judged('py-spy', stacks, threads.length - stacks.length);
 }
 
 /** How far gdb has come with a process, as its script tells. */
@@ -80,14 +80,14 @@ export function parseGdbFrames(text: string): Look<PythonStacks> {
     .filter((frames) => Array.isArray(frames))
     .slice(0, MAX_THREADS)
     .map((frames) => stackOf(frames, (frame) => (Array.isArray(frame) ? frame : [])));
-  return judged('gdb', stacks, stacks.length >= threads);
+  return judged('gdb', stacks, Math.max(0, threads - stacks.length));
 }
 
 /** A tool that sees threads and no frame in any has told nothing, and must not look as if it had. */
-function judged(tool: StackTool, all: readonly Stack[], complete: boolean): Look<PythonStacks> {
+function judged(tool: StackTool, all: readonly Stack[], unseen: number): Look<PythonStacks> {
   const stacks = all.filter((stack) => stack.length > 0);
   if (stacks.length === 0) return blind('unsupported', 'it can see no Python frame in there');
-  return seen({ tool, stacks, withoutPython: all.length - stacks.length, complete });
+  return seen({ tool, stacks, withoutPython: all.length - stacks.length, unseen });
 }
 
 function stackOf(frames: readonly unknown[], read: (frame: unknown) => readonly unknown[]): Stack {

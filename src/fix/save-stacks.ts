@@ -42,12 +42,16 @@ export async function saveStacks(run: FixRun, { target }: KillStep): Promise<Sav
   const file = stacksFile(identity, look, tookMs);
   await trail.saveFile(name, `${JSON.stringify(file, null, 1)}\n`);
   if (look.seen) await trail.saveFile(name.replace(/json$/, 'txt'), foldedText(look.value));
-  const lines = look.seen
+  const words = look.seen
     ? stackLines(look.value, tookMs, name.replace(/json$/, 'txt'))
-    : [`no Python stacks: ${stripControl(look.why)}`];
-  const result = lines.join('; ');
+    : [`none: ${stripControl(look.why)}`];
+  const result = words.join('; ');
   await trail.journal({ phase: 'note', action, identity, result, durationMs: Math.round(tookMs) });
-  return { lines: run.tellOnce(lines), tookTime: tookMs > MOMENT_MS };
+  const [first = '', ...others] = words;
+  return {
+    lines: run.tellOnce([`Python stacks: ${first}`, ...others]),
+    tookTime: tookMs > MOMENT_MS,
+  };
 }
 
 async function lookWithin(

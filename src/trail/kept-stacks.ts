@@ -17,7 +17,7 @@ const schema = v.looseObject({
   why: v.nullable(v.string()),
   threads: count,
   withoutPython: count,
-  complete: v.boolean(),
+  unseen: count,
   folded: v.array(
     v.looseObject({
       count,

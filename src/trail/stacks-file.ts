@@ -16,8 +16,8 @@ export interface StacksFile {
   readonly threads: number;
   /** Of these, such as are in no Python. */
   readonly withoutPython: number;
-  /** False where time was up before every thread was seen. */
-  readonly complete: boolean;
+  /** Threads that time was up for before they were seen. */
+  readonly unseen: number;
   /** Most frequent first. */
   readonly folded: readonly FoldedStack[];
 }
@@ -37,11 +37,11 @@ export function stacksFile(
 ): StacksFile {
   const about = { pid, startTicks, tookMs: Math.round(tookMs) };
   if (!look.seen) {
-    const nothing = { threads: 0, withoutPython: 0, complete: false, folded: [] };
+    const nothing = { threads: 0, withoutPython: 0, unseen: 0, folded: [] };
     return { ...about, tool: null, why: look.why, ...nothing };
   }
-  const { tool, stacks, withoutPython, complete } = look.value;
+  const { tool, stacks, withoutPython, unseen } = look.value;
   const threads = stacks.length + withoutPython;
-  const seen = { threads, withoutPython, complete, folded: foldStacks(look.value) };
+  const seen = { threads, withoutPython, unseen, folded: foldStacks(look.value) };
   return { ...about, tool, why: null, ...seen };
 }

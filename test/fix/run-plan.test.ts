@@ -541,7 +541,7 @@ describe('a look within a fix', () => {
 
 describe('the Python stacks of what is killed', () => {
   const stack = [{ function: 'login', file: '/usr/bin/salt-api' }];
-  const taken = { tool: 'gdb', stacks: [stack], withoutPython: 0, complete: true } as const;
+  const taken = { tool: 'gdb', stacks: [stack], withoutPython: 0, unseen: 0 } as const;
   const second = server({ pid: 38, ppid: 1, session: 13, age: 9_000 });
   const slowly = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -560,7 +560,7 @@ describe('the Python stacks of what is killed', () => {
     assert.match(host.saved.get('stacks-37.txt') ?? '', /login \(\/usr\/bin\/salt-api\)/);
     assert.equal(JSON.parse(host.saved.get('stacks-37.json') ?? '{}').folded.length, 1);
     const noted = host.journal.find(({ action }) => action === 'Python stacks of 37');
-    assert.match(noted?.result ?? '', /^Python stacks: 1 × in salt-api\.login; 1 thread/);
+    assert.match(noted?.result ?? '', /^1 × in salt-api\.login; 1 thread/);
   });
 
   it('stop no kill where there are none, and the reason is told once', async () => {
@@ -569,7 +569,7 @@ describe('the Python stacks of what is killed', () => {
     assert.deepEqual(host.kills, [37, 38]);
     const details = outcomes.filter(({ step }) => step.kind === 'kill').map((one) => one.detail);
     assert.deepEqual(details, [
-      '37 is gone\nno Python stacks: neither py-spy nor gdb is there',
+      '37 is gone\nPython stacks: none: neither py-spy nor gdb is there',
       '38 is gone',
     ]);
     assert.match(host.saved.get('stacks-38.json') ?? '', /neither py-spy nor gdb is there/);

@@ -48,17 +48,20 @@ describe('the stacks of a jam', () => {
 
   it('are told in three lines: what is waited for, the call by name, and where all of it is', () => {
     assert.deepEqual(stackLines(jammed(), 1_440, 'stacks-37.txt'), [
-      'Python stacks: 87 × waiting for the master, in auth.mk_token',
+      '87 × waiting for the master, in auth.mk_token',
       '1 × in threading.wait, called from salt-api.login',
       '10 others; 98 threads seen by py-spy in 1.4 s: stacks-37.txt',
     ]);
   });
 
   it('are said to be incomplete where they are', () => {
-    const taken = { ...jammed(), complete: false, withoutPython: 200 };
+    const taken = { ...jammed(), unseen: 5, withoutPython: 200 };
     const last = stackLines(taken, 9_000, 'stacks-37.txt').at(-1) ?? '';
-    assert.match(last, /298 threads seen by py-spy in 9\.0 s before its time was up/);
-    assert.match(foldedText(taken), /^by py-spy; not every thread.*\n200 threads are in no Python/);
+    assert.match(last, /298 of 303 threads seen by py-spy in 9\.0 s/);
+    assert.match(
+      foldedText(taken),
+      /^298 of 303 threads seen by py-spy\n200 threads are in no Python/,
+    );
   });
 
   it('are one text, each stack once', () => {

@@ -20,7 +20,7 @@ describe('what py-spy prints', () => {
   it('is the calls of each thread, innermost first', () => {
     const look = parsePySpyDump(pySpyDump(3));
     assert.ok(look.seen);
-    assert.deepEqual([look.value.stacks.length, look.value.complete], [3, true]);
+    assert.deepEqual([look.value.stacks.length, look.value.unseen], [3, 0]);
     assert.deepEqual(look.value.stacks[0]?.slice(0, 2), [
       { function: 'wait', file: '/usr/lib/python3.11/threading.py' },
       { function: 'join', file: '/usr/lib/python3.11/threading.py' },
@@ -53,12 +53,12 @@ describe('what gdb prints', () => {
     assert.deepEqual(look.value.stacks, [
       [{ function: 'wait', file: '/usr/lib/python3.11/threading.py' }],
     ]);
-    assert.deepEqual([look.value.withoutPython, look.value.complete], [1, true]);
+    assert.deepEqual([look.value.withoutPython, look.value.unseen], [1, 0]);
   });
 
   it('is told to be incomplete where its time was up before the last thread', () => {
     const look = parseGdbFrames(gdb({ threads: 40 }, { frames }));
-    assert.equal(look.seen && look.value.complete, false);
+    assert.equal(look.seen && look.value.unseen, 39);
   });
 
   it('is no stack where it can see no frame, and says so', () => {

@@ -113,7 +113,7 @@ describe('the stacks of a kill target', { skip: unfit() }, () => {
           const target = await jam(4);
           const look = await actions.readStacks(target, 60_000);
           assert.ok(look.seen, JSON.stringify(look));
-          assert.deepEqual([look.value.tool, look.value.complete], ['gdb', true]);
+          assert.deepEqual([look.value.tool, look.value.unseen], ['gdb', 0]);
           const [first] = foldStacks(look.value);
           assert.equal(first?.count, 4);
           const calls = first?.frames.map((frame) => frame.function);
