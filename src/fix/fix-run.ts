@@ -91,7 +91,7 @@ export interface RunContext extends FixTarget, FixTimes {
 }
 
 /** For so long a look holds where nobody has been asked meanwhile. */
-const RECENT_LOOK_MS = 2_000;
+export const RECENT_LOOK_MS = 2_000;
 /** A log read after a start need not reach back further than the start. */
 const RECENT_LOG_MS = 600_000;
 

@@ -5,7 +5,7 @@ import type { PythonStacks } from '../evidence/python-stacks.ts';
 import type { KillStep } from '../plan/plan.ts';
 import { stacksFile, stacksFileName } from '../trail/stacks-file.ts';
 import { stripControl } from '../untrusted.ts';
-import type { FixRun } from './fix-run.ts';
+import { type FixRun, RECENT_LOOK_MS } from './fix-run.ts';
 
 /** With less left no tool would come to anything, ms. */
 const LEAST_MS = 3_000;
@@ -17,9 +17,6 @@ export interface SavedStacks {
   /** So much time has gone by that the host has to be looked at again. */
   readonly tookTime: boolean;
 }
-
-/** Beyond this a look is no longer one of a moment ago, ms. */
-const MOMENT_MS = 250;
 
 /**
  * Has the host's own tools look into a kill target, as long as the time for that lasts. Nothing that
@@ -50,7 +47,7 @@ export async function saveStacks(run: FixRun, { target }: KillStep): Promise<Sav
   const [first = '', ...others] = words;
   return {
     lines: run.tellOnce([`Python stacks: ${first}`, ...others]),
-    tookTime: tookMs > MOMENT_MS,
+    tookTime: tookMs > RECENT_LOOK_MS,
   };
 }
 

@@ -601,7 +601,7 @@ describe('the Python stacks of what is killed', () => {
     const host = world([orphan, daemon]);
     host.takesTime = false;
     host.onStacks = async () => {
-      await slowly(300);
+      await slowly(2_100);
       host.processes = [{ ...orphan, argv: ['nginx'] }, daemon];
       return seen(taken);
     };
