@@ -37,7 +37,7 @@ ${MOMENT}
 ${TRUST}
 same() { set -- $(fields "$p"); [ $# -ge 20 ] && [ "\${20}" = ${identity.startTicks} ]; }
 read -r known ignored < /proc/self/stat
-[ "$known" = $$ ] && [ "$(moment)" = ${quoteRemoteWord(line)} ] || { say changed; return; }
+if [ "$known" != $$ ] || [ "$(moment)" != ${quoteRemoteWord(line)} ]; then say changed; return; fi
 if states "$p" | grep -q D; then say stuck; return; fi
 l=$(link "/proc/$p/exe")
 case \${l##*/} in
@@ -105,7 +105,8 @@ roots_program() {
   while [ -n "$left" ]; do
     at=\${left%%:*}/$1; left=\${left#*:}
     case $at in /*) ;; *) continue;; esac
-    at=$(readlink -f "$at" 2>/dev/null) && [ -f "$at" ] && [ -x "$at" ] || continue
+    at=$(readlink -f "$at" 2>/dev/null)
+    if [ ! -f "$at" ] || [ ! -x "$at" ]; then continue; fi
     if only_root "$at"; then echo "$at"; return; fi
     other=\${other:-!$at}
   done
