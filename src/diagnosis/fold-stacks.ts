@@ -120,7 +120,8 @@ function describe(frames: Stack): string {
 /** What carries a call to the master, in Salt: it tells nothing of which call it was. */
 const PLUMBING =
   /\/salt\/(?:utils|transport|channel|ext|log|_logging)\/|\/salt\/(?:payload|crypt)\.py$/;
-const SALT = /\/salt\/(?!.*\/salt\/).*\.py$/;
+/** Within its package; of a onedir all of Python lies below /opt/saltstack/salt. */
+const SALT = /\/salt\/(?!.*\/salt\/)(?!(?:lib|lib64|bin)\/)(.*)\.py$/;
 /** Python's own and what is installed beside it (sysconfig of CPython; Debian has dist-packages). */
 const LIBRARY = /\/(?:site|dist)-packages\/|\/lib(?:64)?\/python[\d.]*\/|^<frozen /;
 
@@ -140,7 +141,7 @@ function placeOf(frames: Stack): StackFrame | null {
 
 /** `auth.mk_token`: the module within Salt, or the name of another file. */
 function nameOf({ function: name, file }: StackFrame): string {
-  const within = /\/salt\/((?!.*\/salt\/).*)\.py$/.exec(file)?.[1] ?? file.split('/').at(-1) ?? '';
+  const within = SALT.exec(file)?.[1] ?? file.split('/').at(-1) ?? '';
   const module = within
     .replace(/\/__init__$/, '')
     .replace(/\.py$/, '')

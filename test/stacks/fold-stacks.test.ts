@@ -124,3 +124,46 @@ describe('what a thread waits for', () => {
     }
   });
 });
+
+describe('the call that a wait is named by', () => {
+  const ONEDIR = '/opt/saltstack/salt/lib/python3.10';
+  const of = (calls: Stack) => {
+    const taken = { tool: 'gdb', stacks: [calls], withoutPython: 0, unseen: 0 } as const;
+    return stackLines(taken, 0, '')[0];
+  };
+
+  it('is where the innermost part of Salt was entered, its plumbing aside', () => {
+    const calls = stack(
+      `join ${ONEDIR}/threading.py`,
+      `wrap ${ONEDIR}/site-packages/salt/utils/asynchronous.py`,
+      `send ${ONEDIR}/site-packages/salt/channel/client.py`,
+      `_send_token_request ${ONEDIR}/site-packages/salt/auth/__init__.py`,
+      `mk_token ${ONEDIR}/site-packages/salt/auth/__init__.py`,
+      `POST ${ONEDIR}/site-packages/salt/netapi/rest_cherrypy/app.py`,
+      `run ${ONEDIR}/site-packages/cheroot/workers/threadpool.py`,
+    );
+    assert.equal(of(calls), '1 × waiting for the master, in auth.mk_token');
+    const app = 'netapi.rest_cherrypy.app.POST';
+    assert.equal(
+      of(calls.filter((_, at) => ![3, 4].includes(at))),
+      `1 × waiting for the master, in ${app}`,
+    );
+  });
+
+  it('is found in a stack that ends in Salt', () => {
+    const calls = stack(
+      'get_iter_returns /x/salt/client/__init__.py',
+      'cmd_subset /x/salt/client/__init__.py',
+    );
+    assert.equal(of(calls), '1 × waiting for minions to return, in client.cmd_subset');
+  });
+
+  it('is no part of Python, also where that lies below a directory of Salt', () => {
+    const calls = stack(`wait ${ONEDIR}/threading.py`, `run ${ONEDIR}/threading.py`);
+    assert.equal(of(calls), '1 × in threading.wait');
+  });
+
+  it('is left out of what a healthy server does, too', () => {
+    assert.equal(of([...idle, ...unknown.slice(1, 2)]), '1 × idle workers');
+  });
+});
