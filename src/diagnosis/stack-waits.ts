@@ -1,7 +1,7 @@
 /**
- * What a thread of salt-api waits for, by the calls that it is in: data, with its sources. `salt-advice`
- * is the note on Salt, CherryPy and cheroot that the project was given; §6 is its table of frames, from
- * the code of Salt 2014.7 to 3006.0 and cheroot 8.5 to 11.
+ * What a thread of salt-api waits for, by the calls that it is in: data, with its sources.
+ * `salt-advice` is src/evidence/salt-advice.md; its §6 is from the code of Salt 2014.7 to 3006.0 and
+ * of cheroot 8.5 to 11.
  */
 
 /** A call: name of the function, `*` for any, and ends of the files that it may stand in. */
