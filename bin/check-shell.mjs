@@ -19,6 +19,7 @@ const NOT_ASKED = {
 };
 /** The same of single scripts. */
 const NOT_ASKED_OF = {
+  stacksScript: { SC2016: 'variables of gdb, and its Python, stand in single quotes' },
   textsScript: { SC2086: 'as SC2046' },
   collectorScript: {
     SC2002: '`cat $(files) | awk` is of many files',
@@ -50,6 +51,12 @@ const SAMPLES = {
   programScript: ['systemctl', NONCE],
   recordScript: [17502, NONCE],
   tableScript: [NONCE],
+  stacksScript: [
+    'gdb',
+    { pid: 17502, startTicks: 4242, bootId: '' },
+    'moment',
+    { token: '0a', nonce: NONCE, seconds: 8 },
+  ],
   uidScript: [NONCE],
   textsScript: [['/proc/[0-9]*/stat'], 10, NONCE],
   linksScript: [['/proc/17502/fd/*'], NONCE],

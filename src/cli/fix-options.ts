@@ -18,6 +18,7 @@ export function resolveFixOptions(flags: FixFlags, settings: Settings) {
     restart: value.restart,
     waitMs: value.wait,
     commandTimeoutMs: value.commandTimeout,
+    stacks: value.stacks,
     service: value.service,
     /** argv; no shell is involved. */
     stopCommand: value.stopCmd,

@@ -137,6 +137,12 @@ const FIXING = {
       'always',
     ),
     wait: option('--wait <span>', timeout, 'how long to wait for the recovery', '30s'),
+    stacks: option(
+      '--stacks <when>',
+      choice('auto', 'never'),
+      'auto or never: Python stacks of what is killed, 10 s at most',
+      'auto',
+    ),
   }),
   ...under('The service:', {
     service: option('--service <kind>', choice(...serviceKinds), serviceKinds.join(', '), 'auto'),

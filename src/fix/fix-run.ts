@@ -79,6 +79,8 @@ export interface RunContext extends FixTarget, FixTimes {
   readonly request: LookRequest;
   readonly policy: Policy;
   readonly manager: ServiceManager | null;
+  /** How long all processes together may be looked into before they are killed, ms; 0 for not at all. */
+  readonly stacksMs: number;
   readonly consent: Consent;
   readonly trail: ActionTrail;
   readonly observer: StepObserver;
@@ -89,7 +91,7 @@ export interface RunContext extends FixTarget, FixTimes {
 }
 
 /** For so long a look holds where nobody has been asked meanwhile. */
-const RECENT_LOOK_MS = 2_000;
+export const RECENT_LOOK_MS = 2_000;
 /** A log read after a start need not reach back further than the start. */
 const RECENT_LOG_MS = 600_000;
 
@@ -121,6 +123,9 @@ export class FixRun {
   stopped: ReadonlyMap<string, number> | null = null;
   /** The last look, null where none was taken after the first. */
   latest: Diagnosis | null = null;
+  /** What is left of the time for Python stacks, ms. */
+  stacksLeftMs: number;
+  readonly #told = new Set<string>();
   /** Whether that was a whole one. */
   latestIsWhole = false;
   #latestAt = Number.NEGATIVE_INFINITY;
@@ -131,6 +136,7 @@ export class FixRun {
     this.plan = plan;
     this.before = before;
     this.context = context;
+    this.stacksLeftMs = context.stacksMs;
   }
 
   /** What became of the step of a kind that a plan has once. */
@@ -164,6 +170,13 @@ export class FixRun {
   /** An action was taken, with whatever result, and nobody has looked since. */
   get changedUnseen(): boolean {
     return this.#changedAt > this.#latestAt;
+  }
+
+  /** Of lines those that were not told before: a reason that holds for every process is told once. */
+  tellOnce(lines: readonly string[]): string[] {
+    const fresh = lines.filter((line) => !this.#told.has(line));
+    for (const line of fresh) this.#told.add(line);
+    return fresh;
   }
 
   /** Ends the sequence where the operator wants no further step; also one that was aborted before. */

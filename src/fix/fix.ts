@@ -23,6 +23,9 @@ import { acquireLock } from './lock.ts';
 import type { FixResult } from './result.ts';
 import { runPlan } from './run-plan.ts';
 
+/** For the Python stacks of all processes of one plan, ms: a recovery waits no longer for them. */
+const STACKS_MS = 10_000;
+
 /** What is looked at, and by which limits it is judged. */
 interface FixLook extends Pick<ServiceOptions, 'unit' | 'unitNamed'> {
   readonly request: LookRequest;
@@ -34,6 +37,8 @@ interface FixOptions
     FixTimes,
     Pick<ServiceOptions, 'service' | 'stopCommand' | 'startCommand'>,
     Pick<TrailOptions, 'stateDirectory' | 'keepIncidents' | 'keepMebibytes'> {
+  /** `auto`: the Python stacks of what is killed are read before, where the host can. */
+  readonly stacks: 'auto' | 'never';
   /** Ends with the plan: nothing is changed, nothing recorded, no lock taken. */
   readonly dryRun: boolean;
 }
@@ -145,7 +150,9 @@ async function fixDiagnosed(
   const { consent, interrupted, leave } = operator.attend(before);
   try {
     const { waitMs, commandTimeoutMs } = options;
-    const means = { ...there, request, policy, manager, waitMs, commandTimeoutMs, trail };
+    const stacksMs = options.stacks === 'never' ? 0 : STACKS_MS;
+    const times = { waitMs, commandTimeoutMs, stacksMs };
+    const means = { ...there, request, policy, manager, ...times, trail };
     const pause = (ms: number) => delay(ms);
     const ran = await runPlan(plan, before, { ...means, consent, observer, interrupted, pause });
     return ended({ ...about, kind: 'ran', plan, trail: trail.place, ...ran });

@@ -1,8 +1,9 @@
-/** One kill -9: asked, judged again by a fresh look, sent, and told what came of it. */
+/** One kill -9: asked, judged again by a fresh look, looked into, sent, and told what came of it. */
 import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import type { KillOutcome } from '../host/host.ts';
 import { type KillStep, leftoversOf } from '../plan/plan.ts';
 import { type FixRun, type Settled, settled } from './fix-run.ts';
+import { saveStacks } from './save-stacks.ts';
 
 const KILL_WAIT_MS = 5_000;
 
@@ -14,7 +15,7 @@ export async function kill(
   step: KillStep,
   reason: Reason = 'planned',
 ): Promise<Settled> {
-  const { actions, trail, consent, interrupted, observer } = run.context;
+  const { actions, trail } = run.context;
   const { identity } = step.target;
   const declined = await run.consent(step);
   if (declined !== null) return declined;
@@ -22,6 +23,21 @@ export async function kill(
   const premise = await lostPremise(run, step, reason);
   if (premise !== null) return premise;
   await trail.saveProcess(identity, await actions.recordProcess(identity.pid));
+  const stacks = await saveStacks(run, step);
+  const ended = await sendKill(run, step, reason, stacks.tookTime);
+  return { ...ended, detail: [ended.detail, ...stacks.lines].join('\n') };
+}
+
+async function sendKill(
+  run: FixRun,
+  step: KillStep,
+  reason: Reason,
+  lookAgain: boolean,
+): Promise<Settled> {
+  const { actions, trail, consent, interrupted, observer } = run.context;
+  const { identity } = step.target;
+  const premise = lookAgain ? whyNotKilled(step, reason, await run.look('processes')) : null;
+  if (premise !== null) return premise;
   if (interrupted()) {
     run.ended = 'interrupted';
     return settled('declined', 'interrupted before the signal');

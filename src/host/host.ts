@@ -7,6 +7,7 @@ import type {
   ProcessIdentity,
   Sections,
 } from '../evidence/evidence.ts';
+import type { PythonStacks } from '../evidence/python-stacks.ts';
 
 /**
  * One look at a host, under way. Each section settles on its own, so a step can be shown as soon as
@@ -112,6 +113,12 @@ export interface HostActions {
    * out, since it holds secrets. Never rejects; what can't be read is not there.
    */
   recordProcess(pid: number): Promise<ReadonlyMap<string, string>>;
+  /**
+   * What the threads of a kill target are in, if it passes every guard of a kill: a tool that needs
+   * it may stop it meanwhile. Nothing of ours runs any more after `boundMs`, and what ran before runs
+   * again. Never rejects.
+   */
+  readStacks(target: KillTarget, boundMs: number): Promise<Look<PythonStacks>>;
   /**
    * What is worth keeping of the whole host before anything is killed, file name to text: its
    * process table. Never rejects.

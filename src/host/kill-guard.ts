@@ -58,6 +58,12 @@ export function relatePidNamespace(
   return levels === 1 ? 'ours' : 'other';
 }
 
+/** Why the stacks of a process are not looked at that would get no signal either, in words. */
+export function whyNoStacks(outcome: KillOutcome): string {
+  if (outcome.kind === 'refused') return outcome.why;
+  return outcome.kind === 'not-permitted' ? 'not permitted to look into it' : 'it has ended';
+}
+
 /** Why a target is none, whatever runs now; null where nothing speaks against it. */
 export function refuseTarget({ identity, argv }: KillTarget): string | null {
   const { pid } = identity;

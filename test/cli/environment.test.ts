@@ -39,6 +39,7 @@ describe('readEnvironment', () => {
     'critical',
     'json',
     'systemd',
+    'never',
   ];
   for (const [name, options] of Object.entries<Readonly<Record<string, Option>>>(COMMANDS)) {
     it(`sets every option of ${name} as the command line does, but for --yes`, () => {

@@ -33,7 +33,18 @@ function sample({ flags, kind }: Option): string[] {
   if (flags.includes('<file>')) {
     return [fileOf('hosts', flags.startsWith('--roster') ? 'salt: 192.0.2.1\n' : '192.0.2.1\n')];
   }
-  const words = ['7', '7s', 'kill', 'if-needed', 'sysv', '8000', 'critical', 'json', 'systemd'];
+  const words = [
+    '7',
+    '7s',
+    'kill',
+    'if-needed',
+    'sysv',
+    '8000',
+    'critical',
+    'json',
+    'systemd',
+    'never',
+  ];
   const word = words.find((one) => {
     try {
       return kind.fromText(one, '') !== undefined;

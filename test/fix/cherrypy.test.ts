@@ -1,9 +1,10 @@
 /** The incident with a real CherryPy: on port 443 of a network namespace where root allows. */
 import assert from 'node:assert/strict';
-import { appendFileSync, rmSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { readKeptStacks } from '../../src/trail/kept-stacks.ts';
 import { type CherryPyIncident, skipWithoutCherryPy, startCherryPy } from '../cherrypy/incident.ts';
 import { BUNDLE } from '../cli/run.ts';
 import { fix } from './fix-document.ts';
@@ -32,13 +33,36 @@ describe('fix --yes on a real CherryPy', { skip: skipWithoutCherryPy() }, () => 
       assert.equal(code, 0, JSON.stringify(document.steps));
       assert.equal(document.before.verdict.code, 'orphan-holds-port');
       assert.equal(document.after?.verdict.code, 'healthy');
-      assert.equal(document.steps.find(({ kind }) => kind === 'kill')?.pid, orphan);
+      const kill = document.steps.find(({ kind }) => kind === 'kill');
+      assert.equal(kill?.pid, orphan);
+      await assertStacks(kill?.detail ?? '', document.trail ?? '', orphan ?? 0);
       const manager = incident.managerPid();
       assert.ok(incident.processes().some(({ pid }) => pid === manager));
       assert.ok(!incident.processes().some(({ pid }) => pid === orphan));
     });
   }
 });
+
+/**
+ * What the jam was, seen before the kill: its five workers are in as many logins. On a busy machine the
+ * ten seconds may be over before gdb has seen it all, which is told then.
+ */
+async function assertStacks(detail: string, trail: string, pid: number): Promise<void> {
+  const kept = (await readKeptStacks(trail)).find((one) => one.pid === pid);
+  assert.ok(kept !== undefined);
+  if (kept.unseen > 0 || kept.tool === null) {
+    assert.match(
+      detail,
+      /\n(?:Python stacks: none: gdb: it was too slow|.* of 7 threads seen by gdb)/,
+    );
+    return;
+  }
+  assert.match(detail, /\nPython stacks: 5 × in threading\.wait, called from salt-api\.login\n/);
+  const text = readFileSync(join(trail, `stacks-${pid}.txt`), 'utf8');
+  assert.match(text, /^5 × in threading\.wait, called from salt-api\.login\n {4}wait \(/m);
+  const waits = kept.folded.map(({ waitsFor }) => waitsFor).toSorted();
+  assert.deepEqual([kept.tool, waits], ['gdb', ['accept', 'main', null]]);
+}
 
 describe('fix --yes where a real CherryPy can not start', { skip: skipWithoutCherryPy() }, () => {
   /** The API is down, and what it takes to start is gone: a look and a fix. */

@@ -50,6 +50,7 @@ it('a salt-api on its way up gets the time for that, and whoever waits is told w
       keepMebibytes: undefined,
       waitMs: 1_000,
       commandTimeoutMs: 1_000,
+      stacks: 'auto',
     },
     { observer, asRoot: '', attend: () => assert.fail('nothing is to be done') },
   );

@@ -9,12 +9,14 @@ import {
   type Evidence,
   LEFT_OUT,
   type Listener,
+  type Look,
   type LookRequest,
   type ProcessFacts,
   type StartFailureFacts,
   type SystemdUnitFacts,
   seen,
 } from '../../src/evidence/evidence.ts';
+import type { PythonStacks } from '../../src/evidence/python-stacks.ts';
 import type { Answer, RunContext } from '../../src/fix/fix-run.ts';
 import { runPlan } from '../../src/fix/run-plan.ts';
 import type { CommandOutcome, KillTarget } from '../../src/host/host.ts';
@@ -58,6 +60,10 @@ class World {
   readonly commands: string[] = [];
   readonly warnings: string[] = [];
   readonly journal: JournalEntry[] = [];
+  stacksMs = 10_000;
+  onStacks = async (_pid: number, _boundMs: number): Promise<Look<PythonStacks>> => {
+    return blind('unsupported', 'neither py-spy nor gdb is there');
+  };
   onKill = (_pid: number): void => undefined;
   onStop = (): void => undefined;
   onStart = (): void => undefined;
@@ -144,6 +150,7 @@ class World {
         run: async (argv) => this.#run(argv),
         hasProgram: async () => true,
         recordProcess: async () => new Map(),
+        readStacks: async (target, boundMs) => this.onStacks(target.identity.pid, boundMs),
         recordHost: async () => new Map(),
         missingRights: async () => null,
       },
@@ -157,6 +164,7 @@ class World {
       },
       policy: { closeWaitWarn: 5, closeWaitFail: 20 },
       manager,
+      stacksMs: this.stacksMs,
       consent: {
         label: 'test',
         takesTime: this.takesTime,
@@ -529,6 +537,88 @@ describe('a look within a fix', () => {
       assert.deepEqual([recovered, host.wholeLooks], [true, asks]);
     });
   }
+});
+
+describe('the Python stacks of what is killed', () => {
+  const stack = [{ function: 'login', file: '/usr/bin/salt-api' }];
+  const taken = { tool: 'gdb', stacks: [stack], withoutPython: 0, unseen: 0 } as const;
+  const second = server({ pid: 38, ppid: 1, session: 13, age: 9_000 });
+  const slowly = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  it('are read after the yes, kept, and told under the kill', async () => {
+    const host = world([orphan, daemon]);
+    host.onStacks = async (pid) => {
+      assert.deepEqual([pid, host.kills, host.asked.length], [37, [], 1]);
+      return seen(taken);
+    };
+    const { recovered, status } = await host.fix();
+    assert.ok(recovered);
+    assert.match(
+      status('kill')?.detail ?? '',
+      /^37 is gone\nPython stacks: 1 × in salt-api\.login\n1 thread seen by gdb in .*: stacks-37\.txt$/,
+    );
+    assert.match(host.saved.get('stacks-37.txt') ?? '', /login \(\/usr\/bin\/salt-api\)/);
+    assert.equal(JSON.parse(host.saved.get('stacks-37.json') ?? '{}').folded.length, 1);
+    const noted = host.journal.find(({ action }) => action === 'Python stacks of 37');
+    assert.match(noted?.result ?? '', /^1 × in salt-api\.login; 1 thread/);
+  });
+
+  it('stop no kill where there are none, and the reason is told once', async () => {
+    const host = world([orphan, second, daemon]);
+    const { outcomes } = await host.fix();
+    assert.deepEqual(host.kills, [37, 38]);
+    const details = outcomes.filter(({ step }) => step.kind === 'kill').map((one) => one.detail);
+    assert.deepEqual(details, [
+      '37 is gone\nPython stacks: none: neither py-spy nor gdb is there',
+      '38 is gone',
+    ]);
+    assert.match(host.saved.get('stacks-38.json') ?? '', /neither py-spy nor gdb is there/);
+  });
+
+  it('are not asked for with --stacks never', async () => {
+    const host = world([orphan, daemon]);
+    host.stacksMs = 0;
+    host.onStacks = () => assert.fail('nobody has asked for them');
+    const { status } = await host.fix();
+    assert.equal(status('kill')?.detail, '37 is gone');
+  });
+
+  it('share one time: who comes when it is over goes without', async () => {
+    const host = world([orphan, second, daemon]);
+    host.stacksMs = 3_100;
+    const bounds: number[] = [];
+    host.onStacks = async (_pid, boundMs) => {
+      bounds.push(boundMs);
+      await slowly(150);
+      return seen(taken);
+    };
+    await host.fix();
+    assert.deepEqual([bounds, host.kills], [[3_100], [37, 38]]);
+    assert.match(host.saved.get('stacks-38.json') ?? '', /other processes have taken the time/);
+  });
+
+  it('take time, after which it is judged again what the process is', async () => {
+    const host = world([orphan, daemon]);
+    host.takesTime = false;
+    host.onStacks = async () => {
+      await slowly(2_100);
+      host.processes = [{ ...orphan, argv: ['nginx'] }, daemon];
+      return seen(taken);
+    };
+    const { status } = await host.fix({ only: 'kill' });
+    assert.match(status('kill')?.detail ?? '', /^37 is not salt-api any more\n/);
+    assert.deepEqual([status('kill')?.status, host.kills], ['refused', []]);
+  });
+
+  it('take time, in which the operator may say no after all', async () => {
+    const host = world([orphan, daemon]);
+    host.onStacks = async () => {
+      host.interrupted = true;
+      return seen(taken);
+    };
+    const { ended } = await host.fix();
+    assert.deepEqual([ended, host.kills], ['interrupted', []]);
+  });
 });
 
 describe('fix --only kill', () => {

@@ -21,6 +21,8 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
     'diagnosis/process-roles.test.ts',
   ],
   'src/diagnosis/orphan-takers.ts': ['diagnosis/orphan-signs.test.ts'],
+  'src/diagnosis/fold-stacks.ts': ['stacks/fold-stacks.test.ts'],
+  'src/evidence/python-stacks.ts': ['stacks/python-stacks.test.ts'],
   'src/diagnosis/verdict.ts': [
     'diagnosis/verdict.test.ts',
     'diagnosis/process-roles.test.ts',

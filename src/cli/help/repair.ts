@@ -17,6 +17,15 @@ is left alone.
 
 Without a terminal and without --yes nothing is done (exit 4).
 
+What is killed tells nothing any more
+
+So after the yes, and before the signal, the Python stacks of that process are
+read: by py-spy, else by gdb where the debug symbols of its Python are there
+(python3-dbg, or debuginfo), and only if root alone could have changed the
+program. gdb stops the process meanwhile. All of a plan have 10 s together; what
+goes wrong is told in a line and stops no kill. Every guard reads the process
+again after it. --stacks never leaves it out.
+
 The service
 
 It is stopped and started through systemd, SysV service or OpenRC, as found or

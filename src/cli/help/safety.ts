@@ -23,6 +23,9 @@ No signal goes by name, group or port. Behind ssh the same guard decides on what
 a script reads there, and a second one sends the signal only if all of it is
 still the same, byte for byte.
 
+The same guard lets py-spy or gdb look into what is about to be killed, and into
+nothing else. Where gdb had to be ended half-way, SIGCONT undoes its stop.
+
 Consent
 
 Nothing is done at all without a terminal and without --yes (exit 4), and a y

@@ -9,6 +9,8 @@ It holds
 
   - the evidence before and after, and the plan
   - what /proc said of each process before it was killed
+  - stacks-PID.txt and .json: the Python calls that its threads were in, equal
+    ones told once; names of functions and files, no arguments and no locals
   - journal.jsonl, a line before and after each action: who, what, answer and
     result
 

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { growingPause } from '../../backoff.ts';
-import type { NamespaceRelation } from '../../evidence/evidence.ts';
+import { blind, type Look, type NamespaceRelation } from '../../evidence/evidence.ts';
 import {
   isDeadState,
   type ProcessStat,
@@ -9,9 +9,16 @@ import {
   parseProcessStat,
   utf8OfLatin1,
 } from '../../evidence/proc-text.ts';
+import type { PythonStacks } from '../../evidence/python-stacks.ts';
 import { recordedArgv, recordedText } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
-import { judgeKill, type KillReading, refuseTarget, relatePidNamespace } from '../kill-guard.ts';
+import {
+  judgeKill,
+  type KillReading,
+  refuseTarget,
+  relatePidNamespace,
+  whyNoStacks,
+} from '../kill-guard.ts';
 import { PROCESS_FILES, PROCESS_TABLE, processTable } from '../recordings.ts';
 import { isOnPath } from './on-path.ts';
 import {
@@ -105,6 +112,19 @@ export class LocalActions implements HostActions {
       record.set('cmdline', recordedArgv(parseCommandLine(utf8OfLatin1(argv))));
     }
     return record;
+  }
+
+  async readStacks(target: KillTarget, boundMs: number): Promise<Look<PythonStacks>> {
+    const { pid } = target.identity;
+    const refusal = refuseTarget(target);
+    if (refusal !== null) return blind('unsupported', refusal);
+    // Its memory may be locked, and what waits for that can't be ended.
+    if (isStuck(pid)) return blind('unsupported', `${pid} is in D state`);
+    const outcome = judgeKill(target, readMoment(pid));
+    if (outcome !== null) return blind('unsupported', whyNoStacks(outcome));
+    const { readStacks, runsPython } = await import('./read-stacks.ts');
+    if (!runsPython(pid)) return blind('unsupported', `no Python runs ${pid}`);
+    return readStacks(target.identity, boundMs);
   }
 
   async missingRights(uids: readonly number[]): Promise<string | null> {

@@ -133,8 +133,8 @@ done`,
   );
 }
 
-/** Shell functions that say of `$p` what both scripts of a kill must agree on. */
-const MOMENT = `
+/** Shell functions that say of `$p` what the scripts that touch a process must agree on. */
+export const MOMENT = `
 link() { l=$(ls -l "$1" 2>/dev/null | sed -n 's/^.* -> //p'); echo "\${l:--}"; }
 # Our own line of parents, this shell first.
 ancestors() {
@@ -164,8 +164,8 @@ moment() {
 }
 `.trim();
 
-/** Where the two scripts about one command keep its output; it is gone when the command has ended. */
-function ownDirectory(token: string): string {
+/** Where the scripts about one command keep its output; it is gone when the command has ended. */
+export function ownDirectory(token: string): string {
   return `d=\${TMPDIR:-/tmp}/salt-triage.${token}`;
 }
 

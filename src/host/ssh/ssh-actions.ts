@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { TriageError } from '../../errors.ts';
+import { blind, type Look } from '../../evidence/evidence.ts';
 import { parseCommandLine } from '../../evidence/proc-text.ts';
+import type { PythonStacks, StackTool } from '../../evidence/python-stacks.ts';
 import { recordedArgv, recordedText, redactSecrets, stripControl } from '../../untrusted.ts';
 import type { CommandOutcome, HostActions, KillOutcome, KillTarget } from '../host.ts';
-import { judgeKill, refuseTarget } from '../kill-guard.ts';
+import { judgeKill, refuseTarget, whyNoStacks } from '../kill-guard.ts';
 import { PROCESS_FILES, PROCESS_TABLE, parsePsRow, processTable } from '../recordings.ts';
+import { stacksByAnyTool, type ToolRun } from '../stack-tools.ts';
 import {
   actionMarks,
   commandEndScript,
@@ -19,6 +23,7 @@ import {
 } from './action-scripts.ts';
 import type { SshConnection } from './ssh-connection.ts';
 import { ConnectionFailure } from './ssh-failure.ts';
+import { parseStacksAnswer, stacksScript } from './stacks-script.ts';
 
 const ANSWER_BYTES = 8 * 1024 * 1024;
 /** What a script may take beyond the time that it was given, ms. */
@@ -29,6 +34,8 @@ const LOOK_MS = 5_000;
 const RECORDS = [...PROCESS_FILES, 'fds', 'cmdline'] as const;
 /** How often a target is looked at anew that has changed between judgement and signal. */
 const KILL_ROUNDS = 3;
+/** Of the time for stacks, what the way there and back may take, ms. */
+const STACKS_WAY_MS = 2_000;
 
 /** What actions need of a connection. */
 export type ScriptRunner = Pick<SshConnection, 'run' | 'runRepeatable'>;
@@ -118,6 +125,28 @@ export class SshActions implements HostActions {
     );
   }
 
+  async readStacks(target: KillTarget, boundMs: number): Promise<Look<PythonStacks>> {
+    const refusal = refuseTarget(target);
+    if (refusal !== null) return blind('unsupported', refusal);
+    const began = performance.now();
+    const leftMs = () => boundMs - (performance.now() - began);
+    // What holds of the process holds for every tool.
+    let unfit: string | null = null;
+    try {
+      const look = await stacksByAnyTool(boundMs, async (tool): Promise<ToolRun> => {
+        if (unfit !== null) return { kind: 'absent' };
+        const ran = await this.#stacksBy(tool, target, leftMs);
+        if ('kind' in ran) return ran;
+        unfit = ran.unfit;
+        return { kind: 'absent' };
+      });
+      return unfit === null ? look : blind('unsupported', unfit);
+    } catch (error) {
+      if (!(error instanceof TriageError)) throw error;
+      return blind('timeout', error.message);
+    }
+  }
+
   async recordHost(): Promise<ReadonlyMap<string, string>> {
     const [clock = '', ...lines] = await this.#recorded(tableScript);
     const now = Number(/^now (\d+)$/.exec(clock)?.[1] ?? Number.NaN) * 1000;
@@ -136,6 +165,21 @@ export class SshActions implements HostActions {
     const own = Number(/^uid (\d+)$/.exec(line)?.[1] ?? Number.NaN);
     if (own === 0 || uids.every((uid) => uid === own)) return null;
     return `we are uid ${own} there; log in as root, or use --sudo`;
+  }
+
+  /** @throws ConnectionFailure where it was lost, or took longer than the time that was left */
+  async #stacksBy(tool: StackTool, target: KillTarget, leftMs: () => number) {
+    const { identity } = target;
+    const look = (nonce: string) => momentScript(identity.pid, nonce);
+    const moment = parseMoment((await this.#answer(look, leftMs(), 'in-time')).lines);
+    if (moment === null) return { unfit: 'the host gave no clear answer' };
+    const judged = judgeKill(target, moment.reading);
+    if (judged !== null) return { unfit: whyNoStacks(judged) };
+    const seconds = Math.max(1, Math.floor((leftMs() - STACKS_WAY_MS) / 1000));
+    const token = randomBytes(16).toString('hex');
+    const script = (nonce: string) =>
+      stacksScript(tool, identity, moment.line, { token, nonce, seconds });
+    return parseStacksAnswer((await this.#answer(script, leftMs(), 'in-time')).lines);
   }
 
   /** What a script for the trail alone says: it is not worth failing for. */
@@ -166,20 +210,24 @@ export class SshActions implements HostActions {
     return this.#answer(script, timeoutMs, 'repeatable');
   }
 
-  /** @throws ConnectionFailure where there is none */
+  /**
+   * @param how `in-time`: once, and given up when its time is over
+   * @throws ConnectionFailure where there is none
+   */
   async #answer(
     script: (nonce: string) => string,
     timeoutMs: number,
-    how: 'once' | 'repeatable',
+    how: 'once' | 'repeatable' | 'in-time',
   ): Promise<ScriptAnswer> {
     const nonce = randomBytes(16).toString('hex');
     const { beginMark, endMark } = actionMarks(nonce);
     const maxBytes = ANSWER_BYTES;
-    const limits = { timeoutMs: timeoutMs + GRACE_MS, maxBytes, beginMark, endMark };
+    const graceMs = how === 'in-time' ? 0 : GRACE_MS;
+    const limits = { timeoutMs: timeoutMs + graceMs, maxBytes, beginMark, endMark };
     const { stdout, again } =
-      how === 'once'
-        ? await this.#connection.run(script(nonce), limits)
-        : await this.#connection.runRepeatable(script(nonce), limits);
+      how === 'repeatable'
+        ? await this.#connection.runRepeatable(script(nonce), limits)
+        : await this.#connection.run(script(nonce), limits);
     return { lines: linesBetweenMarks(stdout, nonce), again };
   }
 }
