@@ -85,7 +85,8 @@ function epoch(
   return local(year, month, ...fields);
 }
 
-function monthNamed(name: Numeral): number {
+/** 1 to 12, 0 for what is no month: `Nov`. */
+export function monthNamed(name: Numeral): number {
   return MONTHS.indexOf(name ?? '') + 1;
 }
 

@@ -29,6 +29,35 @@ export interface RawHost {
   readLinks(patterns: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** What is there, by path; a link is followed. */
   stat(patterns: readonly string[]): Promise<ReadonlyMap<string, FileFacts>>;
+  /**
+   * Searches logs for lines that tell of calls, and reduces them where they lie.
+   * @param logs the newest first; no patterns
+   * @param timeoutMs after which no further log is begun, and what was not read is left out
+   * @returns those that could be read, in that order
+   */
+  readCalls(logs: readonly CallLog[], timeoutMs: number): Promise<readonly ReducedLog[]>;
+}
+
+/** A log, or what of it is searched. */
+export interface CallLog {
+  readonly path: string;
+  /** Bytes from its end; a gzipped one is read from its beginning, and as far as so many come out of it. */
+  readonly bytes: number;
+  /** It holds bare access lines and nothing else (`log_access_file`). */
+  readonly everyLine: boolean;
+}
+
+/** What a log was reduced to (`reduceCallLine`). */
+export interface ReducedLog {
+  readonly path: string;
+  /** Of a gzipped one as they came out of it. */
+  readonly bytesRead: number;
+  /** False where the time was up, or more came out of a gzipped one, before all that was asked for was read. */
+  readonly complete: boolean;
+  /** Lines that differ, each with how often it came. */
+  readonly lines: ReadonlyMap<string, number>;
+  /** Lines that count nowhere: there were too many that differ. */
+  readonly cut: number;
 }
 
 /** Files that one pattern may match; a host with more is told of as far as that. */

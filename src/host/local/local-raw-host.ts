@@ -1,12 +1,14 @@
 /** Raw reading of the host that we run on. */
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import {
+  type CallLog,
   type FileFacts,
   isSound,
   MOST_BYTES,
   MOST_LINES,
   MOST_MATCHES,
   type RawHost,
+  type ReducedLog,
 } from '../raw-host.ts';
 import { Breather, tryReadBounded, tryReadKernelFile } from './proc-files.ts';
 
@@ -36,6 +38,17 @@ export class LocalRawHost implements RawHost {
 
   async readLinks(patterns: readonly string[]): Promise<Map<string, string>> {
     return collect(patterns, (path) => attempt(() => readlinkSync(path)));
+  }
+
+  async readCalls(logs: readonly CallLog[], timeoutMs: number): Promise<ReducedLog[]> {
+    const until = performance.now() + timeoutMs;
+    const found: ReducedLog[] = [];
+    const { readCallLog } = await import('./call-log.ts');
+    for (const log of logs.filter(({ path }) => isSound(path))) {
+      const reduced = await readCallLog(log, until);
+      if (reduced !== null) found.push(reduced);
+    }
+    return found;
   }
 
   async stat(patterns: readonly string[]): Promise<Map<string, FileFacts>> {

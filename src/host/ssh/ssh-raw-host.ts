@@ -1,7 +1,15 @@
 /** Raw reading of a host behind ssh: one script for each call. */
 import { randomBytes } from 'node:crypto';
-import { type FileFacts, isSound, MOST_LINES, type RawHost } from '../raw-host.ts';
+import {
+  type CallLog,
+  type FileFacts,
+  isSound,
+  MOST_LINES,
+  type RawHost,
+  type ReducedLog,
+} from '../raw-host.ts';
 import { actionMarks, linesBetweenMarks } from './action-scripts.ts';
+import { callsScript, readCallsAnswer } from './call-script.ts';
 import { linksScript, statScript, textsScript } from './raw-scripts.ts';
 import type { SshConnection } from './ssh-connection.ts';
 
@@ -58,6 +66,19 @@ export class SshRawHost implements RawHost {
       files.set(path, { size: Number(size), modifiedAt, changedAt, uid: Number(uid), kind });
     }
     return files;
+  }
+
+  async readCalls(logs: readonly CallLog[], timeoutMs: number): Promise<ReducedLog[]> {
+    const paths = logs.map(({ path }) => path);
+    const seconds = Math.max(1, Math.round(timeoutMs / 1000));
+    const lines = await this.#lines(paths, (sound, nonce) => {
+      return callsScript(
+        logs.filter(({ path }) => sound.includes(path)),
+        seconds,
+        nonce,
+      );
+    });
+    return readCallsAnswer(lines, paths.filter(isSound));
   }
 
   async #lines(
