@@ -22,13 +22,7 @@ export interface TalliedLog {
 
 type Counted = Pick<
   ClientsFacts,
-  | 'lastCallAt'
-  | 'all'
-  | 'clients'
-  | 'furtherClients'
-  | 'logins'
-  | 'processLogins'
-  | 'syncCalls'
+  'lastCallAt' | 'all' | 'clients' | 'furtherClients' | 'logins' | 'processLogins' | 'syncCalls'
 >;
 
 type Call = Extract<CallLine, { tells: 'call' }> & { readonly at: number };
@@ -42,7 +36,11 @@ type Call = Extract<CallLine, { tells: 'call' }> & { readonly at: number };
 export function tallyCalls(
   logs: readonly TalliedLog[],
   clock: LogClock,
-): Counted & { readonly calls: readonly number[]; readonly tooOld: boolean; readonly from: number | null } {
+): Counted & {
+  readonly calls: readonly number[];
+  readonly tooOld: boolean;
+  readonly from: number | null;
+} {
   const read = logs.map(({ kind, lines }) => ({ kind, lines: readLines(lines, clock) }));
   const timesOf = (lines: readonly Counting[]) => sum(lines.map(({ times }) => times));
   const callsIn = (kind: TalliedLog['kind']) =>
@@ -86,7 +84,9 @@ function earliest(calls: readonly Counting<Call>[]): number | null {
   return calls.reduce((first, { line }) => Math.min(first, line.at), Number.POSITIVE_INFINITY);
 }
 
-function clientsOf(calls: readonly Counting<Call>[]): Pick<Counted, 'all' | 'clients' | 'furtherClients'> {
+function clientsOf(
+  calls: readonly Counting<Call>[],
+): Pick<Counted, 'all' | 'clients' | 'furtherClients'> {
   const byClient = new Map<string, Counting<Call>[]>();
   for (const call of calls) {
     const key = `${call.line.address} ${call.line.agent}`;
@@ -142,7 +142,11 @@ function loginsOf(lines: readonly Counting[]): Pick<Counted, 'logins' | 'process
     process.lastBegunAt = Math.max(process.lastBegunAt, line.at ?? 0);
     const { address, user } = line;
     const key = `${address} ${user}`;
-    const entry = byUser.get(key) ?? { address: stripControl(address), user: stripControl(user), count: 0 };
+    const entry = byUser.get(key) ?? {
+      address: stripControl(address),
+      user: stripControl(user),
+      count: 0,
+    };
     byUser.set(key, { ...entry, count: entry.count + times });
   }
   return {
