@@ -1,5 +1,5 @@
 /** Adds up the reduced lines of logs: who called how often in each minute. */
-import { stripControl } from '../untrusted.ts';
+import { redactSecrets, stripControl } from '../untrusted.ts';
 import type { LogClock } from './api-log-lines.ts';
 import { type CallLine, readReducedLine } from './call-lines.ts';
 import {
@@ -74,7 +74,6 @@ function readLines(lines: ReadonlyMap<string, number>, clock: LogClock): Countin
   });
 }
 
-/** A time of the future is no time: it would push all others out of what is counted. */
 function isCall(counting: Counting): counting is Counting<Call> {
   return counting.line.tells === 'call' && counting.line.at !== null;
 }
@@ -110,7 +109,7 @@ function clientOf(calls: readonly Counting<Call>[]): ClientFacts {
   for (const { line, times } of calls) kinds[line.kind] += times;
   return {
     address: stripControl(address),
-    agent: agent === '' ? null : stripControl(agent),
+    agent: agent === '' ? null : redactSecrets(stripControl(agent)),
     calls: sum(calls.map(({ times }) => times)),
     kinds,
     ...perMinute(calls),

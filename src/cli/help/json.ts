@@ -46,6 +46,13 @@ The evidence of each step:
                 server: what it calls itself; silentBefore: ms that an ask
                 before this one was silent)
 
+The evidence of each look behind the steps:
+
+  clients       calls, from, lastCallAt, silentFrom, steps[{address, agent, at,
+                before, after, factor}] (calls a minute), clients[{address,
+                agent, users, calls, kinds, closeWait, established}],
+                loginsInFlight, onlyAddress
+
 Roles: manager child fork job orphan unclear elsewhere foreign.
 
 Of several hosts each is a document of its own, one a line, with target: the
