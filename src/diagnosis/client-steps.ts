@@ -1,5 +1,5 @@
 /** Whose rate rose, and when: over the minutes in which calls came in as they do. */
-import type { CallsPerMinute, ClientsFacts } from '../evidence/clients-facts.ts';
+import type { CallsPerMinute, ClientFacts, ClientsFacts } from '../evidence/clients-facts.ts';
 import { findRateStep } from './rate-step.ts';
 import type { Stretch, Traffic } from './silence.ts';
 
@@ -17,18 +17,42 @@ export interface ClientStep {
   readonly after: number;
 }
 
-/** @returns the steepest first */
+/**
+ * Steps of each address, whatever its agents: a new release may have a new name. Where all have the
+ * same address, a proxy's most likely, those of each agent.
+ * @returns the steepest first
+ */
 export function clientSteps(facts: ClientsFacts, traffic: Traffic): ClientStep[] {
   const minutes = wholeMinutes(facts.all, traffic);
-  const steps = facts.clients.flatMap(({ address, agent, ...calls }) => {
-    return stepOf(calls, minutes).map((step) => ({ address, agent, ...step }));
+  const addresses = new Set(facts.clients.map(({ address }) => address));
+  const groups: (readonly ClientFacts[])[] =
+    addresses.size === 1
+      ? facts.clients.map((client) => [client])
+      : [...addresses].map((one) => facts.clients.filter(({ address }) => address === one));
+  const steps = groups.flatMap((group) => {
+    return stepOf(group, minutes).map((step) => ({ ...busiestSince(group, step.at), ...step }));
   });
   if (steps.length > 0) return steps.toSorted((a, b) => b.after - b.before - (a.after - a.before));
-  return stepOf(facts.all, minutes).map((step) => ({ address: null, agent: null, ...step }));
+  return stepOf([facts.all], minutes).map((step) => ({ address: null, agent: null, ...step }));
 }
 
-function stepOf(calls: CallsPerMinute, minutes: readonly number[]) {
-  const counts = minutes.map((at) => calls.counts[(at - calls.firstMinute) / MINUTE] ?? 0);
+/** The client of a group that has called most since. */
+function busiestSince(group: readonly ClientFacts[], at: number) {
+  const since = ({ firstMinute, counts }: CallsPerMinute) =>
+    counts
+      .slice(Math.max(0, (at - firstMinute) / MINUTE))
+      .reduce((total, number) => total + number, 0);
+  const [client] = group.toSorted((a, b) => since(b) - since(a));
+  return { address: client?.address ?? null, agent: client?.agent ?? null };
+}
+
+function stepOf(group: readonly CallsPerMinute[], minutes: readonly number[]) {
+  const counts = minutes.map((at) => {
+    const calls = group.map(
+      ({ firstMinute, counts: own }) => own[(at - firstMinute) / MINUTE] ?? 0,
+    );
+    return calls.reduce((total, number) => total + number, 0);
+  });
   const step = findRateStep(counts);
   const at = step === null ? undefined : minutes[step.at];
   return step === null || at === undefined ? [] : [{ ...step, at }];

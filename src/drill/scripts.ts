@@ -82,7 +82,7 @@ function serve() {
   const unanswered = new Set();
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     unanswered.add(socket);
-    if (unanswered.size > drill.threads) hang();
+    if (unanswered.size > drill.threads) hang(unanswered);
     socket.on('close', () => unanswered.delete(socket));
     socket.on('error', () => socket.destroy());
     socket.on('end', () => socket.end());
@@ -115,7 +115,14 @@ function serve() {
   });
 }
 
-function hang() {
+function hang(unanswered) {
+  // A login is logged when it begins; its access line, when it ends, never comes.
+  for (const { remoteAddress } of unanswered) {
+    if (!(remoteAddress in drill.users)) continue;
+    log('salt.loaded.int.netapi.rest_cherrypy.app', 748, 'INFO',
+      '[api_acl] Authentication not checked for user ' + drill.users[remoteAddress] +
+      ' from IP ' + remoteAddress);
+  }
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, timeLeft());
   endDrill();
 }

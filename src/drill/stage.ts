@@ -10,6 +10,7 @@ import type { SocketFacts } from '../evidence/evidence.ts';
 import { TcpTableReader } from '../evidence/tcp-table.ts';
 import { endWithThisProcess } from '../on-exit.ts';
 import { describeDuration } from '../words.ts';
+import { callsBefore, USERS } from './calls-before.ts';
 import { DRILL_PREFIX, markKept } from './kept.ts';
 import { SALT_API_SCRIPT, SERVICE_SCRIPT } from './scripts.ts';
 import { endStaged, killStaged, stagedProcess, stagedProcesses } from './staged-processes.ts';
@@ -197,7 +198,7 @@ function writeDrill(
     serviceScript: join(directory, 'salt-api-service'),
   };
   const sizes = { threads: THREADS, backlog: BACKLOG };
-  const drill = { host: HOST, port, endsAt, ...sizes, restartAfterMs };
+  const drill = { host: HOST, port, endsAt, ...sizes, restartAfterMs, users: USERS };
   mkdirSync(files.configDirectory);
   mkdirSync(join(directory, 'log'));
   // A package.json further up must not turn the scripts into ES modules.
@@ -205,7 +206,7 @@ function writeDrill(
   writeFileSync(join(directory, 'drill.json'), `${JSON.stringify(drill)}\n`);
   writeFileSync(join(directory, 'salt-api'), SALT_API_SCRIPT);
   writeFileSync(files.serviceScript, SERVICE_SCRIPT);
-  writeFileSync(files.logFile, '');
+  writeFileSync(files.logFile, callsBefore(Date.now()));
   writeFileSync(
     join(files.configDirectory, 'master'),
     [

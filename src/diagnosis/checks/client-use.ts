@@ -34,9 +34,13 @@ export function useOf({ kinds }: ClientFacts): string {
   return told.slice(0, 3).join(', ');
 }
 
-/** What the client had better do, as an order to the reader; null where its calls don't tell. */
+/**
+ * What the client had better do, as an order to the reader; null where its calls don't tell. Logins
+ * come first only where there is nothing else: they are made for other calls.
+ */
 export function adviceFor({ address, agent, kinds }: ClientFacts): string | null {
-  const [most] = byNumber(kinds);
+  const told = byNumber(kinds);
+  const most = told.find(([kind]) => kind !== 'login') ?? told[0];
   const advice = most === undefined ? null : KINDS[most[0]].advice;
   if (advice === null) return null;
   return `have ${agent === null ? address : `${agent} on ${address}`} ${advice}`;

@@ -223,7 +223,7 @@ function untilTheEnd({ known, silentFrom }: Scene, at: number): string {
 function loginsCause({ facts, known }: Scene, inFlight: number | null): Cause[] {
   if (inFlight === null || inFlight < USUAL_LOGINS) return [];
   const most = facts.logins.slice(0, 3).map(({ address, user, count: times }) => {
-    return `${grouped(times)} logins as ${user} from ${address}`;
+    return `in all ${count(times, 'login')} as ${user} from ${address}`;
   });
   return [
     {
@@ -320,7 +320,9 @@ function clientLine({ facts, sockets }: Scene, client: ClientFacts): string {
 
 /** Of calls by `POST /` no line tells which wait; at log level debug Salt tells of some. */
 function syncLines({ syncCalls }: ClientsFacts): string[] {
-  return syncCalls === 0 ? [] : [`${count(syncCalls, 'call')} waited for minions, as the log tells`];
+  return syncCalls === 0
+    ? []
+    : [`${count(syncCalls, 'call')} waited for minions, as the log tells`];
 }
 
 function proxyLines({ onlyAddress }: Scene): string[] {
