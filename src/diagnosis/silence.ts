@@ -2,7 +2,7 @@
 import type { CallsPerMinute } from '../evidence/clients-facts.ts';
 
 const MINUTE = 60_000;
-/** Minutes of which the median says how many calls were to come. */
+/** Minutes before, silent ones left out, whose median says how many calls were to come. */
 const LOOK_BACK = 30;
 /** A silence lasts so many minutes at least, in which so many calls were to come. */
 const LEAST = { minutes: 3, calls: 30 };
@@ -30,20 +30,24 @@ export interface Traffic {
 export function findSilences({ firstMinute, counts }: CallsPerMinute, now: number): Traffic {
   if (counts.length === 0) return { stretches: [], silentFrom: null };
   const stretches: Stretch[] = [];
+  // Silent minutes don't tell how many calls were to come.
+  const observed: number[] = [];
   let from = 0;
-  for (let minute = 0; minute < counts.length; minute += 1) {
+  for (let minute = 0; minute < counts.length; ) {
     const quiet = zerosFrom(counts, minute);
-    if (isSilence(counts, minute, quiet)) {
+    const silence = isSilence(observed, quiet);
+    const next = minute + Math.max(1, quiet);
+    if (!silence) observed.push(...counts.slice(minute, next));
+    else {
       if (minute > from) stretches.push([from, minute]);
-      from = minute + quiet;
+      from = next;
     }
-    minute += Math.max(0, quiet - 1);
+    minute = next;
   }
   stretches.push([from, counts.length]);
   const sinceLast = Math.floor((now - firstMinute) / MINUTE) - counts.length;
   const silent =
-    isSilence(counts, counts.length, sinceLast) ||
-    (sinceLast >= LEAST.minutes && isLateEnd(stretches));
+    isSilence(observed, sinceLast) || (sinceLast >= LEAST.minutes && isLateEnd(stretches));
   if (!silent) return { stretches, silentFrom: null };
   while (isLateEnd(stretches)) stretches.pop();
   const end = stretches.at(-1)?.[1] ?? 0;
@@ -63,8 +67,8 @@ function zerosFrom(counts: readonly number[], start: number): number {
   return end - start;
 }
 
-function isSilence(counts: readonly number[], start: number, minutes: number): boolean {
+function isSilence(observed: readonly number[], minutes: number): boolean {
   if (minutes < LEAST.minutes) return false;
-  const before = counts.slice(Math.max(0, start - LOOK_BACK), start).toSorted((a, b) => a - b);
+  const before = observed.slice(-LOOK_BACK).toSorted((a, b) => a - b);
   return (before[Math.floor(before.length / 2)] ?? 0) * minutes >= LEAST.calls;
 }

@@ -22,9 +22,10 @@ export const MOST_REDUCED = { whole: 60_000, all: 80_000 };
 
 /** What follows an address. */
 const FIRST = / - [^ ]+ \[(\d\d\/[A-Z][a-z][a-z]\/\d\d\d\d:\d\d:\d\d):\d\d[^\]"]*\] "/y;
+/** Without referer and agent where the format is the common one. */
 const REST =
-  /((?:[^"\\]|\\.)*)" \d\d\d (?:\d+|-)(?: "(?:[^"\\]|\\.)*" "((?:[^"\\]|\\.)*)")?(?: |$)/y;
-const REQUEST = /^([A-Z]+) (\/[a-z_]*)(\/?)/;
+  /((?:[^"\\]|\\.)*)" \d\d\d (?:\d+|-)(?: "(?:[^"\\]|\\.)*" "((?:[^"\\]|\\.)*)"(?: |$)|$| (?!"))/y;
+const REQUEST = /^([A-Z]+) (\/[a-z_]*)(?:(\/)|(?=[ ?]|$))/;
 const LOGIN =
   /^\[api_acl\] Authentication (?:not checked|succ?essful|failed) for user (.*) from IP ([^ ]+)$/;
 

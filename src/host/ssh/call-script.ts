@@ -54,7 +54,7 @@ const FUNCTIONS = (seconds: number) => String.raw`deadline=$(($(date +%s) + ${se
 narrowed() { if [ "$1" = every ]; then cat; else grep -aF ${NEEDLES}; fi; }
 reduced() {
   narrowed "$1" | tr -d '\000\r' | awk -v how="$1" '
-    function access_line(text, within,  dash, address, minute, rest, request, agent, method, path, called, pid, head) {
+    function access_line(text, within,  dash, address, minute, rest, request, agent, method, path, called, after, pid, head) {
       dash = index(text, " - ")
       if (dash < 2 || dash - 1 > within) return ""
       head = substr(text, 1, dash - 1)
@@ -76,13 +76,16 @@ reduced() {
         sub(/^ "([^"\\]|\\.)*" "/, "", agent)
         match(agent, /^([^"\\]|\\.)*/)
         agent = substr(agent, 1, RLENGTH < ${KEPT.agent} ? RLENGTH : ${KEPT.agent})
-      } else if (rest != "" && rest !~ /^ /) return ""
+      } else if (rest != "" && rest !~ /^ ([^"]|$)/) return ""
       method = path = "-"
-      if (match(request, /^[A-Z]+ \/[a-z_]*\/?/)) {
-        called = substr(request, 1, RLENGTH)
-        method = path = called
-        sub(/ .*/, "", method)
-        sub(/^[^ ]* /, "", path)
+      if (match(request, /^[A-Z]+ \/[a-z_]*/)) {
+        after = substr(request, RLENGTH + 1, 1)
+        if (index("/ ?\"", after)) {
+          called = substr(request, 1, RLENGTH) (after == "/" ? "/" : "")
+          method = path = called
+          sub(/ .*/, "", method)
+          sub(/^[^ ]* /, "", path)
+        }
       }
       called = method " " path
       pid = "-"
