@@ -6,7 +6,7 @@
 /** Minutes on each side that are compared: a rate that follows the time of day hardly changes in these. */
 const WINDOW = 60;
 /** Minutes before and after it at least: in less, nobody can tell a step from a burst. */
-const LEAST_MINUTES = { before: 30, after: 10 };
+const LEAST_MINUTES = { before: 30, after: 15 };
 /** Times as much as before at least, and as much as at any time before, calls a minute afterwards. */
 const LEAST = { factor: 2, overEarlier: 1.5, rate: 3 };
 /** How often a flat rate may pass for a step, over all splits of a series. */

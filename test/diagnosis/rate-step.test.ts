@@ -102,7 +102,7 @@ describe('a rise of a rate', () => {
             return before * (1 + higher * (factor - 1));
           });
           const step = findRateStep(series);
-          if (before >= 5 && factor >= 4 && at >= 35 && minutes - at >= 15) clear += 1;
+          if (before >= 5 && factor >= 4 && at >= 35 && minutes - at >= 20) clear += 1;
           if (step === null) return;
           found += 1;
           // A minute holds all that happens in it.
@@ -121,7 +121,7 @@ describe('a rise of a rate', () => {
   });
 
   it('of a client that was not there before begins at nothing', () => {
-    const series = [...new Array(40).fill(0), ...new Array(12).fill(5)];
+    const series = [...new Array(40).fill(0), ...new Array(16).fill(5)];
     assert.deepEqual(findRateStep(series), { at: 40, before: 0, after: 5 });
   });
 
@@ -141,7 +141,7 @@ describe('a rise of a rate', () => {
     ],
     'of too little': [...new Array(60).fill(0), ...new Array(60).fill(2)],
     'of less than twice': [...new Array(60).fill(100), ...new Array(60).fill(190)],
-    'of a few minutes': [...new Array(120).fill(10), ...new Array(9).fill(100)],
+    'of a few minutes': [...new Array(120).fill(10), ...new Array(14).fill(100)],
     'with too little before': [...new Array(29).fill(10), ...new Array(60).fill(100)],
     'that goes down': [...new Array(60).fill(100), ...new Array(60).fill(10)],
   };

@@ -71,4 +71,13 @@ CLOSE_WAIT
 It warns and fails from as many sockets as --close-wait-warn and
 --close-wait-fail say, and fails as soon as so many as warn were never accepted.
 Healthy is 0.
+
+Why: clients
+
+Calls are counted by minute, address and agent: access lines (API log at level
+info or lower, else the file that log_access_file names) and [api_acl] lines of
+logins, rotated and gzipped logs too, the newest 64 MiB and 48 h. A rise is told
+to the minute or not at all: at least twice the rate and more than at any time
+before, up to now or to where the calls stop. An access line is written when its
+request ends, so a jam is a silence. Which calls were synchronous no log says.
 `;

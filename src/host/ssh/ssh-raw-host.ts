@@ -14,6 +14,8 @@ import { linksScript, statScript, textsScript } from './raw-scripts.ts';
 import type { SshConnection } from './ssh-connection.ts';
 
 const ANSWER_BYTES = 16 * 1024 * 1024;
+/** How much longer a shell with its awk may take to search logs than we do. */
+const SHELL_PATIENCE = 10;
 const FILE_TYPE = 0o170000;
 const KINDS: ReadonlyMap<number, FileFacts['kind']> = new Map([
   [0o100000, 'file'],
@@ -70,7 +72,7 @@ export class SshRawHost implements RawHost {
 
   async readCalls(logs: readonly CallLog[], timeoutMs: number): Promise<ReducedLog[]> {
     const paths = logs.map(({ path }) => path);
-    const seconds = Math.max(1, Math.round(timeoutMs / 1000));
+    const seconds = Math.ceil((timeoutMs * SHELL_PATIENCE) / 1000);
     const lines = await this.#lines(paths, (sound, nonce) => {
       return callsScript(
         logs.filter(({ path }) => sound.includes(path)),
