@@ -15,6 +15,7 @@ import {
   type Staged,
   stageProcesses,
   stageSockets,
+  writeCalls,
   writeLog,
   writeQuietLog,
 } from './staged-load.ts';
@@ -270,6 +271,22 @@ async function verdictOnOrphan(log: string, contents: LogContents): Promise<void
   await clean();
 }
 
+/** What it costs to tell why, after the verdict is on the screen, ms. */
+const WHY_MS = 1_000;
+
+/** Until the end against until the verdict, where a log has nothing but what is counted for it. */
+async function why(): Promise<void> {
+  const log = join(directory, 'calls.log');
+  writeCalls(log, 1024 * MIB);
+  const look = [process.execPath, CLI, 'diagnose', '--no-probe', '--port', String(port)];
+  const told = { command: [...look, '--log', log] };
+  const verdict = { command: [...look, '--log', log, '-q'] };
+  show('why, 1 GiB of calls / the verdict alone', versus(told, verdict, times), {
+    mostMoreMs: WHY_MS,
+  });
+  rmSync(log);
+}
+
 function logs(
   sizes: readonly {
     readonly log: string;
@@ -342,6 +359,7 @@ async function bench(): Promise<void> {
     assert.ok(small !== undefined && gibibyte !== undefined);
     const peak = await fullLoad(gibibyte.log, gibibyte.contents);
     await verdictOnOrphan(small.log, small.contents);
+    await why();
     const peaks = logs(files);
     await growth(small.log, small.contents);
     for (const [what, figure] of Object.entries(slopes))

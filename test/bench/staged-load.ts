@@ -147,6 +147,28 @@ export function writeLog(path: string, bytes: number, port: number, now = Date.n
   return { events, recentEvents: RECENT_EVENTS, lines: 3 * events };
 }
 
+/** Writes two days of twenty clients' access lines, and nothing else. */
+export function writeCalls(path: string, bytes: number, now = Date.now()): void {
+  const file = openSync(path, 'w');
+  const minutes = 2 * 24 * 60;
+  try {
+    for (let minute = 0; minute < minutes; minute += 1) {
+      const at = new Date(now - (minutes - minute) * 60_000);
+      const [, month, day, year, clock = ''] = at.toString().split(' ');
+      const stamp = `${year}-${String(at.getMonth() + 1).padStart(2, '0')}-${day} ${clock}`;
+      const lines = Array.from({ length: 20 }, (_, client) => {
+        const call = `10.2.3.${client} - - [${day}/${month}/${year}:${clock}] "POST / HTTP/1.1" 200 146`;
+        return `${stamp},542 ${CHERRYPY} ${call} "" "client/${client}"\n`;
+      }).join('');
+      writeSync(file, lines.repeat(Math.ceil(bytes / minutes / lines.length)));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+const CHERRYPY = '[cherrypy.access.139883199361376          :284 ][INFO    ][37]';
+
 /** A log of a few lines, as a healthy salt-api at its default level keeps. */
 export function writeQuietLog(path: string, now = Date.now()): void {
   writeFileSync(path, stamped(template(TRAFFIC, 1), now - HOUR_MS));

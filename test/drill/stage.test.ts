@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { diagnoseHost } from '../../src/diagnosis/diagnose.ts';
 import { type StagedIncident, stageIncident } from '../../src/drill/stage.ts';
 import { stagedProcess, stagedProcesses } from '../../src/drill/staged-processes.ts';
 import { TriageError } from '../../src/errors.ts';
@@ -14,6 +15,8 @@ import type { SocketFacts } from '../../src/evidence/evidence.ts';
 import { parseSocketLink } from '../../src/evidence/proc-text.ts';
 import { readSaltApiArgv } from '../../src/evidence/salt-api-argv.ts';
 import { TcpTableReader } from '../../src/evidence/tcp-table.ts';
+import { LocalHost } from '../../src/host/local/local-host.ts';
+import { LOOK_REQUEST } from '../host/look-request.ts';
 
 describe('the staged incident', () => {
   let incident: StagedIncident;
@@ -38,6 +41,25 @@ describe('the staged incident', () => {
     ]);
     assert.equal(readSaltApiArgv(argv)?.configDirectory, incident.configDirectory);
     assert.equal(orphan.comm, 'salt-api');
+  });
+
+  it('has a client whose new release has called five times as often for two hours', async () => {
+    const host = new LocalHost();
+    const request = {
+      ...LOOK_REQUEST,
+      port: incident.port,
+      configDirectory: incident.configDirectory,
+      leaveOut: ['answer'] as const,
+      background: ['clients'] as const,
+    };
+    const policy = { closeWaitWarn: 5, closeWaitFail: 20 };
+    const { causes } = await diagnoseHost(host, request, policy);
+    const [rise, logins] = causes.map(({ summary }) => summary);
+    assert.match(
+      rise ?? '',
+      /^127\.0\.0\.2 \(cmdb\/2\.1\) rose 5× at [\d: -]+, 2 h .* before the first failed start; it owns \d\d% of the CLOSE_WAIT$/,
+    );
+    assert.match(logins ?? '', /^\d\d logins under way: begun, and not answered$/);
   });
 
   it('has daemons that went through a double fork: the session leader is gone', () => {
