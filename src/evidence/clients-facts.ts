@@ -29,7 +29,7 @@ export const MAX_CLIENTS = 20;
 export const MAX_MINUTES = 48 * 60;
 
 /** A log that was searched for calls. */
-export interface SearchedLog {
+interface SearchedLog {
   /** `api-log`: Salt's own log; `access-file`: what `log_access_file` names. */
   readonly kind: 'api-log' | 'access-file';
   readonly path: string;
@@ -57,14 +57,14 @@ export interface ClientFacts extends CallsPerMinute {
 }
 
 /** Logins that began from an address as a user. */
-export interface LoginFacts {
+interface LoginFacts {
   readonly address: string;
   readonly user: string;
   readonly count: number;
 }
 
 /** The logins of one salt-api process: begun by `[api_acl]` lines, ended by access lines. */
-export interface ProcessLogins {
+interface ProcessLogins {
   /** As the log has it; null where the log's format carries none. */
   readonly pid: number | null;
   readonly begun: number;

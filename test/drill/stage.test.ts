@@ -57,7 +57,7 @@ describe('the staged incident', () => {
     const [rise, logins] = causes.map(({ summary }) => summary);
     assert.match(
       rise ?? '',
-      /^127\.0\.0\.2 \(cmdb\/2\.1\) rose 5× at [\d: -]+, 2 h .* before the first failed start; it owns \d\d% of the CLOSE_WAIT$/,
+      /^127\.0\.0\.2 \(cmdb\/2\.1\) rose 5× at [\d: -]+, 2 h( \d+ min)? before the first failed start; it owns \d\d% of the CLOSE_WAIT$/,
     );
     assert.match(logins ?? '', /^\d\d logins under way: begun, and not answered$/);
   });
