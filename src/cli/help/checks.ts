@@ -22,6 +22,13 @@ The verdict is shown as soon as no answer that may still come can change it. -v,
 
 What explains it (Why)
 
+  clients       who called how often, and whose rate rose: to the minute or not
+                at all, at least twice the rate and more than at any time
+                before, up to now or to where the calls stop
+                from access lines (API log at level info or lower, else the file
+                of log_access_file) and [api_acl] lines, rotated and gzipped
+                logs too, the newest 64 MiB and 48 h; such a line is written
+                when its request ends, so a jam is a silence
   versions      the releases that run, and which of their known defects fit what
                 is seen; whether they were updated and not restarted
                 from the Server: header of the answer, /proc/PID/exe and maps,
@@ -71,13 +78,4 @@ CLOSE_WAIT
 It warns and fails from as many sockets as --close-wait-warn and
 --close-wait-fail say, and fails as soon as so many as warn were never accepted.
 Healthy is 0.
-
-Why: clients
-
-Calls are counted by minute, address and agent: access lines (API log at level
-info or lower, else the file that log_access_file names) and [api_acl] lines of
-logins, rotated and gzipped logs too, the newest 64 MiB and 48 h. A rise is told
-to the minute or not at all: at least twice the rate and more than at any time
-before, up to now or to where the calls stop. An access line is written when its
-request ends, so a jam is a silence. Which calls were synchronous no log says.
 `;

@@ -21,6 +21,10 @@ diagnose --json
 
 The evidence of explanations:
 
+  clients       calls, from, lastCallAt, silentFrom, steps[{address, agent, at,
+                before, after, factor}] (calls a minute), clients[{address,
+                agent, users, calls, kinds, closeWait, established}],
+                loginsInFlight, onlyAddress
   versions      releases (salt cherrypy cheroot python; each version, from:
                 answer installed package), replaced (what came since the start),
                 defects[] (id, affects, effect, fixedIn[], source, seen[]),
@@ -45,13 +49,6 @@ The evidence of each step:
   api-answers   answer (kind: answered no-reply no-connection refused broken;
                 server: what it calls itself; silentBefore: ms that an ask
                 before this one was silent)
-
-The evidence of each look behind the steps:
-
-  clients       calls, from, lastCallAt, silentFrom, steps[{address, agent, at,
-                before, after, factor}] (calls a minute), clients[{address,
-                agent, users, calls, kinds, closeWait, established}],
-                loginsInFlight, onlyAddress
 
 Roles: manager child fork job orphan unclear elsewhere foreign.
 
