@@ -26,6 +26,8 @@ const FIRST = / - [^ ]+ \[(\d\d\/[A-Z][a-z][a-z]\/\d\d\d\d:\d\d:\d\d):\d\d[^\]"]
 const REST =
   /((?:[^"\\]|\\.)*)" \d\d\d (?:\d+|-)(?: "(?:[^"\\]|\\.)*" "((?:[^"\\]|\\.)*)"(?: |$)|$| (?!"))/y;
 const REQUEST = /^([A-Z]+) (\/[a-z_]*)(?:(\/)|(?=[ ?]|$))/;
+/** The first number behind the level: a second one is a thread's. */
+const PID = /\[INFO *\]\[(\d+)\]/;
 const LOGIN =
   /^\[api_acl\] Authentication (?:not checked|succ?essful|failed) for user (.*) from IP ([^ ]+)$/;
 
@@ -65,10 +67,7 @@ function reduceAccess(text: string, from: number, within: number): string | null
   const [, method = '-', path = '-', deeper = ''] = REQUEST.exec(request) ?? [];
   const called = `${method} ${path}${deeper}`;
   // Logins are told apart by process: a kill ends those of one.
-  const pid =
-    called === 'POST /login'
-      ? (/\[INFO *\]\[(\d+)\]/.exec(text.slice(from, dash))?.[1] ?? '-')
-      : '-';
+  const pid = called === 'POST /login' ? (PID.exec(text.slice(from, dash))?.[1] ?? '-') : '-';
   return `call\t${pid}\t${address}\t${minute}\t${called}\t${agent.slice(0, KEPT.agent)}`;
 }
 
@@ -134,8 +133,9 @@ export function readReducedLine(reduced: string, clock: LogClock): CallLine | nu
     return { tells, pid, address: two, at, kind: kindOf(four), agent: five };
   }
   if (tells !== 'login') return null;
-  const { at, pid } = parseLogLine(three, clock);
-  return { tells, pid, address: one, user: two, at };
+  const pid = PID.exec(three)?.[1];
+  const { at } = parseLogLine(three, clock);
+  return { tells, pid: pid === undefined ? null : Number(pid), address: one, user: two, at };
 }
 
 /** `24/Nov/2026:00:20`, which is local time (salt-advice §4). */

@@ -159,6 +159,10 @@ describe('a login', () => {
     const call = read(line);
     assert.ok(call?.tells === 'call');
     assert.deepEqual([call.kind, call.pid], ['login', 37]);
+    const threaded = (text: string) => read(text.replace('[37]', '[37][140059903093056]'));
+    const [begun, ended] = [threaded(LOGIN), threaded(line)];
+    assert.ok(begun?.tells === 'login' && ended?.tells === 'call');
+    assert.deepEqual([begun.pid, ended.pid], [37, 37]);
   });
 });
 

@@ -23,6 +23,12 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
   'src/diagnosis/orphan-takers.ts': ['diagnosis/orphan-signs.test.ts'],
   'src/diagnosis/fold-stacks.ts': ['stacks/fold-stacks.test.ts'],
   'src/evidence/python-stacks.ts': ['stacks/python-stacks.test.ts'],
+  'src/diagnosis/rate-step.ts': ['diagnosis/rate-step.test.ts'],
+  'src/diagnosis/silence.ts': ['diagnosis/silence.test.ts', 'diagnosis/checks/clients.test.ts'],
+  'src/diagnosis/client-steps.ts': ['diagnosis/checks/clients.test.ts'],
+  'src/diagnosis/checks/clients.ts': ['diagnosis/checks/clients.test.ts'],
+  'src/diagnosis/checks/client-use.ts': ['diagnosis/checks/clients.test.ts'],
+  'src/evidence/call-lines.ts': ['evidence/call-lines.test.ts'],
   'src/diagnosis/verdict.ts': [
     'diagnosis/verdict.test.ts',
     'diagnosis/process-roles.test.ts',

@@ -177,7 +177,9 @@ function usersAt({ logins }: ClientsFacts, address: string): string[] {
 }
 
 /** Of the process that has the port; in a container its log has another pid: then of the newest. */
-function loginsInFlight({ roles }: Known, { processLogins }: ClientsFacts): number | null {
+function loginsInFlight({ roles }: Known, { logs, processLogins }: ClientsFacts): number | null {
+  // Levels can be set by logger: a log without access lines does not tell which logins have ended.
+  if (!logs.some(({ kind, calls }) => kind === 'api-log' && calls > 0)) return null;
   const holders = roles.all.filter(({ facts }) => facts.listens.length > 0);
   if (holders.length === 0) return null;
   const own = processLogins.find(({ pid }) => holders.some(({ facts }) => facts.pid === pid));

@@ -253,6 +253,14 @@ describe('logins under way', () => {
     assert.equal(judge(factsOf([WEB], { logins, processLogins })).evidence.loginsInFlight, 58);
   });
 
+  it('are not known of a log that has no access lines to tell which have ended', () => {
+    const processLogins = [{ pid: 12, begun: 101, ended: 0, lastBegunAt: NOW }];
+    const { logs } = factsOf([WEB]);
+    const silent = logs.map((log) => ({ ...log, calls: 0 }));
+    const found = judge(factsOf([WEB], { logs: silent, logins, processLogins }));
+    assert.equal(found.evidence.loginsInFlight, null);
+  });
+
   it('ended with the process where none serves', () => {
     const processLogins = [{ pid: 12, begun: 101, ended: 1, lastBegunAt: NOW }];
     const background = {
