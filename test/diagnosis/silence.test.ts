@@ -35,6 +35,28 @@ it('that end late, once their clients have left, are no traffic', () => {
   assert.deepEqual(silences(counts, 140), { stretches: [[0, 60]], silent: 60 });
 });
 
+it('that came back for longer than late ones last are traffic', () => {
+  const again = [...steady(60), ...steady(20, 0), ...steady(15)];
+  assert.deepEqual(silences(again, 130).silent, 95);
+  const brief = [...steady(60), ...steady(4, 0), ...steady(8)];
+  assert.deepEqual(silences(brief, 110).silent, 72);
+  const thrice = [...steady(60), ...steady(20, 0), ...steady(60), ...steady(20, 0), 3];
+  assert.deepEqual(silences(thrice, 200), {
+    stretches: [
+      [0, 60],
+      [80, 140],
+    ],
+    silent: 140,
+  });
+  const late = [...steady(60), ...steady(20, 0), ...steady(10)];
+  assert.deepEqual(silences(late, 130).silent, 60);
+});
+
+it('that are away for two minutes are not silent', () => {
+  const counts = [...steady(60), 0, 0, ...steady(20)];
+  assert.deepEqual(silences(counts, 82).stretches, [[0, 82]]);
+});
+
 it('that came back are not silent, and the gap is no traffic', () => {
   const counts = [...steady(60), ...steady(20, 0), ...steady(30)];
   assert.deepEqual(silences(counts, 110), {
