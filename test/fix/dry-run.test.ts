@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 import { isAlive, stage } from './staged.ts';
 
 const SIGNALS = ['kill', 'tkill', 'tgkill', 'rt_sigqueueinfo', 'pidfd_send_signal'];
@@ -24,7 +24,7 @@ describe('fix --dry-run', { skip: skipWithoutStrace() }, () => {
       const calls = ['execve', 'open', 'openat', ...SIGNALS, ...CHANGES];
       const traced = ['strace', '-f', '-qq', '-o', log, '-e', `trace=${calls.map(ifKnown)}`];
       const ran = await runCli(['fix', '--dry-run', ...staged.target, ...staged.service], {
-        command: [...traced, process.execPath, BUNDLE],
+        command: [...traced, ...PROGRAM],
       });
       assert.equal(ran.code, 0, ran.stderr);
       const lines = readFileSync(log, 'utf8').split('\n');
