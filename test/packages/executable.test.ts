@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -62,14 +62,14 @@ describe('the single executable', { skip }, () => {
     writeFileSync(join(directory, 'ssh'), '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 });
     const child = spawn(command[0], ['check', '-H', 'nowhere', ...NOWHERE, '-t', '3'], {
       stdio: ['ignore', 'pipe', 'ignore'],
-      env: { PATH: `${directory}:${process.env['PATH']}` },
+      env: { PATH: `${directory}:${process.env['PATH']}`, RUN: directory },
     });
     const ended = once(child, 'close');
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
     });
-    const inner = await until('the look that the script started', () => lookOf(child.pid));
+    const inner = await until('the look that the script started', () => lookOf(directory));
     process.kill(inner, 'SIGSTOP');
     const [code] = await ended;
     assert.match(stdout, /^SALT-API UNKNOWN - no result within 3 s/);
@@ -102,15 +102,16 @@ describe('the single executable', { skip }, () => {
   });
 });
 
-/** The executable again, below the shells of a check; null as long as it isn't there. */
-function lookOf(pid: number | undefined): number | null {
-  const children = textOf(`/proc/${pid}/task/${pid}/children`).split(' ');
-  for (const child of children.filter((word) => word !== '').map(Number)) {
-    if (/^[^\0]*-linux-x64\0check\0/.test(textOf(`/proc/${child}/cmdline`))) return child;
-    const below = lookOf(child);
-    if (below !== null) return below;
-  }
-  return null;
+/** The executable that the shells of a check have started; it is nobody's child by then. */
+function lookOf(run: string): number | null {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const found = pids.find(
+    (pid) =>
+      /^[^\0]*-linux-x64\0check\0/.test(textOf(`/proc/${pid}/cmdline`)) &&
+      /SALT_API_CHECK_FRONT=\d/.test(textOf(`/proc/${pid}/environ`)) &&
+      textOf(`/proc/${pid}/environ`).includes(`RUN=${run}\0`),
+  );
+  return found === undefined ? null : Number(found);
 }
 
 /** Nothing of a process that is gone. */
