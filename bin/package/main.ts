@@ -68,7 +68,7 @@ async function makeAll(): Promise<void> {
   const bill = billOfMaterials({ version, epoch, bundled, runtimes }, await builtInto());
   writeFileSync(join(dist, 'salt-triage.cdx.json'), bill);
 
-  const made = { version, epoch, licenses, ...(await texts()) };
+  const made = { version, epoch, licenses, ...(await texts(epoch)) };
   const blob = await makeBlob(work, 'salt-triage.cjs');
   await Promise.all(
     ARCHITECTURES.map(async (architecture, at) => {
@@ -94,13 +94,14 @@ async function builtInto(): Promise<Record<string, string>> {
 }
 
 /** What is made from the definitions of the commands. */
-async function texts(): Promise<Pick<Made, 'manPage' | 'completions'>> {
+async function texts(epoch: number): Promise<Pick<Made, 'manPage' | 'completions'>> {
+  const env = { SOURCE_DATE_EPOCH: String(epoch) };
   const completion = (shell: string) => run([process.execPath, ONE_FILE, 'completion', shell]);
   const [bash, zsh, fish, manPage] = await Promise.all([
     completion('bash'),
     completion('zsh'),
     completion('fish'),
-    run([process.execPath, join(ROOT, 'bin/man-page.mjs')], { cwd: ROOT }),
+    run([process.execPath, join(ROOT, 'bin/man-page.mjs')], { cwd: ROOT, env }),
   ]);
   return { completions: { bash, zsh, fish }, manPage };
 }

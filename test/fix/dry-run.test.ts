@@ -13,8 +13,8 @@ const CHANGES = [
   ...['link', 'linkat', 'symlink', 'symlinkat', 'chmod', 'fchmod', 'fchmodat', 'chown', 'fchown'],
   ...['truncate', 'ftruncate', 'creat', 'mknodat', 'mount', 'umount2', 'bind', 'listen'],
 ];
-/** They show a unit and its log; a host without systemd has neither. */
-const LOOKING = /^"[^"]*\/(?:node|systemctl|journalctl)"/;
+/** Itself, and what shows a unit and its log; a host without systemd has neither. */
+const LOOKING = /^"[^"]*\/(?:node|salt-triage-linux-\w+|systemctl|journalctl)"/;
 
 describe('fix --dry-run', { skip: skipWithoutStrace() }, () => {
   for (const upTo of ['healthy', 'hung', 'restarted'] as const) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import manifest from '../../package.json' with { type: 'json' };
 import { runCli } from '../cli/run.ts';
-import { DIST, made, skipWithoutDist, VERSION } from './dist.ts';
+import { DIST, executable, made, skipWithoutDist, VERSION } from './dist.ts';
 
 const skip = skipWithoutDist();
 
@@ -42,7 +42,7 @@ describe('what is given out', { skip }, () => {
   });
 
   it('is this version, by its own word and by its name', async () => {
-    for (const command of [[process.execPath, made(/\.cjs$/)], [made(/-linux-x64$/)]]) {
+    for (const command of [[process.execPath, made(/\.cjs$/)], [executable()]]) {
       const { stdout } = await runCli(['--version'], { command });
       assert.match(
         stdout,

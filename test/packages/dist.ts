@@ -14,6 +14,9 @@ export function skipWithoutDist(): string | false {
   return 'needs what `npm run package` makes';
 }
 
+/** The executable for this machine. */
+export const executable = () => made(new RegExp(`-linux-${process.arch}$`));
+
 /** The one file of dist/ whose name matches. */
 export function made(name: RegExp): string {
   const found = readdirSync(DIST).filter((entry) => name.test(entry));
