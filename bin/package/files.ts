@@ -30,6 +30,8 @@ export interface Made {
   readonly manPage: string;
   readonly completions: Readonly<Record<'bash' | 'zsh' | 'fish', string>>;
   readonly licenses: string;
+  /** The same in short, by their names (SPDX). */
+  readonly licenseNames: string;
 }
 
 const ZSH = {

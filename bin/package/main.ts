@@ -68,7 +68,10 @@ async function makeAll(): Promise<void> {
   const bill = billOfMaterials({ version, epoch, bundled, runtimes }, await builtInto());
   writeFileSync(join(dist, 'salt-triage.cdx.json'), bill);
 
-  const made = { version, epoch, licenses, ...(await texts(epoch)) };
+  const licenseNames = [...new Set(['MIT', ...bundled.map(({ license }) => license)])].join(
+    ' AND ',
+  );
+  const made = { version, epoch, licenses, licenseNames, ...(await texts(epoch)) };
   const blob = await makeBlob(work, 'salt-triage.cjs');
   await Promise.all(
     ARCHITECTURES.map(async (architecture, at) => {

@@ -68,7 +68,7 @@ Name: salt-triage
 Version: ${made.version}
 Release: 1
 Summary: ${SUMMARY}
-License: MIT and others
+License: ${made.licenseNames}
 AutoReqProv: no
 Provides: salt-triage = ${made.version}-1
 Requires: libc.so.6(GLIBC_${FLOOR.GLIBC})(64bit)

@@ -39,6 +39,7 @@ export async function earlier(
       manPage: '.Dt SALT-TRIAGE 8\n',
       completions: { bash: '', zsh: '', fish: '' },
       licenses: '',
+      licenseNames: 'MIT',
     };
     return readFileSync(await make(made, program, directory));
   } finally {
