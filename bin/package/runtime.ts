@@ -1,4 +1,8 @@
-/** The Node that goes into a single executable, from the npm registry, as upstream has built it. */
+/**
+ * The Node that goes into a single executable, from the npm registry, as upstream has built it. A
+ * newer one is its version and both sums in `runtimes.json`: `npm view PACKAGE@VERSION dist.integrity`.
+ * It has to be shut to NODE_OPTIONS by `execArgvExtension`, which test/packages tries.
+ */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
