@@ -1,11 +1,34 @@
 // Bundles everything into bin/salt-triage.cjs: one file that needs nothing beside it and that
 // also runs from standard input (`ssh host node - diagnose < salt-triage.cjs`).
-import { chmodSync, readFileSync } from 'node:fs';
+//
+//   node bin/build.mjs [OUTPUT] [--bare] [--inputs FILE]
+//
+// --bare leaves out the shell script at the top, which a single executable starts by itself;
+// --inputs writes which files went into it, one a line.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
+const { values: asked, positionals } = parseArgs({
+  options: { bare: { type: 'boolean', default: false }, inputs: { type: 'string' } },
+  allowPositionals: true,
+});
+const outfile = positionals[0] ?? fileURLToPath(new URL('./salt-triage.cjs', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-const outfile = process.argv[2] ?? fileURLToPath(new URL('./salt-triage.cjs', import.meta.url));
+
+/** The commit that is built, with a plus where the files differ from it; none outside a clone. */
+function commit() {
+  try {
+    const git = (...words) =>
+      execFileSync('git', words, { cwd: import.meta.dirname, encoding: 'utf8', stdio: 'pipe' });
+    const changed = git('status', '--porcelain', '--untracked-files=no') !== '';
+    return git('rev-parse', '--short=12', 'HEAD').trim() + (changed ? '+' : '');
+  } catch {
+    return '';
+  }
+}
 
 const source = (path) => fileURLToPath(new URL(`../src/${path}`, import.meta.url));
 
@@ -17,10 +40,26 @@ const options = {
   loader: { '.txt': 'text' },
   legalComments: 'none',
   // From standard input there is no file; the few packages that ask where they are only want a URL.
-  define: { 'import.meta.url': 'importMetaUrl', SALT_TRIAGE_VERSION: JSON.stringify(version) },
+  define: {
+    'import.meta.url': 'importMetaUrl',
+    SALT_TRIAGE_BUILD: JSON.stringify({ version, commit: commit() }),
+  },
   inject: [fileURLToPath(new URL('./import-meta-url.mjs', import.meta.url))],
   logLevel: 'warning',
+  metafile: true,
 };
+
+const inputs = new Set();
+/** One of the bundles that the one file is made of. */
+async function bundle(more) {
+  const { metafile, outputFiles } = await build({ ...options, ...more });
+  for (const output of Object.values(metafile.outputs)) {
+    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
+      if (bytesInOutput > 0) inputs.add(path);
+    }
+  }
+  return outputFiles?.[0].text;
+}
 
 /**
  * inquirer brings every kind of prompt along. The one that opens an editor comes with the tables
@@ -47,8 +86,7 @@ const packagesOnDemand = {
       namespace: 'on-demand',
     }));
     onLoad({ filter: /./, namespace: 'on-demand' }, async ({ path }) => {
-      const { outputFiles } = await build({
-        ...options,
+      const text = await bundle({
         stdin: {
           contents: `module.exports = require('${path}');`,
           resolveDir: import.meta.dirname,
@@ -62,7 +100,7 @@ const packagesOnDemand = {
         contents: `
           import { compileFunction } from 'node:vm';
           const module = { exports: {} };
-          compileFunction(${JSON.stringify(outputFiles[0].text)}, ['module', 'require'], {
+          compileFunction(${JSON.stringify(text)}, ['module', 'require'], {
             filename: '${path}.js',
           })(module, require);
           ${names.map((name, at) => `const e${at} = module.exports.${name}; export { e${at} as ${name} };`).join('\n')}`,
@@ -76,15 +114,8 @@ const threadsAsText = {
   name: 'threads-as-text',
   setup({ onLoad }) {
     onLoad({ filter: /thread-sources\.ts$/ }, async () => {
-      const text = async (path) => {
-        const { outputFiles } = await build({
-          ...options,
-          entryPoints: [source(path)],
-          minify: true,
-          write: false,
-        });
-        return JSON.stringify(outputFiles[0].text);
-      };
+      const text = async (path) =>
+        JSON.stringify(await bundle({ entryPoints: [source(path)], minify: true, write: false }));
       return {
         contents: `
           export const logThread = ${await text('host/local/api-log-thread.ts')};
@@ -122,13 +153,16 @@ const withoutSubprograms = {
   },
 };
 
-await build({
-  ...options,
+await bundle({
   entryPoints: [source('cli/main.ts')],
   outfile,
   minifySyntax: true,
   minifyWhitespace: true,
   plugins: [withoutSubprograms, packagesOnDemand, threadsAsText, schemaAsText],
-  banner: { js: `#!/bin/sh\n':' /*\n${front}*/;` },
+  ...(asked.bare ? {} : { banner: { js: `#!/bin/sh\n':' /*\nruntime=node\n${front}*/;` } }),
 });
 chmodSync(outfile, 0o755);
+if (asked.inputs !== undefined) {
+  const files = [...inputs].filter((path) => existsSync(path)).sort();
+  writeFileSync(asked.inputs, `${files.join('\n')}\n`);
+}

@@ -77,7 +77,7 @@ try {
   rmSync(directory, { recursive: true });
 }
 
-/** Files that begin as a shell script does; front.sh has its first line from the bundle. */
+/** Files that begin as a shell script does; front.sh has its first lines from the bundle. */
 function fileScripts() {
   const names = ['.ci', 'bin', 'test'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
@@ -87,7 +87,8 @@ function fileScripts() {
   return names.flatMap((name) => {
     const text = readFileSync(join(root, name), 'utf8');
     const [, shell] = /^#!.*\b(bash|sh)\b/m.exec(text.slice(0, text.indexOf('\n'))) ?? [];
-    if (name === 'bin/front.sh') return [{ name, shell: 'sh', text, formatted: true }];
+    const front = { shell: 'sh', text: `runtime=node\n${text}`, formatted: true };
+    if (name === 'bin/front.sh') return [{ name, ...front }];
     if (shell === undefined || name === 'bin/salt-triage.cjs') return [];
     return [{ name, shell, text, formatted: true }];
   });

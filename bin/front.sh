@@ -1,5 +1,6 @@
-# Every command but `check` is node alone.
-if [ "${1-}" != check ]; then exec node "$0" "$@"; fi
+# Above this stands what runs the file: `runtime=node`, or nothing where it runs by itself. Every
+# command but `check` is that alone.
+if [ "${1-}" != check ]; then exec $runtime "$0" "$@"; fi
 
 # A check has to say something in time whatever hangs: node as it starts, its event loop, a read in
 # D state, which SIGKILL does not end and an exit waits for. So the monitor waits for this shell.
@@ -18,7 +19,11 @@ for word in "$@"; do
     --format) format=$word ;;
   esac
   case $word in
-    -h | --help | -V | --version | --example | --example=*) exec node "$0" "$@" ;;
+    -h | --help | -V | --version | --example | --example=*)
+      # Set, so that what runs by itself does not start this again.
+      export SALT_API_CHECK_FRONT=
+      exec $runtime "$0" "$@"
+      ;;
     -t?*) limit=${word#-t} ;;
     --timeout=*) limit=${word#*=} ;;
     --unknown-is=*) unknown=${word#*=} ;;
@@ -131,7 +136,7 @@ stop_clock() {
 trap 'fall_back "no process could be started"' EXIT
 {
   {
-    SALT_API_CHECK_FRONT=$$ node "$0" "$@" &
+    SALT_API_CHECK_FRONT=$$ $runtime "$0" "$@" &
     echo "::$$ node $!"
     wait "$!"
     echo "::$$ ended $?"

@@ -1,10 +1,8 @@
+import { isSea } from 'node:sea';
 import { inLocale } from '../characters.ts';
 import { ExitCode, TriageError } from '../errors.ts';
 import { printable } from '../untrusted.ts';
-
-declare const SALT_TRIAGE_VERSION: string;
-
-const VERSION = typeof SALT_TRIAGE_VERSION === 'string' ? SALT_TRIAGE_VERSION : '0.0.0-source';
+import { versionText } from './version.ts';
 
 /** Turns whatever was thrown into lines for the operator and an exit code. */
 async function report(thrown: unknown, debug: boolean): Promise<ExitCode> {
@@ -67,17 +65,22 @@ function isDebugged(argv: readonly string[]): boolean {
 }
 
 async function main(): Promise<void> {
+  const argv = process.argv.slice(2);
+  if (isSea()) {
+    const { actAsDrillScript, startBehindFront } = await import('./single-executable.ts');
+    if (actAsDrillScript(argv)) return;
+    startBehindFront(argv);
+  }
   outliveOutput();
   outliveEvents();
-  const argv = process.argv.slice(2);
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-    process.stdout.write(`${VERSION}\n`);
+    process.stdout.write(`${versionText()}\n`);
     return;
   }
   try {
     const { buildProgram } = await import('./program.ts');
     const help = argv.length === 0 || (argv.length === 1 && argv[0] === 'help');
-    await buildProgram(VERSION).parseAsync(help ? ['--help'] : argv, { from: 'user' });
+    await buildProgram(versionText()).parseAsync(help ? ['--help'] : argv, { from: 'user' });
   } catch (error) {
     const code = await report(error, isDebugged(argv));
     process.exitCode = argv[0] === 'check' ? await codeOfCheck(code, error) : code;

@@ -69,7 +69,8 @@ export async function diagnoseHost(
   const asked = [apiAnswers.title, request.probeTimeoutMs ?? 0] as const;
   waiting(...asked);
   const askedAt = await asking;
-  const soon = askedAt + SOON_MS - runningMs();
+  // Node 24 warns on standard error of a timer that should have run already.
+  const soon = Math.max(1, askedAt + SOON_MS - runningMs());
   const lookBehind = lookingBehind(host, request, until);
   if ((await settlesWithin(look.answer, soon)) || !standsWithAnyAnswer(open)) {
     const first = withAnswer(open, await look.answer);

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type StagedIncident, type StageOptions, stageIncident } from '../../src/drill/stage.ts';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 
 describe('the Ansible playbook', { skip: skipWithoutAnsible() }, () => {
   it('leaves a healthy host alone and mends the broken one', async (t) => {
@@ -75,7 +75,7 @@ async function play(t: TestContext, hosts: Readonly<Record<string, Target>>) {
     {
       ansible_connection: 'local',
       ansible_python_interpreter: '/usr/bin/python3',
-      salt_triage: [process.execPath, BUNDLE],
+      salt_triage: PROGRAM,
       salt_triage_options: options,
       salt_triage_fix_options: fix,
     },

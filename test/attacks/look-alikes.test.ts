@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CherryPyIncident, skipWithoutCherryPy, startCherryPy } from '../cherrypy/incident.ts';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 import { fix } from '../fix/fix-document.ts';
 import {
   type LookAlike,
@@ -206,7 +206,7 @@ function skipWithoutNeighbours(): string | false {
 }
 
 function command({ enter }: CherryPyIncident): string[] {
-  return [...enter, process.execPath, BUNDLE];
+  return [...enter, ...PROGRAM];
 }
 
 async function diagnose(incident: CherryPyIncident): Promise<Document> {

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type StagedIncident, stageIncident } from '../../src/drill/stage.ts';
-import { BUNDLE, type Ran, runCli } from '../cli/run.ts';
+import { AS_COMMAND, BUNDLE, type Ran, runCli } from '../cli/run.ts';
 import { conforms } from '../report/conforms.ts';
 import { SHELLS } from '../ssh/shells.ts';
 
@@ -31,7 +31,7 @@ after(async () => {
 });
 
 function check(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const command = ['sh', BUNDLE, 'check', '--config', '/dev/null', ...args];
+  const command = [...AS_COMMAND, 'check', '--config', '/dev/null', ...args];
   return runCli([], { command, env });
 }
 

@@ -8,7 +8,7 @@ import { listText } from '../../src/report/history-text.ts';
 import { screenOn } from '../../src/report/screen.ts';
 import { openTrail } from '../../src/trail/trail.ts';
 import { conforms } from '../report/conforms.ts';
-import { BUNDLE } from './run.ts';
+import { PROGRAM } from './run.ts';
 
 const identity = { pid: 17502, startTicks: 4711, bootId: 'a-boot' };
 
@@ -47,7 +47,8 @@ async function incident(host: string, result: string | null = 'recovered'): Prom
 function history(id: string | undefined, options: { json?: boolean; stateDir?: string } = {}) {
   const args = ['history', ...(id === undefined ? [] : [id]), ...(options.json ? ['--json'] : [])];
   const where = ['--state-dir', options.stateDir ?? directory, '--config', '/dev/null'];
-  const { status, stdout, stderr } = spawnSync(process.execPath, [BUNDLE, ...args, ...where], {
+  const [program, ...words] = PROGRAM;
+  const { status, stdout, stderr } = spawnSync(program, [...words, ...args, ...where], {
     encoding: 'utf8',
     timeout: 30_000,
   });

@@ -5,6 +5,15 @@ import { conforms } from '../report/conforms.ts';
 
 export const BUNDLE = fileURLToPath(new URL('../../bin/salt-triage.cjs', import.meta.url));
 
+/** A single executable (bin/package), to run the tests with it in place of node and the one file. */
+const EXECUTABLE = process.env['TRIAGE_EXECUTABLE'];
+/** What every command is run with. */
+export const PROGRAM: readonly [string, ...string[]] =
+  EXECUTABLE === undefined ? [process.execPath, BUNDLE] : [EXECUTABLE];
+/** The same as a program of its own, as monitors start it: its shell script finds node. */
+export const AS_COMMAND: readonly [string, ...string[]] =
+  EXECUTABLE === undefined ? ['/bin/sh', BUNDLE] : [EXECUTABLE];
+
 export interface Ran {
   readonly stdout: string;
   readonly stderr: string;
@@ -26,7 +35,7 @@ export function runCli(
     readonly command?: readonly string[];
   } = {},
 ): Promise<Ran> {
-  const [program = process.execPath, ...rest] = options.command ?? [process.execPath, BUNDLE];
+  const [program = process.execPath, ...rest] = options.command ?? PROGRAM;
   return new Promise((resolve, reject) => {
     const child = spawn(program, [...rest, ...args], {
       env: { PATH: process.env['PATH'], HOME: '/nonexistent', LANG: 'C.UTF-8', ...options.env },

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 import { lineOf } from '../host/fake-salt-api.ts';
 
 const NOBODY = 65_534;
@@ -44,8 +44,7 @@ describe('a drill of an ordinary user', { skip: asRoot ? false : 'needs root' },
         '-c',
         'mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"',
         'sh',
-        process.execPath,
-        ...[join(import.meta.dirname, '../../bin/salt-triage.cjs')],
+        ...PROGRAM,
       ],
     });
     assert.match(stdout, /Recovered: the API serves again/);

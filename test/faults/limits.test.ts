@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type LogContents, writeLog } from '../bench/staged-load.ts';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { BUNDLE, PROGRAM, runCli } from '../cli/run.ts';
 
 const PORT = 18_447;
 
@@ -31,7 +31,7 @@ describe('the command within narrow limits', () => {
   }
 
   it('sees everything with 64 open files', async () => {
-    const command = ['sh', '-c', 'ulimit -n 64 && exec "$0" "$@"', process.execPath, BUNDLE];
+    const command = ['sh', '-c', 'ulimit -n 64 && exec "$0" "$@"', ...PROGRAM];
     const { stdout, stderr } = await runCli([...look(), '--since', 'all'], { command });
     assert.equal(stderr, '');
     assertWhole(stdout);
@@ -87,7 +87,7 @@ describe('the command within narrow limits', () => {
     const argv = ['diagnose', '-q', '--port', '4', '-c', join(directory, 'none')];
     for (const most of [20, 22, 24, 26]) {
       const bounded = `ulimit -n ${most}; exec "$0" "$@"`;
-      const command = ['sh', '-c', bounded, process.execPath, BUNDLE];
+      const command = ['sh', '-c', bounded, ...PROGRAM];
       const { stderr } = await runCli(argv, { command });
       assert.doesNotMatch(stderr, /Unhandled 'error' event/, `ulimit -n ${most}`);
     }

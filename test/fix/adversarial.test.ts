@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 import { endStaged, stagedProcesses } from '../../src/drill/staged-processes.ts';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { BUNDLE, PROGRAM, runCli } from '../cli/run.ts';
 import { fix } from './fix-document.ts';
 import { isAlive, journal, stage, until } from './staged.ts';
 import { open, skipWithoutTmux } from './terminal.ts';
@@ -129,7 +129,7 @@ describe('processes that look like salt-api', () => {
     const named = ['bash', '-c', 'exec -a /usr/bin/python3 bash "$0" "$@"'];
     const wrapper = [join(directory, 'salt-api'), '-c', staged.configDirectory];
     const { code, document } = await fix([...staged.target, ...staged.service], {
-      command: [...named, ...wrapper, process.execPath, BUNDLE],
+      command: [...named, ...wrapper, ...PROGRAM],
     });
     assert.equal(code, 100, 'the wrapper has lived to tell');
     assert.deepEqual(killed(document), [staged.orphanPid]);
@@ -201,7 +201,7 @@ describe('a host that gets in the way', () => {
     mkdirSync(staged.trail);
     const full = `mount -t tmpfs -o size=8k,mode=700 none ${staged.trail} && exec "$@"`;
     const { code, document, stderr } = await fix([...staged.target, ...staged.service], {
-      command: ['unshare', '--mount', 'sh', '-c', full, 'sh', process.execPath, BUNDLE],
+      command: ['unshare', '--mount', 'sh', '-c', full, 'sh', ...PROGRAM],
     });
     assert.equal(code, 0, JSON.stringify(document.steps));
     assert.equal(stderr.match(/WARNING: the trail can't be kept .*ENOSPC/g)?.length, 1);

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { BUNDLE } from '../cli/run.ts';
+import { PROGRAM } from '../cli/run.ts';
 import { fix } from './fix-document.ts';
 import { isAlive, journal, type Staged, stage, until } from './staged.ts';
 import { open, skipWithoutTmux } from './terminal.ts';
@@ -140,7 +140,8 @@ describe('the screen of a guided fix', { skip: skipWithoutTmux() }, () => {
 
 /** Runs `fix --yes` and interrupts it as soon as it prints that a step begins. */
 async function interruptedAt(t: TestContext, step: string, args: readonly string[]) {
-  const child = spawn(process.execPath, [BUNDLE, 'fix', '--yes', ...args], {
+  const [program, ...words] = PROGRAM;
+  const child = spawn(program, [...words, 'fix', '--yes', ...args], {
     env: { ...process.env, LANG: 'C.UTF-8' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

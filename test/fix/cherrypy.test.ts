@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readKeptStacks } from '../../src/trail/kept-stacks.ts';
 import { type CherryPyIncident, skipWithoutCherryPy, startCherryPy } from '../cherrypy/incident.ts';
-import { BUNDLE } from '../cli/run.ts';
+import { PROGRAM } from '../cli/run.ts';
 import { fix } from './fix-document.ts';
 
 describe('fix --yes on a real CherryPy', { skip: skipWithoutCherryPy() }, () => {
@@ -28,7 +28,7 @@ describe('fix --yes on a real CherryPy', { skip: skipWithoutCherryPy() }, () => 
           ...['--start-cmd', incident.startCommand.join(' ')],
           ...['--stop-cmd', `sh -c "kill $(cat ${incident.pidFile})"`],
         ],
-        { command: [...incident.enter, process.execPath, BUNDLE] },
+        { command: [...incident.enter, ...PROGRAM] },
       );
       assert.equal(code, 0, JSON.stringify(document.steps));
       assert.equal(document.before.verdict.code, 'orphan-holds-port');
@@ -83,7 +83,7 @@ describe('fix --yes where a real CherryPy can not start', { skip: skipWithoutChe
         ...['--state-dir', join(incident.directory, 'trail')],
         ...['--start-cmd', incident.startCommand.join(' '), '--stop-cmd', 'true'],
       ],
-      { command: [...incident.enter, process.execPath, BUNDLE] },
+      { command: [...incident.enter, ...PROGRAM] },
     );
     return { ...ran, seconds: (performance.now() - began) / 1000 };
   }

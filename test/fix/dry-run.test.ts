@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 import { isAlive, stage } from './staged.ts';
 
 const SIGNALS = ['kill', 'tkill', 'tgkill', 'rt_sigqueueinfo', 'pidfd_send_signal'];
@@ -13,8 +13,8 @@ const CHANGES = [
   ...['link', 'linkat', 'symlink', 'symlinkat', 'chmod', 'fchmod', 'fchmodat', 'chown', 'fchown'],
   ...['truncate', 'ftruncate', 'creat', 'mknodat', 'mount', 'umount2', 'bind', 'listen'],
 ];
-/** They show a unit and its log; a host without systemd has neither. */
-const LOOKING = /^"[^"]*\/(?:node|systemctl|journalctl)"/;
+/** Itself, and what shows a unit and its log; a host without systemd has neither. */
+const LOOKING = /^"[^"]*\/(?:node|salt-triage-linux-\w+|systemctl|journalctl)"/;
 
 describe('fix --dry-run', { skip: skipWithoutStrace() }, () => {
   for (const upTo of ['healthy', 'hung', 'restarted'] as const) {
@@ -24,7 +24,7 @@ describe('fix --dry-run', { skip: skipWithoutStrace() }, () => {
       const calls = ['execve', 'open', 'openat', ...SIGNALS, ...CHANGES];
       const traced = ['strace', '-f', '-qq', '-o', log, '-e', `trace=${calls.map(ifKnown)}`];
       const ran = await runCli(['fix', '--dry-run', ...staged.target, ...staged.service], {
-        command: [...traced, process.execPath, BUNDLE],
+        command: [...traced, ...PROGRAM],
       });
       assert.equal(ran.code, 0, ran.stderr);
       const lines = readFileSync(log, 'utf8').split('\n');

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 import { isAlive, journal, type Staged, stage, until } from './staged.ts';
 
 describe('fix without a person', () => {
@@ -104,8 +104,9 @@ describe('signals during fix --yes', () => {
 
 function begin(t: TestContext, staged: Staged, options: readonly string[]) {
   const start = ['--start-cmd', staged.startCommand.join(' ')];
-  const args = [BUNDLE, 'fix', '--yes', ...staged.target, ...start, ...options];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...words] = PROGRAM;
+  const args = [...words, 'fix', '--yes', ...staged.target, ...start, ...options];
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
   return child;
 }

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 import { fix } from './fix-document.ts';
 import { isAlive, programs, type Staged, stage, until } from './staged.ts';
 
@@ -21,7 +21,7 @@ const called = (staged: Staged) =>
 const BOOTED = [
   ...['unshare', '--mount', 'sh', '-c'],
   'mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec "$@"',
-  ...['sh', process.execPath, BUNDLE],
+  ...['sh', ...PROGRAM],
 ];
 const unbootable = skipWithoutMountNamespaces();
 

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { BUNDLE } from '../cli/run.ts';
+import { PROGRAM } from '../cli/run.ts';
 import { type Staged, until } from './staged.ts';
 
 /**
@@ -29,7 +29,7 @@ export function open(
     const of = command === 'diagnose' ? ['--state-dir', '--wait'] : [];
     return !of.includes(word) && !of.includes(all[index - 1] ?? '');
   });
-  const words = [process.execPath, BUNDLE, command, ...target];
+  const words = [...PROGRAM, command, ...target];
   if (command === 'fix') words.push(...staged.service);
   words.push(...(options.more ?? []));
   const line = words.map((word) => `'${word}'`).join(' ');

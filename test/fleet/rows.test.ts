@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 import { until } from '../fix/staged.ts';
 import { skipWithoutTmux } from '../fix/terminal.ts';
 import { sshdMissing } from '../ssh/sshd.ts';
@@ -32,7 +32,7 @@ describe('rows of twenty hosts', { skip: sshdMissing() || skipWithoutTmux() }, (
     const name = `salt-triage-rows-${process.pid}`;
     const tmux = (...words: string[]) =>
       execFileSync('tmux', ['-L', name, ...words], { encoding: 'utf8', stdio: 'pipe' });
-    const line = [process.execPath, BUNDLE, ...args].map((word) => `'${word}'`).join(' ');
+    const line = [...PROGRAM, ...args].map((word) => `'${word}'`).join(' ');
     const command = `LANG=C.UTF-8 ${term} ${line}; echo "exit code $?"; read line`;
     tmux('-f', '/dev/null', 'new-session', '-d', ...size, '-s', 'rows', command);
     t.after(() => tmux('kill-server'));

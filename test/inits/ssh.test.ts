@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { PROGRAM, runCli } from '../cli/run.ts';
 import { bootGuest, type Guest, SALT_MASTER, skipWithoutGuests, until } from './guest.ts';
 import {
   type Diagnosis,
@@ -75,7 +75,7 @@ async function over<Document extends { readonly exitCode: number }>(
     await runCli(
       [...args, '--json', '--probe-timeout', '1s', '--timeout', '60s', '--host', `${login}@guest`],
       {
-        command: [...guest.outside, process.execPath, BUNDLE],
+        command: [...guest.outside, ...PROGRAM],
         env: { PATH: `${guest.fromOutside(`${KEYS}/bin`)}:${process.env['PATH']}` },
       },
     ),

@@ -8,7 +8,7 @@ import { judgeCheck } from '../../src/check/check.ts';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { type StagedIncident, stageIncident } from '../../src/drill/stage.ts';
 import { pluginLines } from '../../src/report/check-text.ts';
-import { BUNDLE, runCli } from '../cli/run.ts';
+import { AS_COMMAND, runCli } from '../cli/run.ts';
 import { stageEvidence } from '../recorded/captures.ts';
 import { type Sshd, startSshd } from '../ssh/sshd.ts';
 
@@ -24,7 +24,7 @@ describe('a check inside another plugin', { skip }, () => {
   before(async () => {
     [salt, sshd] = await Promise.all([stageIncident({ stage: 'healthy' }), startSshd()]);
     const target = ['-p', `${salt.port}`, '--salt-config-dir', salt.configDirectory];
-    command = ['/bin/sh', BUNDLE, 'check', '--config', '/dev/null', ...target];
+    command = [...AS_COMMAND, 'check', '--config', '/dev/null', ...target];
   });
   after(async () => {
     await salt?.cleanup();

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSea } from 'node:sea';
 import { diagnoseHost } from '../../diagnosis/diagnose.ts';
 import type { VerdictCode } from '../../diagnosis/verdict.ts';
 import { endKept, type KeptDrill, keptDrills } from '../../drill/kept.ts';
@@ -111,7 +112,7 @@ async function showKept(screen: Screen, staged: StagedIncident, keepForMs: numbe
   };
   const lines = Object.entries(values).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`);
   await writeFile(settings, lines.join(''), { mode: 0o600 });
-  const self = process.argv[1] === undefined ? ['salt-triage'] : ['node', process.argv[1]];
+  const self = ownCommand();
   const span = describeDuration(keepForMs);
   write(
     `${wrap(`It ends by itself after ${span}. To diagnose it, fix it, or end it sooner:`, columns, 0)}\n\n`,
@@ -123,6 +124,12 @@ async function showKept(screen: Screen, staged: StagedIncident, keepForMs: numbe
   write(`  ${commandLine([...self, 'drill', '--end', '--port', String(staged.port)])}\n`);
   const where = `The orphan is ${staged.orphanPid}, the log ${staged.logFile}`;
   write(`\n${wrap(where, columns, 0)}\n`);
+}
+
+/** What started us, to be typed again. */
+function ownCommand(): string[] {
+  if (isSea()) return [process.execPath];
+  return process.argv[1] === undefined ? ['salt-triage'] : ['node', process.argv[1]];
 }
 
 function banner({ chalk, columns, write }: Screen, text: string): void {
