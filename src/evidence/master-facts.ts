@@ -48,6 +48,8 @@ export interface MasterFacts {
   readonly asked: MasterAddress;
   /** Whether the address is one of this host; null where that can't be told, or nobody had to know. */
   readonly isHere: boolean | null;
+  /** Something that Salt's packages install for a master is there. */
+  readonly installed: boolean;
   readonly processes: readonly MasterProcess[];
   /** Pids of those that hold the port of the calls; null where nobody had to know. */
   readonly holders: readonly number[] | null;
@@ -66,6 +68,16 @@ const DEFAULTS: MasterAddress = {
   publishPort: 4505,
   socketDirectory: '/var/run/salt/master',
 };
+
+/** What a package of the master puts on a host: its program, its unit (salt-facts §1.4, §2). */
+export const MASTER_PACKAGE = [
+  '/usr/bin/salt-master',
+  '/opt/saltstack/salt/salt-master',
+  '/usr/lib/systemd/system/salt-master.service',
+  '/lib/systemd/system/salt-master.service',
+  '/etc/systemd/system/salt-master.service',
+  '/etc/init.d/salt-master',
+] as const;
 
 /** Sockets of which one must be there for rest_cherrypy to take a call, by transport (salt/netapi, `_is_master_running`). */
 export const IPC_FILES = ['workers.ipc', 'publish_pull.ipc'] as const;

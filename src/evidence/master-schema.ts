@@ -24,6 +24,7 @@ export const masterSchema = v.strictObject({
     socketDirectory: text,
   }),
   isHere: v.nullable(flag),
+  installed: flag,
   processes: list(
     v.strictObject({
       pid: whole,

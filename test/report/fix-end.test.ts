@@ -153,7 +153,13 @@ describe('the end of a fix behind whose API the master is frozen', () => {
   const processes = [{ pid: 7, ppid: 1, startTicks: 9, state: 'T', threads: 4, title: '' }];
   const lies = { connections: 0, bytes: 0 };
   const master = seen({
-    ...{ asked: masterAddress(blind('missing', '')), isHere: true, processes, holders: [7] },
+    ...{
+      asked: masterAddress(blind('missing', '')),
+      isHere: true,
+      installed: true,
+      processes,
+      holders: [7],
+    },
     ...{ listeners: [], backlog: { acceptQueue: 0, unread: lies, unsent: lies } },
     ...{ stuck: null, ipc: null },
   });

@@ -48,7 +48,7 @@ export const master: Explains<'master', MasterEvidence> = {
   id: 'master',
   title: 'master',
   decides: true,
-  judge({ background: { master: look }, host, service, processes: table }) {
+  judge({ background: { master: look }, host, processes: table }) {
     if (!look.seen) {
       const status = look.cause === 'not-asked' ? 'skip' : 'unknown';
       return {
@@ -62,7 +62,6 @@ export const master: Explains<'master', MasterEvidence> = {
     const { asked, processes, listeners, backlog, stuck, ipc } = look.value;
     const { state, status, summary, advice } = judge(look.value, {
       host,
-      service,
       processes: table,
     });
     const details = detailsOf(look.value);
@@ -86,7 +85,7 @@ const NOTHING: MasterEvidence = {
   ipc: null,
 };
 
-type Needed = 'host' | 'service' | 'processes';
+type Needed = 'host' | 'processes';
 
 function judge(facts: MasterFacts, known: Pick<Evidence, Needed>): Judged {
   const { listeners, asked } = facts;
@@ -101,9 +100,9 @@ function judge(facts: MasterFacts, known: Pick<Evidence, Needed>): Judged {
 
 function notListening(
   facts: MasterFacts,
-  { host, service, processes: table }: Pick<Evidence, Needed>,
+  { host, processes: table }: Pick<Evidence, Needed>,
 ): Judged {
-  const { asked, processes, isHere, ipc } = facts;
+  const { asked, processes, isHere, installed, ipc } = facts;
   const where = whereIs(asked);
   if (isHere !== true) {
     const address = stripControl(asked.address);
@@ -114,7 +113,7 @@ function notListening(
   const [first] = processes;
   if (first === undefined) {
     // Where nothing of a master ever was, the calls may go another way.
-    const wasHere = ipc !== null || (service.seen && service.value.installed === true);
+    const wasHere = ipc !== null || installed;
     if (!wasHere) {
       const summary = `${nobody}, and nothing of a Salt master is on this host`;
       return { state: 'elsewhere', status: 'unknown', summary };

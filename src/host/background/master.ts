@@ -5,6 +5,7 @@ import {
   isAnyHost,
   listeningPaths,
   localAddresses,
+  MASTER_PACKAGE,
   type MasterAddress,
   type MasterFacts,
   type MasterProcess,
@@ -34,10 +35,10 @@ export const readMaster: BackgroundReader<'master'> = async ({ raw, evidence }) 
   if (isDrillDirectory(instance.configDirectory)) return LEFT_OUT;
   if (!config.seen) return blind(config.cause, `where it is, is not known: ${config.why}`);
   const asked = masterAddress(config);
-  const [found, rows, ipc] = await Promise.all([
+  const [found, rows, files] = await Promise.all([
     raw.findMasters(),
     readRows(raw, asked),
-    readIpc(raw, asked),
+    readFiles(raw, asked),
   ]);
   if (rows === null) return blind('missing', 'the socket tables can not be read');
   const named = [...found.values()].flatMap(({ argv, stat }) => {
@@ -57,7 +58,7 @@ export const readMaster: BackgroundReader<'master'> = async ({ raw, evidence }) 
     listeners,
     backlog,
     stuck: lying.size === 0 ? null : await readStuck(raw, asked, lying),
-    ipc,
+    ...files,
   };
   return seen(facts);
 };
@@ -75,21 +76,27 @@ async function readRows(raw: RawHost, asked: MasterAddress): Promise<TcpRow[] | 
   });
 }
 
-async function readIpc(
+async function readFiles(
   raw: RawHost,
   { socketDirectory }: MasterAddress,
-): Promise<MasterFacts['ipc']> {
+): Promise<Pick<MasterFacts, 'installed' | 'ipc'>> {
   const names = [...IPC_FILES, 'master_event_pub.ipc', 'master_event_pull.ipc'];
   const [files, tables] = await Promise.all([
-    raw.stat([socketDirectory, ...names.map((name) => `${socketDirectory}/${name}`)]),
+    raw.stat([
+      ...MASTER_PACKAGE,
+      socketDirectory,
+      ...names.map((name) => `${socketDirectory}/${name}`),
+    ]),
     raw.readRows(['/proc/net/unix'], [`${socketDirectory}/`]),
   ]);
-  if (files.get(socketDirectory)?.kind !== 'directory') return null;
+  const installed = MASTER_PACKAGE.some((path) => files.has(path));
+  if (files.get(socketDirectory)?.kind !== 'directory') return { installed, ipc: null };
   const paths = new Set(listeningPaths([...tables.values()].join('\n')));
-  return {
+  const ipc = {
     files: names.filter((name) => files.has(`${socketDirectory}/${name}`)),
     listening: names.filter((name) => paths.has(`${socketDirectory}/${name}`)),
   };
+  return { installed, ipc };
 }
 
 /** Those of our network, and of these who holds the port. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../../src/diagnosis/diagnosis.ts';
 import { NO_BACKGROUND } from '../../../src/evidence/background.ts';
-import { blind, type Look, type ServiceFacts, seen } from '../../../src/evidence/evidence.ts';
+import { blind, type Look, seen } from '../../../src/evidence/evidence.ts';
 import {
   listeningPaths,
   localAddresses,
@@ -26,6 +26,7 @@ const NOTHING_LIES = {
 const WELL: MasterFacts = {
   asked: ASKED,
   isHere: true,
+  installed: false,
   processes: [
     member(10, 'MainProcess'),
     member(11, 'ReqServer MWorkerQueue'),
@@ -42,19 +43,17 @@ const stopped = (...pids: readonly number[]) => {
   return WELL.processes.map((one) => (pids.includes(one.pid) ? { ...one, state: 'T' } : one));
 };
 
-function diagnosed(look: Look<MasterFacts>, service?: Partial<ServiceFacts>) {
+function diagnosed(look: Look<MasterFacts>) {
   const processes = [saltApi({ pid: 100, ppid: 1, argv: TITLED }), server({ pid: 101, ppid: 100 })];
   const evidence = evidenceOf({ processes, pidFile: 100 });
-  assert.ok(evidence.service.seen);
   return diagnoseEvidence({
     ...evidence,
-    service: seen({ ...evidence.service.value, ...service }),
     background: { ...NO_BACKGROUND, master: look },
   });
 }
 
-const judged = (facts: Partial<MasterFacts>, service?: Partial<ServiceFacts>) => {
-  const diagnosis = diagnosed(seen({ ...WELL, ...facts }), service);
+const judged = (facts: Partial<MasterFacts>) => {
+  const diagnosis = diagnosed(seen({ ...WELL, ...facts }));
   return { ...diagnosis.explanations.master, code: diagnosis.verdict.code };
 };
 
@@ -174,7 +173,7 @@ describe('a master', () => {
 
   it('is missed where Salt is installed, and where nobody looked nothing is said', () => {
     const gone = { listeners: [], processes: [], ipc: null };
-    assert.equal(judged(gone, { installed: true }).evidence.state, 'absent');
+    assert.equal(judged({ ...gone, installed: true }).evidence.state, 'absent');
     const { explanations, verdict } = diagnosed(NO_BACKGROUND.master);
     assert.deepEqual([explanations.master.status, verdict.code], ['skip', 'healthy']);
     const unread = diagnosed(blind('permission', 'EA\x1b[1mCCES')).explanations.master;
