@@ -59,6 +59,8 @@ const SAMPLES = {
   ],
   uidScript: [NONCE],
   textsScript: [['/proc/[0-9]*/stat'], 10, NONCE],
+  rowsScript: [['/proc/net/tcp'], [':119A '], NONCE],
+  mastersScript: [NONCE],
   linksScript: [['/proc/17502/fd/*'], NONCE],
   statScript: [['/etc/salt/master'], NONCE],
 };

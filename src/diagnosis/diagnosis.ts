@@ -36,6 +36,8 @@ export interface ActionBasis {
   readonly roles: ProcessRoles;
   readonly findings: FindingsBeforeAnswer;
   readonly verdict: Omit<Verdict, 'evidence'>;
+  /** What no answer has a say in either. */
+  readonly explanations: Pick<Explanations, 'master'>;
 }
 
 /** Judges evidence that is complete. */

@@ -23,12 +23,22 @@ export const DEFAULT_CONFIG_DIRECTORY = '/etc/salt';
  * What starts salt-api, by its name or the end of its path, and the first argument that says so where
  * the path alone does not. Whoever looks for candidates behind ssh goes by the same.
  */
-export const ENTRY_POINTS: readonly { readonly name: string; readonly argument: string | null }[] =
-  [
-    { name: 'salt-api', argument: null },
-    // The 3005 onedir is one frozen binary with the daemon's name as its first argument.
-    { name: '/salt/run/run', argument: 'api' },
-  ];
+export const ENTRY_POINTS: readonly EntryPoint[] = [
+  { name: 'salt-api', argument: null },
+  // The 3005 onedir is one frozen binary with the daemon's name as its first argument.
+  { name: '/salt/run/run', argument: 'api' },
+];
+
+/** The same of the Salt master. */
+export const MASTER_ENTRY_POINTS: readonly EntryPoint[] = [
+  { name: 'salt-master', argument: null },
+  { name: '/salt/run/run', argument: 'master' },
+];
+
+interface EntryPoint {
+  readonly name: string;
+  readonly argument: string | null;
+}
 
 const PYTHON = /^(?:(?:platform-)?python|pypy)\d*(?:\.\d+)*$/;
 /** Interpreter flags of a program that runs on, without a value, such as SUSE's `-s` and Fedora's `-sP` (python(1)). */
@@ -99,6 +109,34 @@ export function readSaltApiArgv(argv: readonly string[]): SaltApiArgv | null {
   };
 }
 
+/** As {@link mayBeSaltApi}, of {@link readSaltMasterArgv}. */
+export function mayBeSaltMaster(text: string): boolean {
+  return MASTER_ENTRY_POINTS.some(({ name }) => text.includes(name));
+}
+
+/** What the command line of a salt-master process tells about it. */
+export interface SaltMasterArgv {
+  /** What the process has called itself: `ReqServer MWorker-0`; empty where it has not. */
+  readonly title: string;
+  /** `-c` / `--config-dir`, null where the process uses its default. */
+  readonly configDirectory: string | null;
+}
+
+/**
+ * Reads a kernel argv as salt-master's, by position as {@link readSaltApiArgv} does. Nothing that is
+ * killed is chosen by it.
+ *
+ * @returns null for other programs
+ */
+export function readSaltMasterArgv(argv: readonly string[]): SaltMasterArgv | null {
+  const program = splitAtProgram(tokenize(argv), MASTER_ENTRY_POINTS);
+  if (program === null) return null;
+  const words = readWords(program.words);
+  const directory = words.findLast(({ names }) => names.at(-1) === '--config-dir');
+  const title = words.filter(({ word }) => !word.startsWith('-')).map(({ word }) => word);
+  return { title: title.join(' '), configDirectory: directory?.value ?? null };
+}
+
 /**
  * The same with what the process's environment says where its argv is silent: SALT_CONFIG_DIR is
  * the default of `-c` (salt/utils/parsers.py, ConfigDirMixIn).
@@ -149,9 +187,10 @@ function tokenize(argv: readonly string[]): string[] {
 /** The program and the tokens after it, or null where the program is not salt-api. */
 function splitAtProgram(
   tokens: readonly string[],
+  entryPoints = ENTRY_POINTS,
 ): { readonly entryPoint: string; readonly words: readonly string[] } | null {
   const [program = '', first] = tokens;
-  const frozen = ENTRY_POINTS.find(({ name, argument }) => {
+  const frozen = entryPoints.find(({ name, argument }) => {
     return isNamed(program, name) && (argument === null || argument === first);
   });
   if (frozen !== undefined) {
@@ -160,7 +199,7 @@ function splitAtProgram(
   if (!PYTHON.test(baseName(program))) return null;
   const at = afterPythonFlags(tokens);
   const script = tokens[at] ?? '';
-  const known = ENTRY_POINTS.some(({ name, argument }) => {
+  const known = entryPoints.some(({ name, argument }) => {
     return argument === null && isNamed(script, name);
   });
   return known && !/\s/.test(script) ? { entryPoint: script, words: tokens.slice(at + 1) } : null;

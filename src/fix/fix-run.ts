@@ -1,7 +1,7 @@
 /** One run of a plan: what has come of it so far, and what its steps have in common. */
 import { pauseAfterLook } from '../backoff.ts';
 import { apiAnswers } from '../diagnosis/checks/api-answers.ts';
-import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
+import { type Diagnosis, diagnoseEvidence, withBackground } from '../diagnosis/diagnosis.ts';
 import { settledDiagnosis } from '../diagnosis/second-ask.ts';
 import type { LookRequest, Policy, ProcessIdentity } from '../evidence/evidence.ts';
 import { collectEvidence } from '../host/collect-evidence.ts';
@@ -11,7 +11,7 @@ import type { ServiceManager } from '../plan/service-manager.ts';
 import { commandLine } from '../shell-words.ts';
 import type { ActionTrail, JournalEntry } from '../trail/trail.ts';
 import { commandResult } from './command-words.ts';
-import { isWell, wanting } from './recovery.ts';
+import { isWell, masterTrouble, wanting } from './recovery.ts';
 
 /** How a step ended. `refused`: a guard said no. `not-started`: the sequence ended before it. */
 type OutcomeStatus = 'done' | 'not-needed' | 'declined' | 'refused' | 'failed' | 'not-started';
@@ -269,6 +269,21 @@ export class FixRun {
     this.latestIsWhole = scope !== 'processes';
     this.#latestAt = performance.now();
     return diagnosis;
+  }
+
+  /**
+   * Looks, once the API serves, whether the Salt master takes what it hands on: that is not waited
+   * for, and no fix of ours.
+   * @returns what is wrong with it, in words; null where nothing is known to be
+   */
+  async lookAtMaster(): Promise<string | null> {
+    const { host, request, trail } = this.context;
+    if (this.latest === null || request.background?.includes('master') !== true) return null;
+    const found = await host.lookBehind(this.latest.evidence, ['master'], request);
+    this.latest = withBackground(this.latest, found);
+    const trouble = masterTrouble(this.latest);
+    if (trouble !== null) await trail.journal({ phase: 'note', action: 'master', result: trouble });
+    return trouble;
   }
 
   /**

@@ -57,6 +57,18 @@ function holders({ roles }: Diagnosis) {
     .map(({ facts }) => facts);
 }
 
+/** True where the Salt master behind the API was seen to take no calls. */
+export function masterIsDeaf({ explanations: { master } }: Diagnosis): boolean {
+  return master.status === 'warn' && ['frozen', 'absent'].includes(master.evidence.state);
+}
+
+/** What is wrong with the master behind an API that answers, in words; null where nothing is known to be. */
+export function masterTrouble(now: Diagnosis): string | null {
+  const { status, summary } = now.explanations.master;
+  if (status !== 'warn') return null;
+  return masterIsDeaf(now) ? `the master does not: ${summary}` : summary;
+}
+
 /** True where something runs, or is being started, that may yet take the port. */
 export function isComing({ roles, evidence: { service } }: Diagnosis): boolean {
   if (unitOf(service)?.activeState === 'activating') return true;

@@ -40,7 +40,13 @@ export function waitPortFree(run: FixRun, { port }: StepOf<'wait-port-free'>): P
   });
 }
 
-export function verify(run: FixRun, { goal }: StepOf<'verify'>): Promise<Settled> {
+export async function verify(run: FixRun, step: StepOf<'verify'>): Promise<Settled> {
+  const served = await untilServing(run, step);
+  const trouble = served.status === 'done' ? await run.lookAtMaster() : null;
+  return trouble === null ? served : settled('done', `the API answers GET /; ${trouble}`);
+}
+
+function untilServing(run: FixRun, { goal }: StepOf<'verify'>): Promise<Settled> {
   const began = performance.now();
   let lastSign = began;
   return run.lookUntil({ scope: 'whole', waitMs: run.patienceMs }, (now, timeIsUp) => {

@@ -18,6 +18,14 @@ export interface FileFacts {
   readonly kind: 'file' | 'directory' | 'other';
 }
 
+/** One process of a salt-master, by its command line. */
+export interface FoundMaster {
+  /** Split at NUL. */
+  readonly argv: readonly string[];
+  /** Its `/proc/PID/stat`; empty where it has gone. */
+  readonly stat: string;
+}
+
 export interface RawHost {
   /**
    * The text of small files whose read does not block, such as those of `/proc`.
@@ -25,6 +33,17 @@ export interface RawHost {
    * @returns path to text, without the last line break; what is not there, or may not be read, is not in it
    */
   readTexts(patterns: readonly string[], most?: number): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Lines of tables of the kernel's, which may be long, such as those of `/proc/net`.
+   * @param words the lines that hold one of them are wanted; each of one line
+   * @returns as `readTexts`; the table of a path that is not there, or has no such line, is not in it
+   */
+  readRows(
+    paths: readonly string[],
+    words: readonly string[],
+  ): Promise<ReadonlyMap<string, string>>;
+  /** The processes of this host that are salt-master by their command lines, by pid. */
+  findMasters(): Promise<ReadonlyMap<number, FoundMaster>>;
   /** Where symbolic links point, by their paths. */
   readLinks(patterns: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** What is there, by path; a link is followed. */
@@ -64,6 +83,10 @@ export interface ReducedLog {
 export const MOST_MATCHES = 5_000;
 /** Bytes of one file, and of all that one call reads. */
 export const MOST_BYTES = { file: 256 * 1024, call: 8 * 1024 * 1024 };
+/** Rows of one table. */
+export const MOST_ROWS = 20_000;
+/** Processes of salt-master. */
+export const MOST_MASTERS = 300;
 /** Lines of one file where nothing is said. */
 export const MOST_LINES = 5_000;
 

@@ -161,6 +161,14 @@ function planIncident(
   return { kind: 'fix', verdict, steps, remarks };
 }
 
+/** What serves again and can't hand on its calls will jam as it did. */
+function masterRemarks({ explanations: { master } }: ActionBasis): readonly string[] {
+  return master.causes.map(({ summary, advice }) => {
+    const lasts = 'a restart of salt-api alone lasts until its calls jam it again';
+    return [`${summary}: ${lasts}`, ...(advice === null ? [] : [advice])].join('; ');
+  });
+}
+
 function verify(goal: keyof typeof GOALS): PlanStep {
   return { kind: 'verify', title: `verify that ${GOALS[goal]}`, goal };
 }
@@ -191,7 +199,7 @@ function planRestart(
   orphans: ReadonlySet<SaltApiProcess>,
 ): Pick<FixPlan, 'steps' | 'remarks'> {
   const { verdict, roles, evidence } = diagnosis;
-  const failed = whyStartFailed(diagnosis);
+  const failed = [...masterRemarks(diagnosis), ...whyStartFailed(diagnosis)];
   if (manager === null) {
     const none = 'found no service manager: the daemon has to recover by itself';
     return { steps: [], remarks: [...failed, none] };

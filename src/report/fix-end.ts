@@ -1,7 +1,7 @@
 /** The end of a fix: what came of it, how the host stands, what is not done, and the way on. */
 import type { StepOutcome } from '../fix/fix-run.ts';
 import { identityOf } from '../fix/fix-run.ts';
-import { isWell } from '../fix/recovery.ts';
+import { isWell, masterIsDeaf, masterTrouble } from '../fix/recovery.ts';
 import type { FixResultOf } from '../fix/result.ts';
 import type { PlanStep } from '../plan/plan.ts';
 import { type Next, NO_NEXT, nextCommand, type Repeated } from './next-command.ts';
@@ -14,7 +14,7 @@ type Ran = FixResultOf<'ran'>;
 /** The block that a fix ends with. */
 export function fixEnd(screen: Screen, result: Ran, repeated: Repeated): string {
   const { recovered, trail } = result;
-  const lines = recovered ? [] : stateLines(screen, result);
+  const lines = recovered ? masterLines(screen, result) : stateLines(screen, result);
   const next = recovered ? nextAfterRecovery(result, repeated) : nextAfter(result, repeated);
   const all = [
     headline(screen, result),
@@ -26,6 +26,9 @@ export function fixEnd(screen: Screen, result: Ran, repeated: Repeated): string 
 }
 
 function headline(screen: Screen, { recovered, ended, outcomes, after, unseen }: Ran): string {
+  if (recovered && after !== null && masterIsDeaf(after)) {
+    return screen.paint('warn', 'The API answers GET /; the Salt master does not.');
+  }
   if (recovered) {
     const goal = outcomes.find(({ step }) => step.kind === 'verify')?.step;
     const orphansOnly = goal?.kind === 'verify' && goal.goal === 'no-orphans';
@@ -44,10 +47,20 @@ function headline(screen: Screen, { recovered, ended, outcomes, after, unseen }:
     : screen.paint('fail', `Not recovered${how}.`);
 }
 
-/** What another fix would not fix: another port of the same salt-api. */
+function masterLines(screen: Screen, { after }: Ran): string[] {
+  if (after === null || masterTrouble(after) === null) return [];
+  return [labelled(screen, 'Now', after.explanations.master.summary)];
+}
+
+/** What another fix would not fix: the master, or another port of the same salt-api. */
 function nextAfterRecovery({ after }: Ran, repeated: Repeated): Next {
-  if (after?.verdict.portInstead === undefined) return NO_NEXT;
-  return nextCommand(after, repeated);
+  if (after === null) return NO_NEXT;
+  if (masterTrouble(after) !== null) {
+    const [cause] = after.explanations.master.causes;
+    const next = ['salt-triage', 'diagnose', ...repeated.flags].join(' ');
+    return { next, nextNote: cause?.advice ?? 'shows how the master is' };
+  }
+  return after.verdict.portInstead === undefined ? NO_NEXT : nextCommand(after, repeated);
 }
 
 function stateLines(screen: Screen, result: Ran): string[] {

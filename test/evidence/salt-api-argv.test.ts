@@ -7,6 +7,7 @@ import {
   mayBeSaltApi,
   namesDirectory,
   readSaltApiArgv,
+  readSaltMasterArgv,
   withEnvironment,
 } from '../../src/evidence/salt-api-argv.ts';
 
@@ -291,4 +292,21 @@ test('no argv whose program is another one is ever salt-api, whatever follows', 
   fc.assert(
     fc.property(program, rest, (first, others) => readSaltApiArgv([first, ...others]) === null),
   );
+});
+
+test('a salt-master is told by the position of its words, its title and its -c with it', () => {
+  const read = (...argv: string[]) => readSaltMasterArgv(argv);
+  const titled = '/opt/saltstack/salt/bin/python3.10 /usr/bin/salt-master -d ReqServer MWorker-0';
+  assert.deepEqual(read(titled), { title: 'ReqServer MWorker-0', configDirectory: null });
+  const given = read('/usr/bin/python3', '-s', '/usr/bin/salt-master', '-dc', '/srv/etc');
+  assert.deepEqual(given, { title: '', configDirectory: '/srv/etc' });
+  assert.ok(read('/opt/saltstack/salt/run/run', 'master') !== null);
+  const others = [
+    ['tail', '-f', '/var/log/salt/master'],
+    ['/usr/bin/python3', '/usr/bin/salt-api'],
+    ['/opt/saltstack/salt/run/run', 'api'],
+    ['vim', 'salt-master'],
+    ['/usr/bin/python3', 'x.py', '/usr/bin/salt-master'],
+  ];
+  for (const argv of others) assert.equal(read(...argv), null, argv.join(' '));
 });

@@ -1,9 +1,10 @@
 /** Raw files of a host are read alike here and behind ssh, so that what judges them need not know. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -12,10 +13,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { parseProcessStat } from '../../src/evidence/proc-text.ts';
 import { LocalRawHost } from '../../src/host/local/local-raw-host.ts';
 import type { RawHost } from '../../src/host/raw-host.ts';
 import { SshRawHost } from '../../src/host/ssh/ssh-raw-host.ts';
+import { until } from '../fix/staged.ts';
 import { runnerIn, SHELLS } from '../ssh/shells.ts';
 
 let directory: string;
@@ -45,6 +48,70 @@ const HOSTS: readonly (readonly [string, RawHost])[] = [
   }),
 ];
 
+describe('calls of a host behind ssh', () => {
+  it('go on four at a time, and one that fails keeps none waiting', async () => {
+    let [running, most, calls] = [0, 0, 0];
+    const runRepeatable = async () => {
+      running += 1;
+      calls += 1;
+      most = Math.max(most, running);
+      const fails = calls === 2;
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      if (fails) throw new Error('no connection');
+      return { stdout: Buffer.from(''), again: false };
+    };
+    const host = new SshRawHost({ runRepeatable }, 1_000);
+    const all = Array.from({ length: 12 }, () => host.readTexts(['/proc/stat']));
+    const failed = (await Promise.allSettled(all)).filter(({ status }) => status === 'rejected');
+    assert.deepEqual([most, calls, failed.length], [4, 12, 1]);
+  });
+});
+
+describe('the processes of a salt-master', () => {
+  it('are found by their command lines, alike from all sides, and what only names one is not', async (t) => {
+    const scripts = mkdtempSync(join(tmpdir(), 'salt-triage-raw-'));
+    t.after(() => rmSync(scripts, { recursive: true, force: true }));
+    const script = join(scripts, 'salt-master');
+    writeFileSync(script, 'import sys\nsys.stdin.read()\n');
+    // As setproctitle leaves it: one argument.
+    const titled = '/usr/bin/python3 /usr/bin/salt-master -d ReqServer MWorker-0';
+    const odd = ['/usr/bin/python3', script, '-c', 'it\'s "$(here)" \n'];
+    const masters = [running(t, 'cat', [], titled), running(t, '/usr/bin/python3', odd.slice(1))];
+    const namesOne = running(t, 'cat', ['-', '/usr/bin/salt-master']);
+    for (const pid of masters) await until('its exec', () => isExecuted(pid));
+    for (const [name, host] of HOSTS) {
+      const found = await host.findMasters();
+      const argvs = masters.map((pid) => found.get(pid)?.argv);
+      // A line break within an argument is no word of the host's protocol.
+      const shown = argvs.map((argv) => argv?.map((word) => word.replace('\n', ' ').trim()));
+      assert.deepEqual(shown, [[titled], odd.map((word) => word.trim())], name);
+      assert.equal(parseProcessStat(found.get(masters[0] ?? 0)?.stat ?? '')?.pid, masters[0]);
+      assert.ok(!found.has(namesOne), name);
+    }
+  });
+});
+
+/** Starts a program that ends with its standard input, and so with this process. */
+function running(
+  t: TestContext,
+  program: string,
+  args: readonly string[],
+  argv0 = program,
+): number {
+  const child = spawn(program, args, { argv0, stdio: ['pipe', 'ignore', 'ignore'] });
+  t.after(() => child.kill());
+  assert.ok(child.pid !== undefined);
+  return child.pid;
+}
+
+/** Before its exec(2) a child has the command line of this process. */
+function isExecuted(pid: number): boolean {
+  return (
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== readFileSync('/proc/self/cmdline', 'utf8')
+  );
+}
+
 for (const [name, host] of HOSTS) {
   describe(`raw files of ${name}`, () => {
     const at = (path: string) => join(directory, path);
@@ -68,6 +135,14 @@ for (const [name, host] of HOSTS) {
     it('are read as far as was asked', async () => {
       const texts = await host.readTexts([at('many lines')], 2);
       assert.equal(texts.get(at('many lines')), 'one\ntwo: äö');
+    });
+
+    it('are searched for rows that hold a word', async () => {
+      const words = ['wo: ', '$(x)', "it's"];
+      const rows = await host.readRows([at('many lines'), at('task/1/wchan'), at('no')], words);
+      assert.deepEqual(Object.fromEntries(rows), { [at('many lines')]: 'two: äö' });
+      const all = await host.readRows([at('many lines')], ['o']);
+      assert.equal(all.get(at('many lines')), 'one\ntwo: äö\nfour');
     });
 
     it('are told by where they point', async () => {

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Diagnosis, diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import { blind } from '../../src/evidence/evidence.ts';
+import { NO_BACKGROUND } from '../../src/evidence/background.ts';
+import { blind, seen } from '../../src/evidence/evidence.ts';
+import { masterAddress } from '../../src/evidence/master-facts.ts';
 import type { StepOutcome } from '../../src/fix/fix-run.ts';
 import type { RunResult } from '../../src/fix/run-plan.ts';
 import { killStep, planFix } from '../../src/plan/plan.ts';
@@ -144,6 +146,48 @@ describe('the end of a fix that has not recovered', () => {
       /^Ended before it was verified \(aborted\); at the last look salt-api served\.$/m,
     );
     assert.match(text, /^Next {5}salt-triage diagnose --port 443 {4}checks once more$/m);
+  });
+});
+
+describe('the end of a fix behind whose API the master is frozen', () => {
+  const processes = [{ pid: 7, ppid: 1, startTicks: 9, state: 'T', threads: 4, title: '' }];
+  const lies = { connections: 0, bytes: 0 };
+  const master = seen({
+    ...{
+      asked: masterAddress(blind('missing', '')),
+      isHere: true,
+      installed: true,
+      processes,
+      holders: [7],
+    },
+    ...{ listeners: [], backlog: { acceptQueue: 0, unread: lies, unsent: lies } },
+    ...{ stuck: null, ipc: null },
+  });
+  const background = { ...NO_BACKGROUND, master };
+  const frozen = diagnosed({ processes: [daemon, child], pidFile: 100, evidence: { background } });
+
+  it('says what answers and what does not, and what is to be done', () => {
+    const text = ended({ verify: 'done' }, { after: frozen, ended: 'completed', recovered: true });
+    assert.deepEqual(text.trim().split('\n'), [
+      'The API answers GET /; the Salt master does not.',
+      'Now      the Salt master is frozen: 1 of its 1 process suspended (state T), 7',
+      'Trail    /trail/1',
+      'Next     salt-triage diagnose --port 443',
+      '         find out who has stopped it; kill -CONT 7 lets it run on',
+    ]);
+    const well = ended({ verify: 'done' }, { after: HEALTHY, ended: 'completed', recovered: true });
+    assert.match(well, /^Recovered: the API serves again\.$/m);
+  });
+
+  it('was told by its plan, unless that restarts nothing', () => {
+    const evidence = { background };
+    const jammed = diagnosed({ processes: [orphan, daemon], pidFile: 100, evidence });
+    for (const only of [undefined, 'kill'] as const) {
+      const told = planFix(jammed, manager, { only, restart: 'always' });
+      assert.ok(told.kind === 'fix');
+      const warned = /the Salt master is frozen: .* restart of salt-api alone .* jam it again/;
+      assert.equal(warned.test(told.remarks.join()), only === undefined);
+    }
   });
 });
 

@@ -17,6 +17,23 @@ Five steps, always in this order; each is shown as soon as it is known.
   api-answers   whether GET / brings any HTTP status, over TLS or plain HTTP as
                 configured; --no-probe leaves it out
 
+What explains a verdict is looked at after it, and told as Why:
+
+  workers       the threads of each salt-api that serves, and of orphans,
+                against thread_pool; where GET / brings no answer, what they
+                wait for: which call, and whose answer
+                from /proc/PID/task/*/{stat,syscall,wchan}, fd and fdinfo, which
+                takes root or CAP_SYS_PTRACE; of more than 1,600 threads an even
+                sample
+  master        the Salt master of the same configuration: whether it is
+                suspended, whether ret_port is listened on, and whether
+                connections lie there untouched for half a second
+                from argv, state, /proc/net/tcp and the sockets in sock_dir; an
+                interface of another host is "not known"
+
+A master that is frozen or not there, and workers that have ended, make a host
+"degraded" that is well otherwise.
+
 The verdict is shown as soon as no answer that may still come can change it. -v,
 --json and --save wait for the answer all the same, for the record.
 

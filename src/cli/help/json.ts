@@ -50,6 +50,18 @@ The evidence of each step:
                 server: what it calls itself; silentBefore: ms that an ask
                 before this one was silent)
 
+The evidence of explanations:
+
+  workers       threadPool, processes[{pid, startTicks, role, threads, sampled,
+                denied, forMaster, waits[]}]; each of waits has how many threads
+                wait alike: threads, state, name, call, channel, on[{kind
+                (listener caller called), address, port}]
+  master        state (answers frozen partly-frozen absent starting elsewhere
+                not-known), asked (address, retPort, publishPort,
+                socketDirectory), processes[{pid, ppid, startTicks, state,
+                threads, title}], listeners[], backlog (acceptQueue, unread,
+                unsent), stuck, ipc
+
 Roles: manager child fork job orphan unclear elsewhere foreign.
 
 Of several hosts each is a document of its own, one a line, with target: the

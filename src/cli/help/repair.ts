@@ -26,6 +26,14 @@ program. gdb stops the process meanwhile. All of a plan have 10 s together; what
 goes wrong is told in a line and stops no kill. Every guard reads the process
 again after it. --stacks never leaves it out.
 
+The Salt master
+
+A master that is frozen or gone jams every salt-api again: the plan says so. fix
+does not mend it. Once the API serves, it looks at the master once more, and
+says "the API answers GET /; the master does not" in place of "serves again".
+The result is "recovered" and the exit code 0 all the same: both say that the
+API serves.
+
 The service
 
 It is stopped and started through systemd, SysV service or OpenRC, as found or

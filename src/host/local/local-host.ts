@@ -46,6 +46,8 @@ export class LocalHost implements Host {
   readonly name: string;
   readonly #proc: string;
   readonly #unit: string;
+  /** The pass over the process table of the last look; null before the first. */
+  #scan: Promise<Scan> | null = null;
 
   /** @param options `proc`: a tree of `/proc`'s shape; `unit`: the service's name */
   constructor(options: { readonly proc?: string; readonly unit?: string } = {}) {
@@ -70,6 +72,7 @@ export class LocalHost implements Host {
     const scan = Promise.all([pids, tables])
       .then(([all]) => scanProcesses(all, proc))
       .catch((error: unknown) => blindProcesses(error, proc));
+    this.#scan = scan;
     const asked = request.port === undefined ? null : socketsOf(request.port);
     const instance = scan.then((found) => this.#instance(request, host, { found, asked }));
     const config = instance.then((chosen) => this.#config(chosen, request));
@@ -131,7 +134,9 @@ export class LocalHost implements Host {
       import('../background/look-background.ts'),
       import('./local-raw-host.ts'),
     ]);
-    return lookBackground({ raw: new LocalRawHost(), evidence, request }, wanted);
+    const scan = await this.#scan;
+    const raw = new LocalRawHost(scan !== null && !('seen' in scan) ? scan.masters : undefined);
+    return lookBackground({ raw, evidence, request }, wanted);
   }
 
   async #instance(

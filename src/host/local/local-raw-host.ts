@@ -1,16 +1,20 @@
 /** Raw reading of the host that we run on. */
-import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync, readSync, statSync } from 'node:fs';
+import { utf8OfLatin1 } from '../../evidence/proc-text.ts';
 import {
   type CallLog,
   type FileFacts,
+  type FoundMaster,
   isSound,
   MOST_BYTES,
   MOST_LINES,
   MOST_MATCHES,
+  MOST_ROWS,
   type RawHost,
   type ReducedLog,
 } from '../raw-host.ts';
 import { Breather, tryReadBounded, tryReadKernelFile } from './proc-files.ts';
+import { listProcesses, scanProcesses } from './processes.ts';
 
 /** Of `/proc`, what is read under a lock that a process in D state may hold (fs/proc/task_mmu.c). */
 const MAY_BLOCK = /^\/proc\/[^/]+\/(?:maps|smaps|numa_maps|cmdline|environ)$/;
@@ -20,12 +24,19 @@ const MAY_BLOCK = /^\/proc\/[^/]+\/(?:maps|smaps|numa_maps|cmdline|environ)$/;
  * threads costs ten times the read of a tiny file.
  */
 export class LocalRawHost implements RawHost {
+  readonly #masters: ReadonlyMap<number, readonly string[]> | undefined;
+
+  /** @param masters those of a look a moment ago, by pid; unset for a pass of its own */
+  constructor(masters?: ReadonlyMap<number, readonly string[]>) {
+    this.#masters = masters;
+  }
+
   async readTexts(patterns: readonly string[], most = MOST_LINES): Promise<Map<string, string>> {
     let room = MOST_BYTES.call;
     const keep = (text: string | null): string | null => {
       // What is empty, or no text, is passed over, as grep(1) does.
       if (text === null || text === '' || text.includes('\0')) return null;
-      const kept = Buffer.from(text.slice(0, MOST_BYTES.file), 'latin1').toString('utf8');
+      const kept = utf8OfLatin1(text.slice(0, MOST_BYTES.file));
       room -= kept.length;
       return firstLines(kept.replace(/\n$/, ''), most);
     };
@@ -34,6 +45,24 @@ export class LocalRawHost implements RawHost {
       if (MAY_BLOCK.test(path)) return tryReadBounded(path).then(keep);
       return keep(tryReadKernelFile(path));
     });
+  }
+
+  async readRows(paths: readonly string[], words: readonly string[]): Promise<Map<string, string>> {
+    return collect(paths, (path) => {
+      const table = attempt(() => readTable(path));
+      const rows = table === null ? [] : rowsWith(table, words.map(latin1OfUtf8));
+      return rows.length === 0 ? null : utf8OfLatin1(rows.slice(0, MOST_ROWS).join('\n'));
+    });
+  }
+
+  async findMasters(): Promise<Map<number, FoundMaster>> {
+    const masters = this.#masters ?? (await scanProcesses(await listProcesses())).masters;
+    return new Map(
+      [...masters].map(([pid, argv]) => {
+        const stat = tryReadKernelFile(`/proc/${pid}/stat`) ?? '';
+        return [pid, { argv, stat: stat.replace(/\n$/, '') }];
+      }),
+    );
   }
 
   async readLinks(patterns: readonly string[]): Promise<Map<string, string>> {
@@ -66,6 +95,44 @@ export class LocalRawHost implements RawHost {
 /** As stat(1) tells them. */
 function wholeSeconds(ms: number): number {
   return Math.floor(ms / 1000) * 1000;
+}
+
+function latin1OfUtf8(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/** The whole of a table, as far as one call reads. */
+function readTable(path: string): string {
+  const descriptor = openSync(path, 'r');
+  try {
+    const pieces: string[] = [];
+    const buffer = Buffer.allocUnsafe(64 * 1024);
+    for (let room = MOST_BYTES.call; room > 0; ) {
+      // The kernel gives a page at a time.
+      const read = readSync(descriptor, buffer, 0, buffer.length, null);
+      if (read === 0) break;
+      pieces.push(buffer.toString('latin1', 0, read));
+      room -= read;
+    }
+    return pieces.join('');
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The lines that hold one of the words, in their order; each is searched for in the whole. */
+function rowsWith(table: string, words: readonly string[]): string[] {
+  const rows = new Map<number, string>();
+  for (const word of words) {
+    for (let at = table.indexOf(word); at !== -1; ) {
+      const start = table.lastIndexOf('\n', at) + 1;
+      const next = table.indexOf('\n', at);
+      const end = next === -1 ? table.length : next;
+      rows.set(start, table.slice(start, end));
+      at = table.indexOf(word, end);
+    }
+  }
+  return [...rows].sort(([a], [b]) => a - b).map(([, row]) => row);
 }
 
 /** A FIFO or a device must not be opened: that may block, or do something. */

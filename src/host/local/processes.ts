@@ -27,7 +27,13 @@ import {
   rootView,
   type SaltFiles,
 } from '../../evidence/process-facts.ts';
-import { mayBeSaltApi, readSaltApiArgv } from '../../evidence/salt-api-argv.ts';
+import {
+  mayBeSaltApi,
+  mayBeSaltMaster,
+  readSaltApiArgv,
+  readSaltMasterArgv,
+} from '../../evidence/salt-api-argv.ts';
+import { MOST_MASTERS } from '../raw-host.ts';
 import { type FdSearch, type FdTables, readFdTables } from './fd-tables.ts';
 import { tryReadHead } from './plain-file.ts';
 import {
@@ -60,6 +66,8 @@ export interface ProcessScan {
   readonly alive: readonly number[];
   readonly deniedArgv: number;
   readonly hidden: boolean;
+  /** Those of a salt-master by argv: what is behind salt-api, seen in the same pass. */
+  readonly masters: ReadonlyMap<number, readonly string[]>;
 }
 
 /**
@@ -86,7 +94,8 @@ export async function listProcesses(proc = '/proc'): Promise<readonly number[]> 
  */
 export async function scanProcesses(pids: readonly number[], proc = '/proc'): Promise<ProcessScan> {
   const breather = new Breather();
-  const found: Found = { total: 0, deniedArgv: 0, alive: [], dead: [], saltApi: [] };
+  const nothing = { alive: [], dead: [], saltApi: [], masters: new Map() };
+  const found: Found = { total: 0, deniedArgv: 0, ...nothing };
   for (const pid of pids) {
     if (breather.due) await breather.breathe();
     const slow = scanOne(proc, pid, found);
@@ -107,6 +116,7 @@ interface Found {
   readonly alive: number[];
   readonly dead: ProcessStat[];
   readonly saltApi: ScannedSaltApi[];
+  readonly masters: Map<number, readonly string[]>;
 }
 
 /** Of nearly all processes at once: a promise for each of thousands takes longer than the reads. */
@@ -130,10 +140,18 @@ function takeCommandLine(
   found: Found,
 ): Promise<unknown> | null {
   if (text === null) found.deniedArgv += 1;
-  if (text === null || !mayBeSaltApi(text)) return null;
+  if (text === null) return null;
+  takeMaster(stat, text, found);
+  if (!mayBeSaltApi(text)) return null;
   const argv = argvOf(text);
   if (readSaltApiArgv(argv) === null) return null;
   return scanSaltApi(proc, stat, argv).then((one) => found.saltApi.push(one));
+}
+
+function takeMaster({ pid }: ProcessStat, text: string, { masters }: Found): void {
+  if (masters.size >= MOST_MASTERS || !mayBeSaltMaster(text)) return;
+  const argv = argvOf(text);
+  if (readSaltMasterArgv(argv) !== null) masters.set(pid, argv);
 }
 
 function glance(proc: string, pid: number): ProcessStat | 'gone' | 'unreadable' {

@@ -1,8 +1,10 @@
 /** Raw reading of a host behind ssh: one script for each call. */
 import { randomBytes } from 'node:crypto';
+import { readSaltMasterArgv } from '../../evidence/salt-api-argv.ts';
 import {
   type CallLog,
   type FileFacts,
+  type FoundMaster,
   isSound,
   MOST_LINES,
   type RawHost,
@@ -10,7 +12,7 @@ import {
 } from '../raw-host.ts';
 import { actionMarks, linesBetweenMarks } from './action-scripts.ts';
 import { callsScript, readCallsAnswer } from './call-script.ts';
-import { linksScript, statScript, textsScript } from './raw-scripts.ts';
+import { linksScript, mastersScript, rowsScript, statScript, textsScript } from './raw-scripts.ts';
 import type { SshConnection } from './ssh-connection.ts';
 
 const ANSWER_BYTES = 16 * 1024 * 1024;
@@ -22,9 +24,18 @@ const KINDS: ReadonlyMap<number, FileFacts['kind']> = new Map([
   [0o040000, 'directory'],
 ]);
 
+/**
+ * Calls that go on at a time: a server has ten sessions for one connection (sshd_config(5),
+ * MaxSessions), and the connection may be one that its user has others on.
+ */
+const LANES = 4;
+
 export class SshRawHost implements RawHost {
   readonly #connection: Pick<SshConnection, 'runRepeatable'>;
   readonly #timeoutMs: number;
+  /** The last call of each lane. */
+  readonly #lanes: Promise<void>[] = [];
+  #calls = 0;
 
   /** @param timeoutMs bound on each call, the login included */
   constructor(connection: Pick<SshConnection, 'runRepeatable'>, timeoutMs: number) {
@@ -34,17 +45,23 @@ export class SshRawHost implements RawHost {
 
   /** @throws ConnectionFailure, as every call, where that host can't be reached */
   async readTexts(patterns: readonly string[], most = MOST_LINES): Promise<Map<string, string>> {
-    const texts = new Map<string, string[]>();
-    const lines = await this.#lines(patterns, (sound, nonce) => textsScript(sound, most, nonce));
-    for (const line of lines) {
-      const colon = line.indexOf(':');
-      if (!line.startsWith('/') || colon === -1) continue;
-      const path = line.slice(0, colon);
-      const text = texts.get(path) ?? [];
-      text.push(line.slice(colon + 1));
-      texts.set(path, text);
+    return byPath(await this.#lines(patterns, (sound, nonce) => textsScript(sound, most, nonce)));
+  }
+
+  async readRows(paths: readonly string[], words: readonly string[]): Promise<Map<string, string>> {
+    return byPath(await this.#lines(paths, (sound, nonce) => rowsScript(sound, words, nonce)));
+  }
+
+  async findMasters(): Promise<Map<number, FoundMaster>> {
+    const masters = new Map<number, FoundMaster>();
+    for (const line of await this.#run(mastersScript)) {
+      const [, pid, text = '', stat = ''] = /^(\d+):(.*?)\x1e(.*)$/.exec(line) ?? [];
+      const argv = text.replace(/\x1f+$/, '').split('\x1f');
+      if (pid !== undefined && readSaltMasterArgv(argv) !== null) {
+        masters.set(Number(pid), { argv, stat: stat.trimEnd() });
+      }
     }
-    return new Map([...texts].map(([path, text]) => [path, text.join('\n')]));
+    return masters;
   }
 
   async readLinks(patterns: readonly string[]): Promise<Map<string, string>> {
@@ -88,13 +105,41 @@ export class SshRawHost implements RawHost {
     script: (patterns: readonly string[], nonce: string) => string,
   ): Promise<readonly string[]> {
     const sound = patterns.filter(isSound);
-    if (sound.length === 0) return [];
+    return sound.length === 0 ? [] : this.#run((nonce) => script(sound, nonce));
+  }
+
+  #run(script: (nonce: string) => string): Promise<readonly string[]> {
+    const lane = this.#calls % LANES;
+    this.#calls += 1;
+    const turn = (this.#lanes[lane] ?? Promise.resolve()).then(() => this.#runNow(script));
+    this.#lanes[lane] = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+
+  async #runNow(script: (nonce: string) => string): Promise<readonly string[]> {
     const nonce = randomBytes(16).toString('hex');
-    const { stdout } = await this.#connection.runRepeatable(script(sound, nonce), {
+    const { stdout } = await this.#connection.runRepeatable(script(nonce), {
       timeoutMs: this.#timeoutMs,
       maxBytes: ANSWER_BYTES,
       ...actionMarks(nonce),
     });
     return linesBetweenMarks(stdout, nonce);
   }
+}
+
+/** The text of each file, from lines `PATH:LINE`. */
+function byPath(lines: readonly string[]): Map<string, string> {
+  const texts = new Map<string, string[]>();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    if (!line.startsWith('/') || colon === -1) continue;
+    const path = line.slice(0, colon);
+    const text = texts.get(path) ?? [];
+    text.push(line.slice(colon + 1));
+    texts.set(path, text);
+  }
+  return new Map([...texts].map(([path, text]) => [path, text.join('\n')]));
 }
