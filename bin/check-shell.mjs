@@ -62,6 +62,7 @@ const SAMPLES = {
   rowsScript: [['/proc/net/tcp'], [':119A '], NONCE],
   mastersScript: [NONCE],
   linksScript: [['/proc/17502/fd/*'], NONCE],
+  callsScript: [[{ path: '/var/log/salt/api', bytes: 1_000, everyLine: false }], 7, NONCE],
   statScript: [['/etc/salt/master'], NONCE],
 };
 
