@@ -262,7 +262,7 @@ export const COMMANDS = {
     ...under('Limits:', {
       warning: option('-w, --warning <name=range>', many, 'warns outside it; may be repeated'),
       critical: option('-c, --critical <name=range>', many, 'critical outside; may be repeated'),
-      growth: option('--growth', flag, 'keep the last look, and tell close_wait_rate per minute'),
+      growth: option('--growth', flag, 'keep looks, for close_wait_rate per minute and for report'),
     }),
     ...under(ELSEWHERE, {
       host: option('-H, --host <host>', many, 'check this host; one at a time'),

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { inLocale } from '../characters.ts';
 import type { HostFacts, ProcessIdentity } from '../evidence/evidence.ts';
 import { readHostFacts } from '../host/local/host-facts.ts';
+import { readPlainFile } from '../host/local/plain-file.ts';
 import { redactArgv, redactSecrets, stripControl } from '../untrusted.ts';
 import { isoMoment } from '../words.ts';
 import {
@@ -13,6 +14,7 @@ import {
   openPrivateDirectory,
   stateDirectories,
 } from './directory.ts';
+import { looksFilesOf, MAX_LOOKS_FILE } from './looks-files.ts';
 import { describeWho, readWho, type Who } from './operator.ts';
 import { KEEP_INCIDENTS, KEEP_MEBIBYTES, removeOldIncidents } from './retention.ts';
 
@@ -179,6 +181,8 @@ class IncidentTrail implements Trail {
     const { state, directory, journal } = incident;
     const { keepIncidents = KEEP_INCIDENTS, keepMebibytes = KEEP_MEBIBYTES } = this.#options;
     const limits = { keepIncidents, keepMebibytes };
+    // By now the checks of the incident are there, too; and nobody waits for this any more.
+    await within(copyLooks(state, directory, this.#options.port)).catch(() => undefined);
     try {
       await within(journal.close());
       await within(removeOldIncidents(state.path, incident.id, limits));
@@ -246,6 +250,18 @@ async function write(
     }
   } finally {
     if (directory !== incident) await directory.close();
+  }
+}
+
+/** Checks go on, and a report may be asked for once their looks at the incident are gone. */
+async function copyLooks(
+  state: HeldDirectory,
+  incident: HeldDirectory,
+  port: number,
+): Promise<void> {
+  for (const name of await looksFilesOf(state.path, port)) {
+    const looks = await readPlainFile(join(state.path, name), MAX_LOOKS_FILE).catch(() => null);
+    if (looks !== null) await write(incident, null, name, looks.toString('utf8'));
   }
 }
 

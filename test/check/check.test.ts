@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { judgeCheck, type State, type Thresholds } from '../../src/check/check.ts';
-import { growthRate, parseLastLook } from '../../src/check/growth.ts';
+import { growthRate } from '../../src/check/growth.ts';
+import { withLook } from '../../src/check/kept-looks.ts';
 import { parseRange } from '../../src/check/ranges.ts';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
 import { type BlindCause, blind, type Evidence, seen } from '../../src/evidence/evidence.ts';
@@ -131,29 +132,23 @@ describe('limits', () => {
 });
 
 describe('growth', () => {
-  const before = { at: 1_000_000, bootId: 'a', closeWait: 10 };
+  const before = withLook(null, 'a', { at: 1_000_000, closeWait: 10, verdict: 'healthy' });
 
   it('is counted per minute', () => {
-    assert.equal(growthRate(before, { ...before, at: 1_030_000, closeWait: 25 }), 30);
-    assert.equal(growthRate(before, { ...before, at: 1_060_000, closeWait: 4 }), -6);
+    assert.equal(growthRate(before, 'a', { at: 1_030_000, closeWait: 25 }), 30);
+    assert.equal(growthRate(before, 'a', { at: 1_060_000, closeWait: 4 }), -6);
   });
 
   it('is not known without a look before, after a boot, a clock set back, or a long time', () => {
-    assert.equal(growthRate(null, before), null);
-    assert.equal(growthRate(before, { ...before, at: 1_030_000, bootId: 'b' }), null);
-    assert.equal(growthRate(before, { ...before, at: 999_000 }), null);
-    assert.equal(growthRate(before, before), null);
-    assert.equal(growthRate(before, { ...before, at: before.at + 3_600_001 }), null);
-  });
-
-  it('takes nothing from a file that is half-written', () => {
-    const text = JSON.stringify(before);
-    assert.deepEqual(parseLastLook(text), before);
-    for (let length = 0; length < text.length; length += 1) {
-      assert.equal(parseLastLook(text.slice(0, length)), null);
+    assert.equal(growthRate(null, 'a', { at: 1_000_000, closeWait: 10 }), null);
+    for (const [boot, at] of [
+      ['b', 1_030_000],
+      ['a', 999_000],
+      ['a', 1_000_000],
+      ['a', 4_600_001],
+    ] as const) {
+      assert.equal(growthRate(before, boot, { at, closeWait: 10 }), null);
     }
-    assert.equal(parseLastLook('[]'), null);
-    assert.equal(parseLastLook('{"at":"1","bootId":"a","closeWait":1}'), null);
   });
 
   it('warns before a limit on the count is passed; a first look has no rate and is well', () => {

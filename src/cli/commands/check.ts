@@ -126,8 +126,8 @@ async function withGrowth(
   if (count === null) return judgeCheck(diagnosis, thresholds, null);
   const name = [...(host ?? []), diagnosis.evidence.port.number].join('-');
   try {
-    const look = { at: now, bootId, closeWait: count };
-    const rate = await rateSinceLastLook(stateDir ?? settled, name, look);
+    const look = { at: now, closeWait: count, verdict: diagnosis.verdict.code };
+    const rate = await rateSinceLastLook(stateDir ?? settled, name, bootId, look);
     return judgeCheck(diagnosis, thresholds, rate);
   } catch (error) {
     return withTrouble(judgeCheck(diagnosis, thresholds, null), (error as Error).message);
