@@ -96,14 +96,35 @@ const packagesOnDemand = {
         write: false,
       });
       const names = Object.keys(await import(path)).filter((name) => name !== 'module.exports');
+      return { contents: compiledOnDemand(path, text, names) };
+    });
+  },
+};
+
+/** A module that compiles a text once it is loaded, and exports what that does. */
+function compiledOnDemand(path, text, names) {
+  return `
+    import { compileFunction } from 'node:vm';
+    const module = { exports: {} };
+    compileFunction(${JSON.stringify(text)}, ['module', 'require'], { filename: '${path}.js' })(
+      module, require,
+    );
+    ${names.map((name, at) => `const e${at} = module.exports.${name}; export { e${at} as ${name} };`).join('\n')}`;
+}
+
+/** The same for what draws reports, with the packages that it takes. */
+const reportsOnDemand = {
+  name: 'reports-on-demand',
+  setup({ onLoad }) {
+    onLoad({ filter: /postmortem[\\/]render\.ts$/ }, async ({ path }) => {
+      const text = await bundle({ entryPoints: [path], minify: true, write: false });
+      const names = [...readFileSync(path, 'utf8').matchAll(/^export \{ (\w+) \}/gm)];
       return {
-        contents: `
-          import { compileFunction } from 'node:vm';
-          const module = { exports: {} };
-          compileFunction(${JSON.stringify(text)}, ['module', 'require'], {
-            filename: '${path}.js',
-          })(module, require);
-          ${names.map((name, at) => `const e${at} = module.exports.${name}; export { e${at} as ${name} };`).join('\n')}`,
+        contents: compiledOnDemand(
+          'render',
+          text,
+          names.map(([, name]) => name),
+        ),
       };
     });
   },
@@ -158,7 +179,7 @@ await bundle({
   outfile,
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [withoutSubprograms, packagesOnDemand, threadsAsText, schemaAsText],
+  plugins: [withoutSubprograms, packagesOnDemand, reportsOnDemand, threadsAsText, schemaAsText],
   ...(asked.bare ? {} : { banner: { js: `#!/bin/sh\n':' /*\nruntime=node\n${front}*/;` } }),
 });
 chmodSync(outfile, 0o755);

@@ -43,7 +43,7 @@ export function averageCpuPercent(facts: ProcessFacts, host: HostFacts): number 
 }
 
 /** `2018-07-13 09:33:10` in the host's own zone. */
-export function describeMoment(at: number, host: HostFacts): string {
+export function describeMoment(at: number, host: Pick<HostFacts, 'utcOffsetMinutes'>): string {
   return new Date(at + host.utcOffsetMinutes * 60_000).toISOString().slice(0, 19).replace('T', ' ');
 }
 

@@ -1,12 +1,7 @@
 /** The one thing that a check keeps from one run to the next, where `--growth` asks for it. */
 import { join } from 'node:path';
 import { growthRate } from '../check/growth.ts';
-import {
-  type KeptLook,
-  looksText,
-  parseLooks,
-  withLook,
-} from '../check/kept-looks.ts';
+import { type KeptLook, looksText, parseLooks, withLook } from '../check/kept-looks.ts';
 import { readPlainFile, writePlainFile } from '../host/local/plain-file.ts';
 import { errorCode } from '../host/local/proc-files.ts';
 import { openPrivateDirectory, stateDirectories } from '../trail/directory.ts';

@@ -63,6 +63,11 @@ function option<K extends Kind<unknown>, const D extends string | undefined = un
   return { flags, kind, help, default: standard as D };
 }
 
+/** A file that is of one run alone. */
+function typedPath(flags: string, help: string) {
+  return { ...option(flags, path, help), typedOnly: true };
+}
+
 /** The settings file of the host; a user's own is read besides (settings.ts). */
 export const SETTINGS_FILE = '/etc/salt-triage.yaml';
 
@@ -78,6 +83,8 @@ const count = whole(1, 1_000_000);
 const serviceKinds = ['auto', ...SERVICE_KINDS] as const;
 /** What a check can be printed as. */
 const FORMATS = ['nagios', 'prometheus', 'zabbix', 'checkmk', 'json'] as const;
+/** What a report is written as. */
+const REPORTS = ['html', 'md'] as const;
 /** What a check prints a working configuration for. */
 const EXAMPLES = ['systemd', 'nagios', 'icinga', 'zabbix', 'prometheus', 'checkmk'] as const;
 
@@ -288,6 +295,24 @@ export const COMMANDS = {
   },
   probe: { ...INSTANCE, ...LOOKING, ...PATIENCE, ...color, ...config, ...debug },
   history: { ...json, ...config, ...trail, ...SCREEN },
+  report: {
+    ...under('Evidence:', {
+      from: typedPath('--from <file>', 'of saved evidence, not of an incident; - is stdin'),
+    }),
+    ...under(OUTPUT, {
+      format: {
+        ...option('--format <format>', choice(...REPORTS), 'html or md (default: by -o, else md)'),
+        typedOnly: true,
+      },
+      output: typedPath('-o, --output <file>', 'write it there, whole or not at all'),
+      anonymize: option('--anonymize', flag, 'other names for addresses, hosts and users'),
+      names: typedPath('--names <file>', 'who is who then (default: beside -o)'),
+    }),
+    ...config,
+    ...trail,
+    ...color,
+    ...debug,
+  },
   settings: {
     ...LOOK,
     ...FIXING,
@@ -308,6 +333,10 @@ export const COMMANDS = {
       },
       keep: option('--keep [span]', timeout, 'leave it standing, at most so long', '10m'),
       end: { ...option('--end', flag, 'end what was left standing'), conflicts: 'keep' },
+      report: {
+        ...option('--report [file]', path, 'leave a report of it', 'salt-triage-drill.html'),
+        typedOnly: true,
+      },
     }),
     ...SCREEN,
   },

@@ -6,6 +6,7 @@ import type { Diagnosis } from '../diagnosis/diagnosis.ts';
 import { TriageError } from '../errors.ts';
 import { writeEvidence } from '../evidence/evidence-file.ts';
 import type { FixPlan, PlanStep } from '../plan/plan.ts';
+import { EVIDENCE_AFTER, EVIDENCE_BEFORE } from '../trail/directory.ts';
 import { FixRun, type RunContext, type Settled, settled } from './fix-run.ts';
 import { kill } from './kill-step.ts';
 import { killLeftovers } from './leftovers.ts';
@@ -46,7 +47,7 @@ export async function runPlan(
   if (!run.recovered) run.heedInterrupt();
   const unseen = await seeTheEnd(run);
   const { outcomes, ended, recovered, latest: after } = run;
-  if (after !== null) await trail.saveFile('evidence-after.json', writeEvidence(after.evidence));
+  if (after !== null) await trail.saveFile(EVIDENCE_AFTER, writeEvidence(after.evidence));
   const result = recovered ? 'recovered' : `not recovered, ${ended}`;
   await trail.journal({ phase: 'note', action: 'end', result });
   return { outcomes, after, unseen, ended, recovered };
@@ -91,7 +92,7 @@ async function carryOut(run: FixRun, step: PlanStep): Promise<Settled> {
 
 async function saveEvidence({ plan, before, context }: FixRun): Promise<Settled> {
   const { trail, actions } = context;
-  await trail.saveFile('evidence-before.json', writeEvidence(before.evidence));
+  await trail.saveFile(EVIDENCE_BEFORE, writeEvidence(before.evidence));
   for (const [name, text] of await actions.recordHost()) await trail.saveFile(name, text);
   await trail.saveFile('plan.json', planFile(plan));
   return settled('done', 'evidence and plan saved');

@@ -7,6 +7,9 @@ import { errorCode, tryReadLink } from '../host/local/proc-files.ts';
 
 /** Directory of an incident: `20181124T093310Z-443-3f9a1c`, UTC, port, six random hex digits. */
 export const INCIDENT_ID = /^\d{8}T\d{6}Z-\d{1,5}-[0-9a-f]{6}$/;
+/** What was found before the first action, and after the last. */
+export const EVIDENCE_BEFORE = 'evidence-before.json';
+export const EVIDENCE_AFTER = 'evidence-after.json';
 /** The file that every incident has. */
 export const JOURNAL = 'journal.jsonl';
 /** Bound on what is read of it, bytes. */

@@ -1,11 +1,11 @@
 /** Reads back what a trail has written. Files may be torn, missing or not ours: none of it is fatal. */
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { diagnoseEvidence } from '../diagnosis/diagnosis.ts';
+import { type Diagnosis, diagnoseEvidence } from '../diagnosis/diagnosis.ts';
 import type { Verdict } from '../diagnosis/verdict.ts';
 import { MAX_EVIDENCE_TEXT, parseEvidence } from '../evidence/evidence-file.ts';
 import { readPlainFile } from '../host/local/plain-file.ts';
-import { JOURNAL, MAX_JOURNAL } from './directory.ts';
+import { EVIDENCE_AFTER, EVIDENCE_BEFORE, JOURNAL, MAX_JOURNAL } from './directory.ts';
 import { listIncidents } from './retention.ts';
 
 const nullableText = v.nullable(v.string());
@@ -76,8 +76,8 @@ export async function readIncident(summary: IncidentSummary): Promise<IncidentRe
   const { directory } = summary;
   return {
     ...summary,
-    before: await readVerdict(join(directory, 'evidence-before.json')),
-    after: await readVerdict(join(directory, 'evidence-after.json')),
+    before: await readVerdict(join(directory, EVIDENCE_BEFORE)),
+    after: await readVerdict(join(directory, EVIDENCE_AFTER)),
     plan: parseJson(planSchema, await readBounded(join(directory, 'plan.json'), MAX_JOURNAL)),
     journal: await readJournal(directory),
   };
@@ -119,9 +119,13 @@ async function readJournal(directory: string): Promise<RecordedLine[]> {
 }
 
 async function readVerdict(path: string): Promise<Verdict | null> {
+  return (await readDiagnosis(path))?.verdict ?? null;
+}
+
+/** What the evidence of an incident says; null where it is not there, or can't be read. */
+export async function readDiagnosis(path: string): Promise<Diagnosis | null> {
   try {
-    return diagnoseEvidence(parseEvidence((await readBounded(path, MAX_EVIDENCE_TEXT)) ?? ''))
-      .verdict;
+    return diagnoseEvidence(parseEvidence((await readBounded(path, MAX_EVIDENCE_TEXT)) ?? ''));
   } catch {
     return null;
   }

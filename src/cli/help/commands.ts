@@ -88,6 +88,17 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
     ],
     exitCodes: { ok: 'shown', notPermitted: 'the records belong to another user' },
   },
+  report: {
+    description: 'Write the draft of a postmortem, from what was recorded',
+    group: INCIDENT,
+    examples: [
+      ['report', 'the last fix, as Markdown'],
+      ['report 3f9a1c -o incident.html', 'another, as one file for a browser'],
+      ['report --from FILE -o incident.html', 'of `diagnose --save FILE` of any host'],
+      ['report -o incident.html --anonymize', 'to show to others'],
+    ],
+    exitCodes: { ok: 'written', notPermitted: 'the records belong to another user' },
+  },
   settings: {
     description: 'Show each value in force and where it came from',
     group: BESIDE,

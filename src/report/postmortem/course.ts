@@ -1,0 +1,142 @@
+/** When it began, was seen, and was over, as far as anything on record tells. */
+import type { KeptLook } from '../../check/kept-looks.ts';
+import type { VerdictCode } from '../../diagnosis/verdict.ts';
+import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
+import { clientsJudged } from './clients.ts';
+
+/** A moment, what was there then, and which file says so. */
+export interface Moment {
+  /** Epoch ms. */
+  readonly at: number;
+  readonly what: string;
+  readonly source: string;
+}
+
+export interface Course {
+  /** The last look of a check that found it serving before it was silent. */
+  readonly lastWell: Moment | null;
+  /** The first sockets in CLOSE_WAIT that a check has recorded and that did not go again. */
+  readonly firstCloseWait: Moment | null;
+  /** The minute of the last request that its logs have, where they are silent from then on. */
+  readonly lastCall: Moment | null;
+  /** The first start that failed since the port was held. */
+  readonly firstNotFree: Moment | null;
+  /** The first look of anybody that found it not serving. */
+  readonly firstSilent: Moment | null;
+  /** The earliest of these signs. */
+  readonly firstSign: Moment | null;
+  /** The first look that found anything wrong, of a check or before a fix. */
+  readonly noticed: Moment | null;
+  readonly fixBegan: Moment | null;
+  readonly recovered: Moment | null;
+}
+
+const DOES_NOT_SERVE: ReadonlySet<VerdictCode | null> = new Set<VerdictCode>([
+  'orphan-holds-port',
+  'hung',
+  'foreign-holder',
+  'restart-loop',
+  'down',
+]);
+const SERVES: ReadonlySet<VerdictCode | null> = new Set<VerdictCode>([
+  'healthy',
+  'degraded',
+  'orphan-stray',
+]);
+
+/** Whether clients get no answer. */
+export function doesNotServe(code: VerdictCode | null): boolean {
+  return DOES_NOT_SERVE.has(code);
+}
+
+export function courseOf(about: PostmortemCase): Course {
+  const { incident, before, files } = about;
+  const fixBegan = momentOf(Date.parse(incident?.beganAt ?? ''), 'the fix began', JOURNAL_FILE);
+  const lookAt = before?.evidence.host.now ?? null;
+  const until = lookAt ?? fixBegan?.at ?? null;
+  const recorded = recordedCourse(about, until ?? Number.POSITIVE_INFINITY);
+  const look =
+    lookAt === null || before === null
+      ? null
+      : momentOf(lookAt, `it was found ${before.verdict.code}`, files.before);
+  const firstSilent =
+    recorded.firstSilent ?? (doesNotServe(before?.verdict.code ?? null) ? look : null);
+  const signs = {
+    ...recorded,
+    lastCall: lastCallOf(about),
+    firstNotFree: firstNotFreeOf(about),
+    firstSilent,
+  };
+  const { firstCloseWait, lastCall, firstNotFree } = signs;
+  return {
+    ...signs,
+    firstSign: earliest([firstCloseWait, lastCall, firstNotFree, firstSilent]),
+    noticed: earliest([
+      recorded.firstWrong,
+      before?.verdict.code === 'healthy' ? null : look,
+      fixBegan,
+    ]),
+    fixBegan,
+    recovered:
+      incident?.result === 'recovered'
+        ? momentOf(Date.parse(incident.endedAt ?? ''), 'the API serves again', JOURNAL_FILE)
+        : null,
+  };
+}
+
+/** What the looks of checks tell, back from the incident to where all was well. */
+function recordedCourse({ looks: recorded }: PostmortemCase, until: number) {
+  if (recorded === null) {
+    return { lastWell: null, firstSilent: null, firstCloseWait: null, firstWrong: null };
+  }
+  const { file } = recorded;
+  const looks = recorded.looks.filter(({ at }) => at <= until);
+  const silent = streak(looks, ({ verdict }) => !SERVES.has(verdict)).find(({ verdict }) =>
+    doesNotServe(verdict),
+  );
+  const waiting = streak(looks, ({ closeWait }) => closeWait > 0)[0];
+  const wrong = streak(looks, ({ verdict }) => verdict !== 'healthy').find(
+    ({ verdict }) => doesNotServe(verdict) || verdict === 'degraded' || verdict === 'orphan-stray',
+  );
+  const well = looks.findLast(
+    ({ at, verdict }) => at < (silent?.at ?? until) && SERVES.has(verdict),
+  );
+  const told = (look: KeptLook | undefined, what: (look: KeptLook) => string) =>
+    look === undefined ? null : momentOf(look.at, what(look), file);
+  return {
+    lastWell: told(well, ({ verdict }) => `a check found it ${verdict}`),
+    firstSilent: told(silent, ({ verdict }) => `a check found it ${verdict}`),
+    firstCloseWait: told(waiting, (look) => `a check counted ${look.closeWait} in CLOSE_WAIT`),
+    firstWrong: told(wrong, ({ verdict }) => `a check found it ${verdict}`),
+  };
+}
+
+/** The looks at the end of which each is so, oldest first. */
+function streak(
+  looks: readonly KeptLook[],
+  isSo: (look: KeptLook) => boolean,
+): readonly KeptLook[] {
+  return looks.slice(looks.findLastIndex((look) => !isSo(look)) + 1);
+}
+
+function lastCallOf({ before, files }: PostmortemCase): Moment | null {
+  const gapAt = before === null ? null : (clientsJudged(before)?.gapAt ?? null);
+  return gapAt === null ? null : momentOf(gapAt, 'no request has ended since', files.before);
+}
+
+function firstNotFreeOf({ before, files }: PostmortemCase): Moment | null {
+  const evidence = before?.findings['api-log'].evidence;
+  const port = before?.evidence.port.number;
+  if (evidence === undefined || evidence.firstAt === null || (evidence.events ?? 0) === 0)
+    return null;
+  return momentOf(Date.parse(evidence.firstAt), `"Port ${port} not free" in the log`, files.before);
+}
+
+function momentOf(at: number, what: string, source: string): Moment | null {
+  return Number.isFinite(at) ? { at, what, source } : null;
+}
+
+function earliest(moments: readonly (Moment | null)[]): Moment | null {
+  const known = moments.filter((moment) => moment !== null);
+  return known.sort((a, b) => a.at - b.at)[0] ?? null;
+}

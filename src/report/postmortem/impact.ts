@@ -1,0 +1,87 @@
+/** What the incident meant to those who call the API: from evidence alone, and a question for the rest. */
+import { count, describeDuration, grouped } from '../../words.ts';
+import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
+import type { Clock } from './clock.ts';
+import { type Course, doesNotServe } from './course.ts';
+import { inferred, open, type Statement, saw } from './statement.ts';
+
+export function impactOf(about: PostmortemCase, course: Course, clock: Clock): Statement[] {
+  return [
+    ...silence(about, course, clock),
+    ...recovery(about, course, clock),
+    ...spans(course),
+    ...callers(about),
+    open('Which services, jobs or people went without answers meanwhile, and how did they notice?'),
+  ];
+}
+
+function silence({ before }: PostmortemCase, course: Course, clock: Clock): Statement[] {
+  const { firstSilent, lastWell, lastCall } = course;
+  if (firstSilent === null) {
+    const code = before?.verdict.code ?? null;
+    return code === null || doesNotServe(code) || code === 'unknown'
+      ? [open('When did salt-api begin to give no answer? Nothing on record tells.')]
+      : [];
+  }
+  const at = clock.moment(firstSilent.at);
+  const statements = [saw(firstSilent.source, `At ${at} it gave no service: ${firstSilent.what}.`)];
+  if (lastWell !== null) {
+    const since = `Last seen to serve at ${clock.moment(lastWell.at)} (${lastWell.what}).`;
+    return [...statements, saw(lastWell.source, since)];
+  }
+  if (lastCall !== null) {
+    const since = `The last request that its log tells of ended before ${clock.moment(lastCall.at)}; it has been silent since then at the latest, or nobody called.`;
+    return [...statements, inferred(lastCall.source, since)];
+  }
+  return [
+    ...statements,
+    open(`It was silent by then; since when? The first caller that got no answer can tell.`),
+  ];
+}
+
+function recovery(about: PostmortemCase, { recovered }: Course, clock: Clock): Statement[] {
+  const { incident, after, files } = about;
+  if (recovered === null) {
+    if (incident === null) return [open('When did it serve again? No fix is on record here.')];
+    return [
+      saw(JOURNAL_FILE, `The fix on record ended with: ${incident.result}.`),
+      open('When did it serve again, and through what?'),
+    ];
+  }
+  const answer = after?.findings['api-answers'];
+  const seen = answer?.status === 'pass' ? [saw(files.after, `The API: ${answer.summary}.`)] : [];
+  return [saw(recovered.source, `Served again at ${clock.moment(recovered.at)}.`), ...seen];
+}
+
+function spans({ firstSign, noticed, fixBegan, recovered }: Course): Statement[] {
+  const statements: Statement[] = [];
+  if (firstSign !== null && noticed !== null && noticed.at > firstSign.at) {
+    const span = describeDuration(noticed.at - firstSign.at);
+    const sign = `the first sign on record (${firstSign.what})`;
+    const text = `Time to detect: at least ${span}, from ${sign} to the first look that found it: ${noticed.what}.`;
+    statements.push(inferred(firstSign.source, text));
+  } else {
+    statements.push(
+      open(
+        'How long did it take until somebody knew? Nothing on record is older than the first look.',
+      ),
+    );
+  }
+  if (fixBegan === null || recovered === null) return statements;
+  const fix = describeDuration(recovered.at - fixBegan.at);
+  statements.push(saw(JOURNAL_FILE, `Time to recover: ${fix} from the beginning of the fix.`));
+  if (firstSign !== null && firstSign.at < fixBegan.at) {
+    const all = describeDuration(recovered.at - firstSign.at);
+    const text = `From the first sign on record until it served again: ${all}.`;
+    statements.push(inferred(firstSign.source, text));
+  }
+  return statements;
+}
+
+function callers({ before, files }: PostmortemCase): Statement[] {
+  if (before === null) return [];
+  const { count: waiting, byPeer } = before.findings['close-wait'].evidence;
+  if (waiting === null || waiting === 0) return [];
+  const text = `${grouped(waiting)} connections whose clients had hung up stood open (CLOSE_WAIT), from ${count(byPeer.length, 'address', 'addresses')}.`;
+  return [saw(files.before, text)];
+}

@@ -1,0 +1,166 @@
+/** The five questions of the first such incident (2018), each answered from evidence or asked on. */
+import { count, grouped } from '../../words.ts';
+import { JOURNAL_FILE, type KilledStacks, type PostmortemCase } from './case.ts';
+import type { Clock } from './clock.ts';
+import { type Course, doesNotServe } from './course.ts';
+import { inferred, open, type Statement, saw } from './statement.ts';
+
+export interface AnsweredQuestion {
+  readonly question: string;
+  readonly answers: readonly Statement[];
+}
+
+export function fiveQuestions(
+  about: PostmortemCase,
+  course: Course,
+  clock: Clock,
+): AnsweredQuestion[] {
+  return [
+    { question: 'Why salt-api?', answers: whySaltApi(about) },
+    { question: 'Why was it not noticed?', answers: whyUnnoticed(about, clock) },
+    { question: 'Why did the restart fail?', answers: whyRestartFailed(about, clock) },
+    { question: 'Why did it hang?', answers: whyItHung(about) },
+    { question: 'Why was there no alarm?', answers: whyNoAlarm(about, course, clock) },
+  ];
+}
+
+function whySaltApi({ before, files }: PostmortemCase): Statement[] {
+  if (before === null) {
+    return [open('What showed that it was salt-api, and not the network, the master or a client?')];
+  }
+  const { code, summary, evidence } = before.verdict;
+  return [
+    inferred(files.before, `${code}: ${summary}.`),
+    ...evidence.map((line) => saw(files.before, line)),
+  ];
+}
+
+function whyUnnoticed({ before, files, looks }: PostmortemCase, clock: Clock): Statement[] {
+  const statements: Statement[] = [];
+  if (before !== null && doesNotServe(before.verdict.code)) {
+    const { listeners } = before.findings['port-holder'].evidence;
+    const port = before.evidence.port.number;
+    if (listeners.length > 0) {
+      const text = `Port ${port} was open all the while: something listened on it, so a check that only connects finds nothing wrong.`;
+      statements.push(inferred(files.before, text));
+    }
+    const { count: waiting } = before.findings['close-wait'].evidence;
+    if (waiting !== null && waiting > 0) {
+      const text = `TCP told: ${grouped(waiting)} sockets in CLOSE_WAIT, of which a healthy salt-api has none.`;
+      statements.push(saw(files.before, text));
+    }
+  }
+  const first = looks?.looks[0];
+  if (looks !== null && first !== undefined) {
+    const text = `Checks of salt-triage had looked ${count(looks.looks.length, 'time')} since ${clock.moment(first.at)}.`;
+    statements.push(saw(looks.file, text));
+  }
+  return [
+    ...statements,
+    open('What did the graphs of the host show meanwhile: CPU, memory, traffic, connections?'),
+  ];
+}
+
+function whyRestartFailed(about: PostmortemCase, clock: Clock): Statement[] {
+  const { before, files } = about;
+  const log = before?.findings['api-log'].evidence;
+  const statements: Statement[] = [];
+  if (log !== undefined && (log.events ?? 0) > 0) {
+    const span = [log.firstAt, log.lastAt].map((at) => clock.time(Date.parse(at ?? '')));
+    const when = log.firstAt === null ? '' : `, from ${span.join(' to ')}`;
+    const text = `Starts failed ${count(log.events ?? 0, 'time')}${when}; the log: ${log.path ?? 'unknown'}.`;
+    statements.push(saw(files.before, text, log.samples));
+  } else if (log?.startFailure) {
+    statements.push(saw(files.before, 'The last start failed.', [log.startFailure.sample]));
+  }
+  statements.push(...ofOrphans(about), ...ofLeftovers(about));
+  if (statements.length > 0) return statements;
+  return [
+    open('Was salt-api restarted before? How, and with what result? No failed start is on record.'),
+  ];
+}
+
+function ofOrphans({ before, files }: PostmortemCase): Statement[] {
+  const orphans = before?.roles.all.filter(({ role }) => role === 'orphan') ?? [];
+  const statements = orphans.slice(0, 3).map(({ facts, reasons }) => {
+    return saw(files.before, `${facts.pid} was left over, an orphan:`, reasons);
+  });
+  if (statements.length === 0) return [];
+  const text =
+    'A stop sends SIGTERM, which a salt-api that hangs does not act on; its child outlives the daemon and keeps the port, and the next daemon does not get it.';
+  return [...statements, inferred(files.before, text)];
+}
+
+/** What was killed after a stop had reported its success. */
+function ofLeftovers({ incident }: PostmortemCase): Statement[] {
+  const done = (incident?.journal ?? []).filter(({ phase }) => phase === 'after');
+  const stop = done.findIndex(({ action }) => action === 'stop the service');
+  const left = stop === -1 ? [] : done.slice(stop + 1).filter(({ identity }) => identity);
+  if (left.length === 0) return [];
+  const result = done[stop]?.result ?? 'no result recorded';
+  const pids = left.slice(0, 6).map(({ identity }) => identity?.pid);
+  const text = `The stop of the fix reported "${result}" and left ${count(left.length, 'process', 'processes')} running: ${pids.join(', ')}.`;
+  return [saw(JOURNAL_FILE, text)];
+}
+
+/** Causes that are shown with the question; the rest are among the factors. */
+const MOST_CAUSES = 5;
+
+function whyItHung({ before, files, stacks }: PostmortemCase): Statement[] {
+  const causes = (before?.causes ?? []).slice(0, MOST_CAUSES).map((cause) => {
+    const tell = cause.basis === 'seen' ? saw : inferred;
+    return tell(files.before, cause.summary, cause.details.slice(0, 4));
+  });
+  const blind = Object.values(before?.explanations ?? {}).flatMap(({ title, status, summary }) =>
+    status === 'unknown' ? [open(`${title}: ${summary}. What is known of it?`)] : [],
+  );
+  const statements = [...stacks.map(ofStacks), ...causes, ...blind];
+  if (statements.length > 0) return statements;
+  return [
+    open('Which clients call it, and did one of them change shortly before?'),
+    open('Did the Salt master answer meanwhile?'),
+  ];
+}
+
+function ofStacks({ file, pid, tool, why, threads, folded }: KilledStacks): Statement {
+  if (tool === null) {
+    return open(
+      `Where did ${pid} stand? Its Python stacks were not seen: ${why ?? 'no reason recorded'}.`,
+    );
+  }
+  const lines = folded.slice(0, 5).map(({ count: equal, waitsFor, frames }) => {
+    const top = frames.slice(0, 3).map((frame) => `${frame.function} (${frame.file})`);
+    return `${equal} × ${waitsFor ?? 'not known what for'}, in ${top.join(' < ')}`;
+  });
+  return saw(
+    file,
+    `Where ${count(threads, 'thread')} of ${pid} stood before it was killed:`,
+    lines,
+  );
+}
+
+function whyNoAlarm({ looks }: PostmortemCase, course: Course, clock: Clock): Statement[] {
+  const question =
+    'Does an alarm fire where a check gets no answer at all? One that only fires on a value stays silent without data.';
+  const { fixBegan, noticed } = course;
+  if (looks === null) {
+    return [
+      open('Which monitor looks at salt-api, and what did it print meanwhile?'),
+      open(question),
+    ];
+  }
+  const until = fixBegan?.at ?? Number.POSITIVE_INFINITY;
+  const wrong = looks.looks.filter(({ at, verdict }) => at <= until && doesNotServe(verdict));
+  const [first] = wrong;
+  if (first === undefined) {
+    const text = 'No check of salt-triage had found it silent before.';
+    return [saw(looks.file, text), open(question)];
+  }
+  const told = `A check told of it ${count(wrong.length, 'time')}, first at ${clock.moment(first.at)}: ${first.verdict}.`;
+  const who = noticed === null ? '' : ` since ${clock.moment(noticed.at)}`;
+  return [
+    saw(looks.file, told),
+    open(`Whom did what the check said${who} reach, and how?`),
+    open(question),
+  ];
+}
