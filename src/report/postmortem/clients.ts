@@ -31,3 +31,7 @@ export function clientsJudged({ evidence, explanations }: Diagnosis): ClientsJud
 export function nameOfClient({ address, agent }: Pick<ClientStep, 'address' | 'agent'>): string {
   return agent === null ? address : `${address} (${agent})`;
 }
+
+export function directionOf({ before, after }: Pick<ClientStep, 'before' | 'after'>): string {
+  return after > before ? 'rose' : 'fell';
+}

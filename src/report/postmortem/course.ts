@@ -104,7 +104,7 @@ function recordedCourse({ looks: recorded }: PostmortemCase, until: number) {
   const told = (look: KeptLook | undefined, what: (look: KeptLook) => string) =>
     look === undefined ? null : momentOf(look.at, what(look), file);
   return {
-    lastWell: told(well, ({ verdict }) => `a check found it ${verdict}`),
+    lastWell: told(well, ({ verdict }) => `the last check before that found it ${verdict}`),
     firstSilent: told(silent, ({ verdict }) => `a check found it ${verdict}`),
     firstCloseWait: told(waiting, (look) => `a check counted ${look.closeWait} in CLOSE_WAIT`),
     firstWrong: told(wrong, ({ verdict }) => `a check found it ${verdict}`),
@@ -121,7 +121,7 @@ function streak(
 
 function lastCallOf({ before, files }: PostmortemCase): Moment | null {
   const gapAt = before === null ? null : (clientsJudged(before)?.gapAt ?? null);
-  return gapAt === null ? null : momentOf(gapAt, 'no request has ended since', files.before);
+  return gapAt === null ? null : momentOf(gapAt, 'its log tells of no more requests', files.before);
 }
 
 function firstNotFreeOf({ before, files }: PostmortemCase): Moment | null {

@@ -82,6 +82,11 @@ function cell(label: string, content: Markup | string | number): Markup {
   return markup`<td data-label="${label}">${content}</td>`;
 }
 
+/** Of a number or a word that is never broken. */
+function whole(label: string, content: string | number): Markup {
+  return markup`<td class="whole" data-label="${label}">${content}</td>`;
+}
+
 function head(labels: readonly string[]): Markup {
   return markup`<thead><tr>${labels.map((label) => markup`<th scope="col">${label}</th>`)}</tr></thead>`;
 }
@@ -95,9 +100,9 @@ function timeline(events: readonly TimelineEvent[]): Markup {
   if (events.length === 0) return NOTHING;
   const rows = events.map(
     ({ moment, kind, text, basis, source: from }, index) =>
-      markup`<tr class="${kind}">${cell('no.', index + 1)}${cell('time', moment)}${cell('what', text)}${cell('known', markup`${badge(basis)} ${source(from)}`)}</tr>`,
+      markup`<tr class="${kind}">${whole('#', index + 1)}${whole('time', moment)}${cell('what', text)}${cell('known', markup`${badge(basis)} ${source(from)}`)}</tr>`,
   );
-  return markup`<table class="stacked">${head(['no.', 'time', 'what', 'known'])}<tbody>${rows}</tbody></table>`;
+  return markup`<table class="stacked">${head(['#', 'time', 'what', 'known'])}<tbody>${rows}</tbody></table>`;
 }
 
 function processes(rows: readonly ProcessRow[]): Markup {
@@ -105,7 +110,7 @@ function processes(rows: readonly ProcessRow[]): Markup {
   const cells = rows.map((row) => {
     const role = markup`${row.isOrphan ? markup`<strong>${row.role}</strong>` : row.role}${row.killed ? ', killed' : ''}`;
     const command = markup`<code>${row.command}</code>${row.reasons.map((reason) => markup`<br><small>${reason}</small>`)}`;
-    return markup`<tr class="${row.isOrphan ? 'orphan' : 'other'}">${cell('pid', row.pid)}${cell('parent', row.parent)}${cell('role', role)}${cell('started', row.started)}${cell('CPU', row.cpu)}${cell('state', row.state)}${cell('threads', row.threads)}${cell('command', command)}</tr>`;
+    return markup`<tr class="${row.isOrphan ? 'orphan' : 'other'}">${whole('pid', row.pid)}${whole('parent', row.parent)}${cell('role', role)}${whole('started', row.started)}${cell('CPU', row.cpu)}${whole('state', row.state)}${whole('threads', row.threads)}${cell('command', command)}</tr>`;
   });
   const labels = ['pid', 'parent', 'role', 'started', 'CPU', 'state', 'threads', 'command'];
   return markup`<table class="stacked">${head(labels)}<tbody>${cells}</tbody></table>`;

@@ -9,7 +9,7 @@ export function impactOf(about: PostmortemCase, course: Course, clock: Clock): S
   return [
     ...silence(about, course, clock),
     ...recovery(about, course, clock),
-    ...spans(course),
+    ...spans(about, course, clock),
     ...callers(about),
     open('Which services, jobs or people went without answers meanwhile, and how did they notice?'),
   ];
@@ -26,7 +26,7 @@ function silence({ before }: PostmortemCase, course: Course, clock: Clock): Stat
   const at = clock.moment(firstSilent.at);
   const statements = [saw(firstSilent.source, `At ${at} it gave no service: ${firstSilent.what}.`)];
   if (lastWell !== null) {
-    const since = `Last seen to serve at ${clock.moment(lastWell.at)} (${lastWell.what}).`;
+    const since = `Seen to serve until ${clock.moment(lastWell.at)}: ${lastWell.what}.`;
     return [...statements, saw(lastWell.source, since)];
   }
   if (lastCall !== null) {
@@ -53,21 +53,14 @@ function recovery(about: PostmortemCase, { recovered }: Course, clock: Clock): S
   return [saw(recovered.source, `Served again at ${clock.moment(recovered.at)}.`), ...seen];
 }
 
-function spans({ firstSign, noticed, fixBegan, recovered }: Course): Statement[] {
-  const statements: Statement[] = [];
-  if (firstSign !== null && noticed !== null && noticed.at > firstSign.at) {
-    const span = describeDuration(noticed.at - firstSign.at);
-    const sign = `the first sign on record (${firstSign.what})`;
-    const text = `Time to detect: at least ${span}, from ${sign} to the first look that found it: ${noticed.what}.`;
-    statements.push(inferred(firstSign.source, text));
-  } else {
-    statements.push(
-      open(
-        'How long did it take until somebody knew? Nothing on record is older than the first look.',
-      ),
-    );
-  }
+function spans(about: PostmortemCase, course: Course, clock: Clock): Statement[] {
+  const { firstSign, noticed, fixBegan, recovered } = course;
+  const statements = detection(about, course, clock);
   if (fixBegan === null || recovered === null) return statements;
+  if (noticed !== null && fixBegan.at - noticed.at > UNHEEDED_MS) {
+    const span = describeDuration(fixBegan.at - noticed.at);
+    statements.push(saw(noticed.source, `From then until the fix began: ${span}.`));
+  }
   const fix = describeDuration(recovered.at - fixBegan.at);
   statements.push(saw(JOURNAL_FILE, `Time to recover: ${fix} from the beginning of the fix.`));
   if (firstSign !== null && firstSign.at < fixBegan.at) {
@@ -76,6 +69,27 @@ function spans({ firstSign, noticed, fixBegan, recovered }: Course): Statement[]
     statements.push(inferred(firstSign.source, text));
   }
   return statements;
+}
+
+/** Somebody who has just looked fixes it sooner, ms. */
+const UNHEEDED_MS = 10 * 60_000;
+
+function detection({ looks }: PostmortemCase, course: Course, clock: Clock): Statement[] {
+  const { firstSign, noticed } = course;
+  if (firstSign === null || noticed === null) return [];
+  if (noticed.at > firstSign.at) {
+    const span = describeDuration(noticed.at - firstSign.at);
+    const sign = `the first sign on record (${firstSign.what})`;
+    const text = `Time to detect: at least ${span}, from ${sign} to the first look that found it: ${noticed.what}.`;
+    return [inferred(firstSign.source, text)];
+  }
+  if (noticed.source === looks?.file) {
+    const text = `A check saw the first sign on record itself, at ${clock.moment(noticed.at)}: ${noticed.what}.`;
+    return [saw(noticed.source, text)];
+  }
+  return [
+    open('How long did it take until somebody knew? Nothing on record is older than that look.'),
+  ];
 }
 
 function callers({ before, files }: PostmortemCase): Statement[] {

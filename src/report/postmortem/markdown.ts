@@ -58,7 +58,7 @@ function timeline(events: readonly TimelineEvent[]): string {
     plain(text),
     `${basis}, ${code(source)}`,
   ]);
-  return table(['no.', 'time', 'what', 'known'], rows);
+  return table(['#', 'time', 'what', 'known'], rows);
 }
 
 function processes(rows: readonly ProcessRow[]): string {

@@ -7,13 +7,13 @@ export const STYLE = markup`<style>
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 main{max-width:52rem;margin:0 auto;padding:1rem .75rem 3rem}
-h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0 1rem}
+h1{text-wrap:balance;font-size:1.6rem;line-height:1.25;margin:.5rem 0 1rem}
 h2{font-size:1.25rem;margin:2rem 0 .5rem;border-bottom:2px solid var(--rule)}
 h3{font-size:1rem;margin:1.25rem 0 .25rem}
 code{font:.875em ui-monospace,monospace}
 small,.note,figcaption{color:var(--quiet);font-size:.875rem}
 .source{color:var(--quiet);white-space:normal}
-.about{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.5rem 1rem;margin:0}
+.about{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(12rem,100%),1fr));gap:.5rem 1rem;margin:0}
 dt{color:var(--quiet);font-size:.8rem}
 dd{margin:0}
 ul,ol{padding-left:1.25rem;margin:.25rem 0}
@@ -28,8 +28,9 @@ li{margin:.35rem 0}
 table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.875rem}
 th,td{text-align:left;vertical-align:top;padding:.25rem .4rem;border-bottom:1px solid var(--rule)}
 th{color:var(--quiet);font-weight:600}
+.stacked th{white-space:nowrap}
 .data{table-layout:fixed;max-width:36rem;font-variant-numeric:tabular-nums;font-size:.8rem}
-.stacked td:nth-child(2){white-space:nowrap}
+.whole{white-space:nowrap}
 tr.orphan td{background:var(--soft)}
 tr.orphan strong{color:var(--bad)}
 figure{margin:1rem 0}
@@ -53,7 +54,7 @@ svg .told{font-weight:600}
 .stacked thead{display:none}
 .stacked tr{border-bottom:2px solid var(--rule);padding:.4rem 0}
 .stacked td{border:0;padding:.1rem 0 .1rem 5rem;white-space:normal}
-.stacked td:nth-child(2){white-space:normal}
+.stacked .whole{white-space:normal}
 .stacked td::before{content:attr(data-label);float:left;margin-left:-5rem;color:var(--quiet)}
 tr.orphan{background:var(--soft)}
 }

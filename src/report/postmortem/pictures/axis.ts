@@ -28,7 +28,18 @@ export function timeAxis(domain: Extent, range: Extent, utcOffsetMinutes: number
   const scale = scaleUtc([domain[0] + shift, domain[1] + shift], [...range]);
   const label = timeLabel(domain[1] - domain[0]);
   const ticks = scale.ticks(4).map((date) => ({ place: scale(date), label: label(date) }));
-  return { place: (at) => scale(at + shift), ticks };
+  return { place: (at) => scale(at + shift), ticks: apart(ticks) };
+}
+
+/** Without those that would run into the one before. */
+function apart(ticks: readonly Tick[]): Tick[] {
+  const kept: Tick[] = [];
+  for (const tick of ticks) {
+    const before = kept.at(-1);
+    const room = tick.label.length * 7 + 4;
+    if (before === undefined || tick.place - before.place >= room) kept.push(tick);
+  }
+  return kept;
 }
 
 function timeLabel(span: number): (date: Date) => string {

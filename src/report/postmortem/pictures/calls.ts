@@ -1,6 +1,6 @@
 import type { CallsPerMinute, ClientFacts } from '../../../evidence/clients-facts.ts';
 import type { PostmortemCase } from '../case.ts';
-import { type ClientStep, clientsJudged, nameOfClient } from '../clients.ts';
+import { type ClientStep, clientsJudged, directionOf, nameOfClient } from '../clients.ts';
 import type { Clock } from '../clock.ts';
 import { safe } from '../statement.ts';
 import type { LinesPicture, Point, Table } from './picture.ts';
@@ -86,7 +86,9 @@ function describe(steps: readonly ClientStep[], clock: Clock): string {
     .slice(0, 3)
     .map((step) => {
       const rates = `from ${step.before} to ${step.after} requests a minute`;
-      return safe(`${nameOfClient(step)} changed ${rates} at ${clock.moment(step.at)}.`);
+      return safe(
+        `${nameOfClient(step)} ${directionOf(step)} ${rates} at ${clock.moment(step.at)}.`,
+      );
     })
     .join(' ');
 }

@@ -3,7 +3,7 @@ import { curveStepAfter, line } from 'd3-shape';
 import { type Markup, markup, NOTHING } from '../markup.ts';
 import { countAxis, timeAxis } from './axis.ts';
 import type { BarsPicture, LinesPicture, Picture, Point, TrackPicture } from './picture.ts';
-import { panelOf } from './track-layout.ts';
+import { type Dot, dotsOf } from './track-layout.ts';
 
 /** User units; drawn as wide as a phone it is about as many pixels, so that 11 stays readable. */
 const WIDTH = 400;
@@ -92,29 +92,33 @@ function drawBars(picture: BarsPicture): Markup {
 }
 
 const LANES = ['sign', 'look', 'action', 'end'] as const;
-const TRACK = { lane: 30, left: 50, right: WIDTH - 16, head: 18, foot: 28 };
+const TRACK = { lane: 30, left: 50, right: WIDTH - 16, head: 18, foot: 30 };
 
 function drawTrack(picture: TrackPicture, utcOffsetMinutes: number): Markup {
-  const { lane, left, right, head, foot } = TRACK;
-  const height = head + LANES.length * lane + foot;
-  const panels = picture.panels.map(({ title, events }, index) => {
-    const top = index * height + head;
-    const bottom = top + LANES.length * lane;
+  let height = 0;
+  const panels = picture.panels.map(({ title, events }) => {
+    const top = height + TRACK.head;
+    const kinds = LANES.filter((kind) => events.some((event) => event.kind === kind));
+    const bottom = top + kinds.length * TRACK.lane;
+    height = bottom + TRACK.foot;
     const times = events.map(({ at }) => at);
-    const x = timeAxis([least(times), greatest(times)], [left, right], utcOffsetMinutes);
-    const lanes = LANES.map((kind, at) => {
-      const y = top + at * lane + 22;
-      return markup`<path class="grid" d="M${left} ${y}H${right}"/><text x="0" y="${y + 4}">${kind}</text>${panelOf(
-        events.filter((event) => event.kind === kind),
-        x.place,
-      ).map(
-        (dot) =>
-          markup`<circle class="dot ${kind}" cx="${round(dot.place)}" cy="${y}" r="4"/><text class="${anchor(dot.place)}" x="${round(dot.place)}" y="${y - 8}">${dot.label}</text>`,
-      )}`;
+    const range = [TRACK.left, TRACK.right] as const;
+    const x = timeAxis([least(times), greatest(times)], range, utcOffsetMinutes);
+    const lanes = kinds.map((kind, at) => {
+      const own = events.filter((event) => event.kind === kind);
+      return drawLane(kind, dotsOf(own, x.place), top + at * TRACK.lane + 22);
     });
     return markup`<text x="0" y="${top - 5}">${title}</text>${lanes}${below(x.ticks, bottom)}`;
   });
-  return frame(picture, picture.panels.length * height, markup`${panels}`);
+  return frame(picture, height, markup`${panels}`);
+}
+
+function drawLane(kind: string, dots: readonly Dot[], y: number): Markup {
+  const drawn = dots.map(({ place, label }) => {
+    const x = round(place);
+    return markup`<circle class="dot ${kind}" cx="${x}" cy="${y}" r="4"/><text class="${anchor(x)}" x="${x}" y="${y - 8}">${label}</text>`;
+  });
+  return markup`<path class="grid" d="M${TRACK.left} ${y}H${TRACK.right}"/><text x="0" y="${y + 4}">${kind}</text>${drawn}`;
 }
 
 function cut(text: string, most: number): string {

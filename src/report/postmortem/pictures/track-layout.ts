@@ -9,7 +9,7 @@ export interface Dot {
 const ROOM = 30;
 
 /** @param events of one lane, in order of time */
-export function panelOf(
+export function dotsOf(
   events: readonly { readonly at: number; readonly number: number }[],
   place: (at: number) => number,
 ): Dot[] {
