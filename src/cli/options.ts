@@ -301,7 +301,11 @@ export const COMMANDS = {
     }),
     ...under(OUTPUT, {
       format: {
-        ...option('--format <format>', choice(...REPORTS), 'html or md (default: by -o, else md)'),
+        ...option(
+          '--format <format>',
+          choice(...REPORTS),
+          'html or md (default: as -o ends, else md)',
+        ),
         typedOnly: true,
       },
       output: typedPath('-o, --output <file>', 'write it there, whole or not at all'),
@@ -335,6 +339,7 @@ export const COMMANDS = {
       end: { ...option('--end', flag, 'end what was left standing'), conflicts: 'keep' },
       report: {
         ...option('--report [file]', path, 'leave a report of it', 'salt-triage-drill.html'),
+        conflicts: 'keep',
         typedOnly: true,
       },
     }),

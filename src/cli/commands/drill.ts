@@ -32,6 +32,10 @@ export async function drillCommand(flags: DrillFlags): Promise<ExitCode> {
   const { port } = flags;
   if (flags.end) return endDrills(screen, keptDrills(), port);
   const keepForMs = flags.keep ?? defaultsOf(COMMANDS.drill).keep;
+  if (flags.report !== undefined) {
+    const { requireReportTarget } = await import('../report-files.ts');
+    await requireReportTarget(flags.report);
+  }
   banner(screen, 'DRILL: staging the incident of July 2018 here; no real salt-api is touched');
   const staged = await stageIncident({ keepForMs, ...(port === undefined ? {} : { port }) });
   if (flags.keep !== undefined) {
@@ -96,7 +100,16 @@ async function practise(
   if ((await diagnose()) !== 'orphan-holds-port') return false;
   screen.write(`\n${screen.chalk.bold('$ salt-triage fix --yes')}\n`);
   const fixed = await guideFix(here, told, { ...options, yes: true }, flags);
-  return fixed === ExitCode.ok && (await diagnose()) === 'healthy';
+  const isWell = fixed === ExitCode.ok && (await diagnose()) === 'healthy';
+  if (flags.report !== undefined) await report(screen, stateDir, flags.report);
+  return isWell;
+}
+
+/** Leaves the report of the fix behind, the only thing of a drill that stays. */
+async function report(screen: Screen, stateDir: string, output: string): Promise<void> {
+  screen.write(`\n${screen.chalk.bold(`$ salt-triage report -o ${commandLine([output])}`)}\n`);
+  const { reportCommand } = await import('./report.ts');
+  await reportCommand('latest', { stateDir, output, color: false });
 }
 
 /** Writes settings that make the drill's own salt-api the one that is meant, and says how to use them. */

@@ -1,17 +1,13 @@
 import { hostname, userInfo } from 'node:os';
-import { inLocale } from '../../characters.ts';
 import { ExitCode, TriageError } from '../../errors.ts';
-import { requirePlainTarget, writePlainFile } from '../../host/local/plain-file.ts';
 import { anonymize } from '../../report/postmortem/anonymize/anonymize.ts';
 import { knownNames } from '../../report/postmortem/anonymize/known-names.ts';
 import type { PostmortemCase } from '../../report/postmortem/case.ts';
 import { type Postmortem, writePostmortem } from '../../report/postmortem/model.ts';
-import { htmlReport, markdownReport } from '../../report/postmortem/render.ts';
-import { printable, stripControl } from '../../untrusted.ts';
-import { grouped } from '../../words.ts';
 import { findIncident, recordedIncidents } from '../find-incident.ts';
 import type { COMMANDS, Flags } from '../options.ts';
 import { caseOfEvidence, caseOfIncident } from '../postmortem-case.ts';
+import { deliverReport, requireReportTarget, tell, writeReportFile } from '../report-files.ts';
 
 type ReportFlags = Flags<typeof COMMANDS.report>;
 
@@ -24,10 +20,10 @@ type ReportFlags = Flags<typeof COMMANDS.report>;
  */
 export async function reportCommand(id: string | undefined, flags: ReportFlags): Promise<ExitCode> {
   const names = namesFile(flags);
-  for (const path of [flags.output, names]) if (path !== undefined) await requireTarget(path);
+  for (const path of [flags.output, names]) if (path !== undefined) await requireReportTarget(path);
   const about = await caseOf(id, flags);
   const report = writePostmortem(about);
-  if (names === undefined) await deliver(report, flags);
+  if (names === undefined) await deliverReport(report, flags);
   else await deliverAnonymized(report, about, flags, names);
   return ExitCode.ok;
 }
@@ -74,8 +70,8 @@ async function deliverAnonymized(
 ): Promise<void> {
   const own = { hosts: [hostname()], users: [ownUser()] };
   const { value, names } = anonymize(report, knownNames(about, own));
-  await deliver(value, flags);
-  await write(path, `${JSON.stringify(names, null, 2)}\n`);
+  await deliverReport(value, flags);
+  await writeReportFile(path, `${JSON.stringify(names, null, 2)}\n`);
   tell(`who is who: ${path}; keep it to yourself, and read the report before you show it`);
 }
 
@@ -85,41 +81,4 @@ function ownUser(): string {
   } catch {
     return '';
   }
-}
-
-async function deliver(report: Postmortem, { format, output }: ReportFlags): Promise<void> {
-  const chosen =
-    format ?? (output === undefined || /\.(?:md|markdown)$/i.test(output) ? 'md' : 'html');
-  const text = chosen === 'html' ? htmlReport(report) : markdownReport(report);
-  if (output === undefined) {
-    process.stdout.write(chosen === 'html' ? text : inLocale(printable(text)));
-    return;
-  }
-  await write(output, text);
-  tell(`written to ${output} (${grouped(Math.ceil(Buffer.byteLength(text) / 1000))} kB)`);
-}
-
-function tell(what: string): void {
-  process.stderr.write(inLocale(`salt-triage: ${stripControl(what)}\n`));
-}
-
-async function requireTarget(path: string): Promise<void> {
-  await requirePlainTarget(path).catch((error: unknown) => {
-    throw notWritten(path, error);
-  });
-}
-
-async function write(path: string, text: string): Promise<void> {
-  await writePlainFile(path, text).catch((error: unknown) => {
-    throw notWritten(path, error);
-  });
-}
-
-function notWritten(path: string, cause: unknown): TriageError {
-  return new TriageError(
-    `can't write ${stripControl(path)}: ${(cause as Error).message}`,
-    'Name a new file in a directory that you may write to.',
-    ExitCode.usage,
-    { cause },
-  );
 }

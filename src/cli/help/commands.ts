@@ -113,6 +113,7 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
     group: BESIDE,
     examples: [
       ['drill', 'stage it, diagnose it, fix it, remove it'],
+      ['drill --report', 'and leave the report of it, for a browser'],
       ['drill --keep 30m', 'leave it standing for you to fix'],
       ['drill --end', 'end what was left standing'],
     ],

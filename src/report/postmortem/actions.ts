@@ -18,7 +18,7 @@ export function contributingFactors(about: PostmortemCase, course: Course): Stat
   if (before === null) return [];
   const causes = before.causes.map((cause) => {
     const tell = cause.basis === 'seen' ? saw : inferred;
-    return tell(files.before, cause.summary, cause.details);
+    return tell(files.before, cause.summary);
   });
   const orphan = before.roles.all.some(({ role }) => role === 'orphan');
   return [

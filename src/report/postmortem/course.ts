@@ -120,8 +120,8 @@ function streak(
 }
 
 function lastCallOf({ before, files }: PostmortemCase): Moment | null {
-  const gapAt = before === null ? null : (clientsJudged(before)?.gapAt ?? null);
-  return gapAt === null ? null : momentOf(gapAt, 'its log tells of no more requests', files.before);
+  const from = before === null ? null : (clientsJudged(before)?.silentFrom ?? null);
+  return from === null ? null : momentOf(from, 'its log tells of no more requests', files.before);
 }
 
 function firstNotFreeOf({ before, files }: PostmortemCase): Moment | null {

@@ -66,9 +66,9 @@ function whyRestartFailed(about: PostmortemCase, clock: Clock): Statement[] {
   const log = before?.findings['api-log'].evidence;
   const statements: Statement[] = [];
   if (log !== undefined && (log.events ?? 0) > 0) {
-    const span = [log.firstAt, log.lastAt].map((at) => clock.time(Date.parse(at ?? '')));
-    const when = log.firstAt === null ? '' : `, from ${span.join(' to ')}`;
-    const text = `Starts failed ${count(log.events ?? 0, 'time')}${when}; the log: ${log.path ?? 'unknown'}.`;
+    const [first, last] = [log.firstAt, log.lastAt].map((at) => clock.time(Date.parse(at ?? '')));
+    const when = log.firstAt === null ? '' : `, ${first === last ? 'at' : `${first} to`} ${last}`;
+    const text = `${count(log.events ?? 0, 'start')} failed${when}; the log is ${log.path ?? 'not known'}.`;
     statements.push(saw(files.before, text, log.samples));
   } else if (log?.startFailure) {
     statements.push(saw(files.before, 'The last start failed.', [log.startFailure.sample]));
@@ -130,7 +130,7 @@ function ofStacks({ file, pid, tool, why, threads, folded }: KilledStacks): Stat
   }
   const lines = folded.slice(0, 5).map(({ count: equal, waitsFor, frames }) => {
     const top = frames.slice(0, 3).map((frame) => `${frame.function} (${frame.file})`);
-    return `${equal} × ${waitsFor ?? 'not known what for'}, in ${top.join(' < ')}`;
+    return `${equal} × ${waitsFor === null ? '' : `waiting for ${waitsFor}, `}in ${top.join(', called by ')}`;
   });
   return saw(
     file,
@@ -160,7 +160,7 @@ function whyNoAlarm({ looks }: PostmortemCase, course: Course, clock: Clock): St
   const who = noticed === null ? '' : ` since ${clock.moment(noticed.at)}`;
   return [
     saw(looks.file, told),
-    open(`Whom did what the check said${who} reach, and how?`),
+    open(`Whom did it reach${who}, and through what?`),
     open(question),
   ];
 }

@@ -1,7 +1,7 @@
 /** What happened when: each line with the file that says so. */
 import { startedAt } from '../../words.ts';
 import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
-import { clientsJudged, directionOf, nameOfClient } from './clients.ts';
+import { clientsJudged, nameOfClient } from './clients.ts';
 import type { Clock } from './clock.ts';
 import type { Course, Moment } from './course.ts';
 import { type Basis, safe } from './statement.ts';
@@ -73,8 +73,8 @@ function signs(about: PostmortemCase, course: Course): Told[] {
   return [
     ...steps.map((step): Told => {
       const rate = `from ${step.before} to ${step.after} requests a minute`;
-      const text = `${nameOfClient(step)} ${directionOf(step)} ${rate}`;
-      return { at: step.at, kind: 'sign', basis: 'inferred', text, source: files.before };
+      const text = `${nameOfClient(step)} rose ${rate}`;
+      return { at: step.at, kind: 'sign', text, source: files.before };
     }),
     ...sign(course.firstCloseWait),
     ...sign(course.lastCall),

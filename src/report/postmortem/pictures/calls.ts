@@ -1,6 +1,6 @@
 import type { CallsPerMinute, ClientFacts } from '../../../evidence/clients-facts.ts';
 import type { PostmortemCase } from '../case.ts';
-import { type ClientStep, clientsJudged, directionOf, nameOfClient } from '../clients.ts';
+import { ALL_CLIENTS, type ClientStep, clientsJudged, nameOfClient } from '../clients.ts';
 import type { Clock } from '../clock.ts';
 import { safe } from '../statement.ts';
 import type { LinesPicture, Point, Table } from './picture.ts';
@@ -17,23 +17,26 @@ export function callsPicture({ before, files }: PostmortemCase, clock: Clock): L
   const look = before?.evidence.background.clients;
   if (before === null || look?.seen !== true || look.value.all.counts.length < 2) return null;
   const { all, clients } = look.value;
-  const { steps = [], gapAt = null } = clientsJudged(before) ?? {};
+  const { steps = [], silentFrom = null } = clientsJudged(before) ?? {};
   const from = all.firstMinute;
-  const to = gapAt ?? from + all.counts.length * MINUTE;
+  const to = silentFrom ?? from + all.counts.length * MINUTE;
   const shown = mostTelling(clients, steps);
-  const lines = [...shown.map((one) => ({ name: safe(nameOfClient(one)), calls: one }))];
-  if (clients.length > shown.length || look.value.furtherClients > 0 || lines.length === 0) {
-    lines.push({ name: 'all clients', calls: { ...all } as ClientFacts });
+  const lines: { readonly name: string; readonly calls: CallsPerMinute }[] = shown.map((one) => {
+    return { name: safe(nameOfClient(one)), calls: one };
+  });
+  const together = steps.some(({ address }) => address === null);
+  if (together || clients.length > shown.length || look.value.furtherClients > 0) {
+    lines.push({ name: ALL_CLIENTS, calls: all });
   }
   const sampled = (most: number) =>
     lines.map(({ name, calls }) => ({ name, points: perMinute(calls, { from, to, most }) }));
   const marks = steps
-    .filter((step) => shown.some((one) => isOf(step, one)))
+    .filter((step) => step.address === null || shown.some((one) => isOf(step, one)))
     .map((step) => ({
       at: step.at,
       label: `${clock.time(step.at).slice(0, -3)} ${factorOf(step)}`,
     }));
-  const gap = gapAt === null ? [] : [{ at: gapAt, label: 'silent' }];
+  const gap = silentFrom === null ? [] : [{ at: silentFrom, label: 'silent' }];
   return {
     kind: 'lines',
     id: 'calls',
@@ -86,9 +89,7 @@ function describe(steps: readonly ClientStep[], clock: Clock): string {
     .slice(0, 3)
     .map((step) => {
       const rates = `from ${step.before} to ${step.after} requests a minute`;
-      return safe(
-        `${nameOfClient(step)} ${directionOf(step)} ${rates} at ${clock.moment(step.at)}.`,
-      );
+      return safe(`${nameOfClient(step)} rose ${rates} at ${clock.moment(step.at)}.`);
     })
     .join(' ');
 }

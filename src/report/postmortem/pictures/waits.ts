@@ -15,7 +15,9 @@ export function stacksPicture({
   if (tool === null || folded.length === 0) return null;
   const waits = new Map<string, number>();
   for (const { count, waitsFor, frames } of folded) {
-    const label = safe(waitsFor ?? `in ${frames[0]?.function ?? 'no Python'}`);
+    const label = safe(
+      waitsFor === null ? `in ${frames[0]?.function ?? 'no Python'}` : `waiting for ${waitsFor}`,
+    );
     waits.set(label, (waits.get(label) ?? 0) + count);
   }
   const bars = [...waits]
@@ -25,12 +27,12 @@ export function stacksPicture({
   return {
     kind: 'bars',
     id: `stacks-${pid}`,
-    title: `What the threads of ${pid} waited for`,
+    title: `What the threads of ${pid} were at`,
     description: `${bars[0]?.value} of ${threads} threads: ${bars[0]?.label}.`,
     source: file,
     bars,
     table: {
-      head: ['waiting for', 'threads'],
+      head: ['what for', 'threads'],
       rows: bars.map(({ label, value }) => [label, String(value)]),
     },
   };
