@@ -3,7 +3,7 @@
  * who is who and which are of one network stays to be seen.
  */
 import { type Address, replaceAddresses } from './addresses.ts';
-import { EMAIL, replaceHostNames } from './host-names.ts';
+import { EMAIL, hostPartOf, replaceHostNames } from './host-names.ts';
 import { isNobodys, type KnownNames } from './known-names.ts';
 
 export interface Anonymized<T> {
@@ -22,15 +22,19 @@ export function anonymize<T>(report: T, known: KnownNames): Anonymized<T> {
   const pseudonyms = new Pseudonyms();
   const replaceNames = namesReplaced(known, pseudonyms);
   const host = (name: string) => {
-    const [label = '', ...rest] = name.toLowerCase().split('.');
+    const plain = name.toLowerCase();
+    if (known.domains.has(plain)) return pseudonyms.of('domain', plain);
+    const [label = '', ...rest] = plain.split('.');
     const first = isNobodys(label) ? label : pseudonyms.of('host', label);
     return `${first}.${pseudonyms.of('domain', rest.join('.'))}`;
   };
   const user = (name: string) => (isNobodys(name) ? name : pseudonyms.of('user', name));
   const replace = (text: string) => {
     let clean = decoded(text.replace(PRIVATE_USE, ''));
-    clean = clean.replace(EMAIL, (_all, name: string, at: string) => {
-      return `${user(name.toLowerCase())}@${host(at)}`;
+    clean = clean.replace(EMAIL, (all, name: string, at: string) => {
+      const part = hostPartOf(at);
+      if (part === null) return all;
+      return `${user(name.toLowerCase())}@${host(part)}${at.slice(part.length)}`;
     });
     clean = replaceNames(replaceHostNames(clean, host));
     clean = replaceAddresses(clean, {
