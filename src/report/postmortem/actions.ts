@@ -48,7 +48,7 @@ export function actionsFor(about: PostmortemCase): ActionItem[] {
   const advised = new Map<string, ActionItem>();
   for (const { advice, summary, basis } of before?.causes ?? []) {
     if (advice === null || advised.has(advice)) continue;
-    advised.set(advice, { text: safe(advice), why: safe(summary), basis, command: null });
+    advised.set(advice, { text: sentence(safe(advice)), why: safe(summary), basis, command: null });
   }
   return [...advised.values(), ...(looks === null ? [monitor(about)] : [])];
 }
@@ -62,4 +62,8 @@ function monitor({ before }: PostmortemCase): ActionItem {
     basis: 'seen',
     command: `salt-triage check --example ${systemd ? 'systemd' : 'nagios'}`,
   };
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }

@@ -83,7 +83,7 @@ function cell(label: string, content: Markup | string | number): Markup {
 }
 
 /** Of a number or a word that is never broken. */
-function whole(label: string, content: string | number): Markup {
+function whole(label: string, content: Markup | string | number): Markup {
   return markup`<td class="whole" data-label="${label}">${content}</td>`;
 }
 
@@ -105,15 +105,21 @@ function timeline(events: readonly TimelineEvent[]): Markup {
   return markup`<table class="stacked">${head(['#', 'time', 'what', 'known'])}<tbody>${rows}</tbody></table>`;
 }
 
+const PROCESS_COLUMNS = ['pid', 'parent', 'role', 'started', 'CPU', 'state', 'threads'];
+
+/** Two rows for each process: its command line is as wide as the table. */
 function processes(rows: readonly ProcessRow[]): Markup {
   if (rows.length === 0) return NOTHING;
   const cells = rows.map((row) => {
-    const role = markup`${row.isOrphan ? markup`<strong>${row.role}</strong>` : row.role}${row.killed ? ', killed' : ''}`;
-    const command = markup`<code>${row.command}</code>${row.reasons.map((reason) => markup`<br><small>${reason}</small>`)}`;
-    return markup`<tr class="${row.isOrphan ? 'orphan' : 'other'}">${whole('pid', row.pid)}${whole('parent', row.parent)}${cell('role', role)}${whole('started', row.started)}${cell('CPU', row.cpu)}${whole('state', row.state)}${whole('threads', row.threads)}${cell('command', command)}</tr>`;
+    const { pid, parent, started, cpu, state, threads, command, reasons } = row;
+    const name = row.isOrphan ? markup`<strong>${row.role}</strong>` : markup`${row.role}`;
+    const role = markup`${name}${row.killed ? ', killed' : ''}`;
+    const values = [pid, parent, role, started, cpu, state, threads];
+    const because = reasons.map((reason) => markup`<br><small>${reason}</small>`);
+    const shade = row.isOrphan ? 'orphan' : 'other';
+    return markup`<tr class="first ${shade}">${values.map((value, index) => whole(PROCESS_COLUMNS[index] ?? '', value))}</tr><tr class="${shade}"><td colspan="${values.length}"><code>${command}</code>${because}</td></tr>`;
   });
-  const labels = ['pid', 'parent', 'role', 'started', 'CPU', 'state', 'threads', 'command'];
-  return markup`<table class="stacked">${head(labels)}<tbody>${cells}</tbody></table>`;
+  return markup`<table class="stacked">${head(PROCESS_COLUMNS)}<tbody>${cells}</tbody></table>`;
 }
 
 function figure(picture: Exclude<Picture, { kind: 'track' }>, utcOffsetMinutes: number): Markup {

@@ -41,7 +41,7 @@ function whyUnnoticed({ before, files, looks }: PostmortemCase, clock: Clock): S
     const { listeners } = before.findings['port-holder'].evidence;
     const port = before.evidence.port.number;
     if (listeners.length > 0) {
-      const text = `Port ${port} was open all the while: something listened on it, so a check that only connects finds nothing wrong.`;
+      const text = `Port ${port} was open when it was looked at, and took connections: a check that only connects finds nothing wrong.`;
       statements.push(inferred(files.before, text));
     }
     const { count: waiting } = before.findings['close-wait'].evidence;

@@ -31,6 +31,7 @@ th{color:var(--quiet);font-weight:600}
 .stacked th{white-space:nowrap}
 .data{table-layout:fixed;max-width:36rem;font-variant-numeric:tabular-nums;font-size:.8rem}
 .whole{white-space:nowrap}
+tr.first td{border-bottom:0}
 tr.orphan td{background:var(--soft)}
 tr.orphan strong{color:var(--bad)}
 figure{margin:1rem 0}
@@ -53,6 +54,8 @@ svg .told{font-weight:600}
 .stacked,.stacked tbody,.stacked tr,.stacked td{display:block}
 .stacked thead{display:none}
 .stacked tr{border-bottom:2px solid var(--rule);padding:.4rem 0}
+.stacked .first{border:0;padding-bottom:0}
+.stacked td[colspan]{padding-left:0}
 .stacked td{border:0;padding:.1rem 0 .1rem 5rem;white-space:normal}
 .stacked .whole{white-space:normal}
 .stacked td::before{content:attr(data-label);float:left;margin-left:-5rem;color:var(--quiet)}

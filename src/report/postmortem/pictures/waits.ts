@@ -27,12 +27,12 @@ export function stacksPicture({
   return {
     kind: 'bars',
     id: `stacks-${pid}`,
-    title: `What the threads of ${pid} were at`,
+    title: `Where the threads of ${pid} stood`,
     description: `${bars[0]?.value} of ${threads} threads: ${bars[0]?.label}.`,
     source: file,
     bars,
     table: {
-      head: ['what for', 'threads'],
+      head: ['where', 'threads'],
       rows: bars.map(({ label, value }) => [label, String(value)]),
     },
   };
