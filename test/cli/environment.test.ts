@@ -40,6 +40,7 @@ describe('readEnvironment', () => {
     'json',
     'systemd',
     'never',
+    'md',
   ];
   for (const [name, options] of Object.entries<Readonly<Record<string, Option>>>(COMMANDS)) {
     it(`sets every option of ${name} as the command line does, but for --yes`, () => {

@@ -44,6 +44,7 @@ function sample({ flags, kind }: Option): string[] {
     'json',
     'systemd',
     'never',
+    'md',
   ];
   const word = words.find((one) => {
     try {

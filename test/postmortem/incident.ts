@@ -15,7 +15,7 @@ export const HOST = 'salt-master-01.corp.example.com';
 export const BUSY = '10.2.3.4';
 
 /** A moment of the night of the incident, in the host's zone. */
-export function night(clock: string): number {
+function night(clock: string): number {
   const day = clock > '12' ? '2018-07-12' : '2018-07-13';
   return Date.parse(`${day}T${clock}:00+08:00`);
 }
@@ -84,7 +84,7 @@ export function incidentEvidence(): Evidence {
 }
 
 /** One every five minutes: well, then with ever more sockets, then silent. */
-export function nightOfLooks(): KeptLook[] {
+function nightOfLooks(): KeptLook[] {
   const looks: KeptLook[] = [];
   for (let at = night('20:00'); at < night('09:25'); at += 5 * MINUTE) {
     const waiting = Math.max(0, Math.round((at - night('01:38')) / MINUTE / 0.36));
@@ -121,7 +121,7 @@ function journal(): IncidentRecord['journal'] {
   ];
 }
 
-export function incidentRecord(before: Diagnosis): IncidentRecord {
+function incidentRecord(before: Diagnosis): IncidentRecord {
   const lines = journal();
   return {
     id: '20180713T013400Z-443-3f9a1c',

@@ -93,9 +93,9 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
     group: INCIDENT,
     examples: [
       ['report', 'the last fix, as Markdown'],
-      ['report 3f9a1c -o incident.html', 'another, as one file for a browser'],
-      ['report --from FILE -o incident.html', 'of `diagnose --save FILE` of any host'],
-      ['report -o incident.html --anonymize', 'to show to others'],
+      ['report 3f9a1c -o FILE.html', 'another, as one file for a browser'],
+      ['report --from FILE', 'of what diagnose --save has saved'],
+      ['report -o FILE.html --anonymize', 'to show to others'],
     ],
     exitCodes: { ok: 'written', notPermitted: 'the records belong to another user' },
   },

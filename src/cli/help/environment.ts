@@ -29,11 +29,11 @@ separated by blanks. An empty variable counts as unset.
 const TAIL = `
 --yes can't be set: consent is given each time. fix refuses to run while
 SALT_TRIAGE_YES is set. The port and the report of drill, the timeout of check,
-and the format and the files of report are typed only. A variable with this prefix that sets nothing, such as a misspelt one, is
-named on standard error. A command ignores variables of options that it does not
-have, but diagnose heeds those of the fix that it suggests. --from ignores those
-that could change the verdict: the same evidence gets the same one on every
-machine.
+and the format and the files of report are typed only. A variable with this
+prefix that sets nothing, such as a misspelt one, is named on standard error. A
+command ignores variables of options that it does not have, but diagnose heeds
+those of the fix that it suggests. --from ignores those that could change the
+verdict: the same evidence gets the same one on every machine.
 
 sudo clears the environment, and with it these variables, so a user can't change
 what root does with them; commands that salt-triage suggests repeat what they

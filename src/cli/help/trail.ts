@@ -11,6 +11,8 @@ It holds
   - what /proc said of each process before it was killed
   - stacks-PID.txt and .json: the Python calls that its threads were in, equal
     ones told once; names of functions and files, no arguments and no locals
+  - what check --growth has kept of the port: CLOSE_WAIT and verdict, a day of
+    one a minute
   - journal.jsonl, a line before and after each action: who, what, answer and
     result
 
@@ -24,4 +26,13 @@ The newest incidents are kept, ${KEEP_INCIDENTS} and ${KEEP_MEBIBYTES} MiB at mo
   salt-triage history        incidents, newest first
   salt-triage history ID     one of them: its id, a part that no other has, or
                              latest
+  salt-triage report ID      the draft of a postmortem of it, as Markdown or HTML
+
+A report says of each line whether it was seen, is inferred, or is not known, and
+in which file it stands; what nobody has recorded is in it as a question. It
+needs no root where the records can be read. With --anonymize addresses, host
+and user names are replaced, the same by the same, and the list of who is who is
+a file of its own. It finds names by where they stand and by their form; one that
+stands alone in a command line or in what a client calls itself, it does not
+know: read the report before you show it.
 `;

@@ -1,7 +1,7 @@
 import { scaleLinear, scaleUtc } from 'd3-scale';
 
 /** A place on an axis, with what stands there. */
-export interface Tick {
+interface Tick {
   readonly place: number;
   readonly label: string;
 }
