@@ -48,7 +48,7 @@ export function buildProgram(version: string): Command {
   ).argument('[id]', 'one incident: its id, a part that no other has, or latest');
   add(root, 'report', async (flags, { argument }) =>
     (await import('./commands/report.ts')).reportCommand(argument, flags),
-  ).argument('[incident]', 'its id, a part that no other has, or latest (the default)');
+  ).argument('[id]', 'an incident: its id, a part that no other has, or latest (the default)');
   add(root, 'probe', async (flags) => (await import('./commands/probe.ts')).probeCommand(flags));
   add(root, 'settings', async (flags, { words }) =>
     (await import('./commands/settings.ts')).settingsCommand(flags, words),

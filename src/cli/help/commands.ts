@@ -93,7 +93,7 @@ export const COMMAND_HELP: Readonly<Record<keyof typeof COMMANDS, CommandHelp>> 
     group: INCIDENT,
     examples: [
       ['report', 'the last fix, as Markdown'],
-      ['report 3f9a1c -o FILE.html', 'another, as one file for a browser'],
+      ['report 3f9a1c -o FILE.html', 'another, for a browser'],
       ['report --from FILE', 'of what diagnose --save has saved'],
       ['report -o FILE.html --anonymize', 'to show to others'],
     ],

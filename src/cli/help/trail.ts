@@ -26,13 +26,15 @@ The newest incidents are kept, ${KEEP_INCIDENTS} and ${KEEP_MEBIBYTES} MiB at mo
   salt-triage history        incidents, newest first
   salt-triage history ID     one of them: its id, a part that no other has, or
                              latest
-  salt-triage report ID      the draft of a postmortem of it, as Markdown or HTML
+  salt-triage report ID      the draft of a postmortem of it
 
-A report says of each line whether it was seen, is inferred, or is not known, and
-in which file it stands; what nobody has recorded is in it as a question. It
-needs no root where the records can be read. With --anonymize addresses, host
-and user names are replaced, the same by the same, and the list of who is who is
-a file of its own. It finds names by where they stand and by their form; one that
-stands alone in a command line or in what a client calls itself, it does not
-know: read the report before you show it.
+A report says of each line whether it was seen, is inferred, or is not known,
+and in which file it stands; what nobody has recorded is in it as a question. It
+needs no root where the records can be read.
+
+With --anonymize addresses, host and user names are replaced, the same by the
+same, and the list of who is who is a file of its own. Names are found by where
+they stand and by their form. One that stands alone in a command line, or in
+what a client calls itself, is not known as one: read the report before you show
+it.
 `;
