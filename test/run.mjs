@@ -11,7 +11,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** What judges plain data, with wide bounds on time if any: two files at once in CI, too. */
-const PURE = ['test/diagnosis/', 'test/evidence/', 'test/plan/', 'test/report/', 'test/untrusted'];
+const PURE = [
+  ...['test/diagnosis/', 'test/evidence/', 'test/plan/', 'test/report/', 'test/untrusted'],
+  ...['test/postmortem/anonymize', 'test/postmortem/escaping', 'test/postmortem/model'],
+];
 /** More than these are no accident of a busy machine. */
 const MOST_UNSTEADY = 3;
 

@@ -8,6 +8,7 @@ import { EVIDENCE_AFTER, EVIDENCE_BEFORE, stateDirectories } from '../trail/dire
 import { type IncidentSummary, readDiagnosis, readIncident } from '../trail/incidents.ts';
 import { looksFilesOf, MAX_LOOKS_FILE } from '../trail/looks-files.ts';
 import { evidenceFrom } from './evidence-files.ts';
+import { readKilledStacks } from './killed-stacks.ts';
 
 const FILES = { before: EVIDENCE_BEFORE, after: EVIDENCE_AFTER };
 
@@ -20,7 +21,8 @@ export async function caseOfIncident(summary: IncidentSummary): Promise<Postmort
     readDiagnosis(join(directory, EVIDENCE_AFTER)),
   ]);
   const looks = before === null ? null : await readLooks([directory, dirname(directory)], before);
-  return { incident, before, after, stacks: [], looks, files: FILES };
+  const stacks = await readKilledStacks(directory);
+  return { incident, before, after, stacks, looks, files: FILES };
 }
 
 /**

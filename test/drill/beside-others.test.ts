@@ -1,7 +1,7 @@
 /** README's first command, as any user on any machine: beside a salt-api that is not his to see. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -24,11 +24,16 @@ async function rootsSaltApi(t: TestContext): Promise<void> {
 }
 
 describe('a drill of an ordinary user', { skip: asRoot ? false : 'needs root' }, () => {
-  it("recovers beside a salt-api of root's", async (t) => {
+  it("recovers beside a salt-api of root's, and leaves its report", async (t) => {
     await rootsSaltApi(t);
-    const { code, stdout } = await runCli(['drill'], { uid: NOBODY, cwd: '/' });
+    const directory = mkdtempSync(join(tmpdir(), 'salt-triage-drilled-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    chownSync(directory, NOBODY, NOBODY);
+    const file = join(directory, 'report.html');
+    const { code, stdout } = await runCli(['drill', '--report', file], { uid: NOBODY, cwd: '/' });
     assert.match(stdout, /Recovered: the API serves again/);
     assert.equal(code, 0, stdout);
+    assert.match(readFileSync(file, 'utf8'), /<strong>orphan<\/strong>, killed/);
   });
 
   it('recovers where /proc hides what is not his', {

@@ -90,6 +90,36 @@ describe('report', () => {
     );
   });
 
+  it('tells of the stacks that the incident has, and passes over what is none', async () => {
+    const [incident = ''] = readdirSync(trail).filter((name) => name.includes(`-${port}-`));
+    const frames = [{ function: 'mk_token', file: 'salt/auth/__init__.py' }];
+    const stacks = { pid: 7, tool: 'gdb', why: null, threads: 5 };
+    const files = {
+      'stacks-7.json': JSON.stringify({
+        ...stacks,
+        folded: [{ count: 5, waitsFor: null, frames }],
+      }),
+      'stacks-8.json': '{"pid":8,"tool":',
+      'stacks-9.json': JSON.stringify({
+        pid: 9,
+        tool: null,
+        why: 'no tool',
+        threads: 0,
+        folded: [],
+      }),
+    };
+    const paths = Object.entries(files).map(([name, text]) => {
+      const path = join(trail, incident, name);
+      writeFileSync(path, text, { mode: 0o600 });
+      return path;
+    });
+    const { stdout } = await report();
+    for (const path of paths) rmSync(path);
+    assert.match(stdout, /5 × in mk_token \(salt\/auth\/__init__\.py\)/);
+    assert.match(stdout, /Where did 9 stand\? Its Python stacks were not seen: no tool\./);
+    assert.doesNotMatch(stdout, /stacks-8/);
+  });
+
   it('is a file of HTML or of Markdown by its name, for its owner alone', async () => {
     for (const [name, start] of [
       ['a.html', '<!doctype html>'],

@@ -159,7 +159,7 @@ export function incidentCase(evidence: Evidence = incidentEvidence()): Postmorte
         folded: [
           {
             count: 87,
-            waitsFor: 'the master',
+            waitsFor: 'waiting for the master',
             frames: [
               {
                 function: 'mk_token',

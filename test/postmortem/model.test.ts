@@ -114,6 +114,25 @@ describe('a report of the whole incident', () => {
     }
   });
 
+  it('draws the census of threads, equal waits together', () => {
+    const about = incidentCase();
+    const waits = [
+      { threads: 80, call: 'recvfrom', on: [{ kind: 'called', address: '127.0.0.1', port: 4506 }] },
+      { threads: 8, call: 'recvfrom', on: [{ kind: 'called', address: '127.0.0.1', port: 4506 }] },
+      { threads: 15, call: null, on: [] },
+    ];
+    const evidence = { threadPool: 100, processes: [{ pid: 17_502, threads: 103, waits }] };
+    const before = structuredClone(about.before);
+    Object.assign(before?.explanations.workers ?? {}, { evidence });
+    const { pictures } = writePostmortem({ ...about, before });
+    const census = pictures.find(({ id }) => id === 'threads-17502');
+    assert.ok(census?.kind === 'bars');
+    assert.deepEqual(census.bars, [
+      { label: 'recvfrom, called 127.0.0.1:4506', value: 88 },
+      { label: 'call not readable', value: 15 },
+    ]);
+  });
+
   it('has the advice of each cause once, and no monitor where one has kept looks', () => {
     assert.match(report.actions[0]?.text ?? '', /local_async/);
     assert.ok(report.actions.every(({ command }) => command === null));
@@ -180,6 +199,19 @@ describe('a report', () => {
     const why = questions.find(({ question }) => question === 'Why did it hang?');
     assert.match(texts(why?.answers ?? []), /^not known: clients: .*the log is not ours/m);
     assert.ok(pictures.every(({ id }) => id !== 'calls'));
+  });
+
+  it('says where the clock of the journal is another than that of the host', () => {
+    const about = incidentCase();
+    const { before, incident } = about;
+    assert.ok(before !== null && incident !== null);
+    const clocks = (beganAt: string) =>
+      writePostmortem({ ...about, incident: { ...incident, beganAt } }).about.find(
+        ([name]) => name === 'Clocks',
+      )?.[1];
+    assert.equal(clocks('2018-07-13T09:33:20.000+08:00'), undefined);
+    assert.equal(clocks('2018-07-13T09:32:10.000+08:00'), "the journal's is at least 1 min behind");
+    assert.equal(clocks('2018-07-13T10:33:10.000+08:00'), "the journal's seems 1 h ahead");
   });
 
   it('is of the host in its title, and says whose time it has', () => {

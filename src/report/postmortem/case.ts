@@ -13,6 +13,7 @@ export interface KilledStacks {
   /** Most frequent first. */
   readonly folded: readonly {
     readonly count: number;
+    /** As it completes `87 × …`; null where the calls are none that are known. */
     readonly waitsFor: string | null;
     readonly frames: readonly { readonly function: string; readonly file: string }[];
   }[];

@@ -1,5 +1,5 @@
 /** The times of a report: those of the host that it is about. */
-import { describeMoment } from '../../words.ts';
+import { describeDuration, describeMoment } from '../../words.ts';
 import type { PostmortemCase } from './case.ts';
 
 export interface Clock {
@@ -25,6 +25,25 @@ export function clockOf({ before, incident }: PostmortemCase): Clock {
     moment,
     time: (at) => moment(at).replace(`${today} `, ''),
   };
+}
+
+/** A fix begins this long after the look that it goes by at most, ms. */
+const SOON_MS = 10 * 60_000;
+/** Journal and evidence are of one clock where the fix was run on the host itself, ms. */
+const SLACK_MS = 2_000;
+
+/**
+ * What to know of two clocks: the journal has that of the machine that the fix was run from.
+ * @returns null where they agree, as far as can be told
+ */
+export function clocksApart({
+  incident,
+  before,
+}: Pick<PostmortemCase, 'before' | 'incident'>): string | null {
+  if (incident === null || before === null) return null;
+  const late = Date.parse(incident.beganAt) - before.evidence.host.now;
+  if (late < -SLACK_MS) return `the journal's is at least ${describeDuration(-late)} behind`;
+  return late > SOON_MS ? `the journal's seems ${describeDuration(late)} ahead` : null;
 }
 
 /** `2018-07-13 09:33:10`. @param at epoch ms */

@@ -2,14 +2,14 @@
 import { describeDuration } from '../../words.ts';
 import { type ActionItem, actionsFor, contributingFactors } from './actions.ts';
 import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
-import { type Clock, clockOf } from './clock.ts';
+import { type Clock, clockOf, clocksApart } from './clock.ts';
 import { type Course, courseOf } from './course.ts';
 import { impactOf } from './impact.ts';
 import { callsPicture } from './pictures/calls.ts';
 import { closeWaitPicture, peersPicture } from './pictures/close-wait.ts';
 import type { Picture, TrackPicture } from './pictures/picture.ts';
 import { trackPicture } from './pictures/track.ts';
-import { stacksPicture } from './pictures/waits.ts';
+import { censusPictures, stacksPicture } from './pictures/waits.ts';
 import { type ProcessRow, processRows } from './processes.ts';
 import { type AnsweredQuestion, fiveQuestions } from './questions.ts';
 import { inferred, open, type Statement, safe, saw } from './statement.ts';
@@ -54,6 +54,7 @@ export function writePostmortem(given: PostmortemCase): Postmortem {
       callsPicture(given, clock),
       closeWaitPicture(given, course, clock),
       peersPicture(given),
+      ...censusPictures(given),
       ...given.stacks.map(stacksPicture),
     ].filter((picture) => picture !== null),
     files: filesOf(given),
@@ -67,7 +68,10 @@ function titleOf({ before, incident }: PostmortemCase, course: Course, clock: Cl
   return safe(`salt-api on ${host}${when}`);
 }
 
-function aboutOf({ before, incident }: PostmortemCase, clock: Clock): [string, string][] {
+function aboutOf(
+  { before, incident }: Pick<PostmortemCase, 'before' | 'incident'>,
+  clock: Clock,
+): [string, string][] {
   const port = before?.evidence.port.number ?? incident?.port ?? null;
   const rows: [string, string | null][] = [
     ['Host', before?.evidence.host.name ?? incident?.host ?? null],
@@ -76,6 +80,7 @@ function aboutOf({ before, incident }: PostmortemCase, clock: Clock): [string, s
     ['Looked at', before === null ? null : clock.moment(before.evidence.host.now)],
     ['Verdict', before?.verdict.code ?? incident?.verdict ?? null],
     ['Times', `those of the host, ${clock.zone}`],
+    ['Clocks', clocksApart({ before, incident })],
   ];
   return rows.flatMap(([name, text]) => (text === null ? [] : [[name, safe(text)]]));
 }

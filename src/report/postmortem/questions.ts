@@ -130,7 +130,7 @@ function ofStacks({ file, pid, tool, why, threads, folded }: KilledStacks): Stat
   }
   const lines = folded.slice(0, 5).map(({ count: equal, waitsFor, frames }) => {
     const top = frames.slice(0, 3).map((frame) => `${frame.function} (${frame.file})`);
-    return `${equal} × ${waitsFor === null ? '' : `waiting for ${waitsFor}, `}in ${top.join(', called by ')}`;
+    return `${equal} × ${waitsFor === null ? '' : `${waitsFor}, `}in ${top.join(', called by ')}`;
   });
   return saw(
     file,

@@ -1,10 +1,48 @@
-import type { KilledStacks } from '../case.ts';
+/** What threads were waiting for: by the calls that they were in, and by Python's own stacks. */
+import type { KilledStacks, PostmortemCase } from '../case.ts';
 import { safe } from '../statement.ts';
 import type { BarsPicture } from './picture.ts';
 
 const MOST_BARS = 8;
+/** More processes than a salt-api has with threads to tell of. */
+const MOST_PROCESSES = 3;
 
-/** What the threads of a killed process waited for, by its Python stacks; null where none were seen. */
+/** What of the census of threads is drawn. */
+interface Census {
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly threads: number;
+    readonly waits: readonly {
+      readonly threads: number;
+      readonly call: string | null;
+      readonly on: readonly {
+        readonly kind: string;
+        readonly address: string;
+        readonly port: number;
+      }[];
+    }[];
+  }[];
+}
+
+/** The threads of each process that serves, or is an orphan, by what they wait on. */
+export function censusPictures({ before, files }: PostmortemCase): BarsPicture[] {
+  const found: Partial<Census> = (before?.explanations.workers.evidence ?? {}) as object;
+  const processes = (found.processes ?? []).filter(({ waits }) => waits.length > 0);
+  return processes.slice(0, MOST_PROCESSES).map(({ pid, threads, waits }) => {
+    const labelled = waits.map(({ threads: count, call, on }) => {
+      const ends = on.slice(0, 2).map(({ kind, address, port }) => `${kind} ${address}:${port}`);
+      return [[call ?? 'call not readable', ...ends].join(', '), count] as const;
+    });
+    return bars(labelled, {
+      id: `threads-${pid}`,
+      title: `What the threads of ${pid} wait in`,
+      threads,
+      source: files.before,
+    });
+  });
+}
+
+/** The threads of a process that was killed, by its Python stacks; null where none were seen. */
 export function stacksPicture({
   file,
   pid,
@@ -13,27 +51,36 @@ export function stacksPicture({
   folded,
 }: KilledStacks): BarsPicture | null {
   if (tool === null || folded.length === 0) return null;
-  const waits = new Map<string, number>();
-  for (const { count, waitsFor, frames } of folded) {
-    const label = safe(
-      waitsFor === null ? `in ${frames[0]?.function ?? 'no Python'}` : `waiting for ${waitsFor}`,
-    );
-    waits.set(label, (waits.get(label) ?? 0) + count);
+  const labelled = folded.map(({ count, waitsFor, frames }) => {
+    return [waitsFor ?? `in ${frames[0]?.function ?? 'no Python'}`, count] as const;
+  });
+  const title = `Where the threads of ${pid} stood`;
+  return bars(labelled, { id: `stacks-${pid}`, title, threads, source: file });
+}
+
+/** Those with one label together, the most first. */
+function bars(
+  labelled: readonly (readonly [label: string, threads: number])[],
+  about: Pick<BarsPicture, 'id' | 'title' | 'source'> & { readonly threads: number },
+): BarsPicture {
+  const sums = new Map<string, number>();
+  for (const [label, count] of labelled) {
+    const text = safe(label);
+    sums.set(text, (sums.get(text) ?? 0) + count);
   }
-  const bars = [...waits]
+  const sorted = [...sums]
     .map(([label, value]) => ({ label, value }))
     .sort((a, b) => b.value - a.value)
     .slice(0, MOST_BARS);
+  const { threads, ...rest } = about;
   return {
+    ...rest,
     kind: 'bars',
-    id: `stacks-${pid}`,
-    title: `Where the threads of ${pid} stood`,
-    description: `${bars[0]?.value} of ${threads} threads: ${bars[0]?.label}.`,
-    source: file,
-    bars,
+    description: `${sorted[0]?.value} of ${threads} threads: ${sorted[0]?.label}.`,
+    bars: sorted,
     table: {
       head: ['where', 'threads'],
-      rows: bars.map(({ label, value }) => [label, String(value)]),
+      rows: sorted.map(({ label, value }) => [label, String(value)]),
     },
   };
 }
