@@ -6,9 +6,9 @@ import { readPlainFile } from '../host/local/plain-file.ts';
 import type { PostmortemCase, RecordedLooks } from '../report/postmortem/case.ts';
 import { EVIDENCE_AFTER, EVIDENCE_BEFORE, stateDirectories } from '../trail/directory.ts';
 import { type IncidentSummary, readDiagnosis, readIncident } from '../trail/incidents.ts';
+import { readKeptStacks } from '../trail/kept-stacks.ts';
 import { looksFilesOf, MAX_LOOKS_FILE } from '../trail/looks-files.ts';
 import { evidenceFrom } from './evidence-files.ts';
-import { readKilledStacks } from './killed-stacks.ts';
 
 const FILES = { before: EVIDENCE_BEFORE, after: EVIDENCE_AFTER };
 
@@ -21,7 +21,7 @@ export async function caseOfIncident(summary: IncidentSummary): Promise<Postmort
     readDiagnosis(join(directory, EVIDENCE_AFTER)),
   ]);
   const looks = before === null ? null : await readLooks([directory, dirname(directory)], before);
-  const stacks = await readKilledStacks(directory);
+  const stacks = await readKeptStacks(directory);
   return { incident, before, after, stacks, looks, files: FILES };
 }
 

@@ -93,7 +93,8 @@ describe('report', () => {
   it('tells of the stacks that the incident has, and passes over what is none', async () => {
     const [incident = ''] = readdirSync(trail).filter((name) => name.includes(`-${port}-`));
     const frames = [{ function: 'mk_token', file: 'salt/auth/__init__.py' }];
-    const stacks = { pid: 7, tool: 'gdb', why: null, threads: 5 };
+    const seen = { startTicks: 1, tookMs: 9, withoutPython: 0, unseen: 0 };
+    const stacks = { ...seen, pid: 7, tool: 'gdb', why: null, threads: 5 };
     const files = {
       'stacks-7.json': JSON.stringify({
         ...stacks,
@@ -101,6 +102,7 @@ describe('report', () => {
       }),
       'stacks-8.json': '{"pid":8,"tool":',
       'stacks-9.json': JSON.stringify({
+        ...seen,
         pid: 9,
         tool: null,
         why: 'no tool',

@@ -151,16 +151,20 @@ export function incidentCase(evidence: Evidence = incidentEvidence()): Postmorte
     after: null,
     stacks: [
       {
-        file: 'stacks-17502.json',
         pid: 17_502,
+        startTicks: 1,
+        tookMs: 6_700,
         tool: 'gdb',
         why: null,
         threads: 103,
+        withoutPython: 0,
+        unseen: 0,
         folded: [
           {
             count: 87,
-            waitsFor: 'waiting for the master',
+            waitsFor: 'master',
             frames: [
+              { function: 'send', file: '/usr/lib/python2.6/site-packages/salt/payload.py' },
               {
                 function: 'mk_token',
                 file: '/usr/lib/python2.6/site-packages/salt/auth/__init__.py',

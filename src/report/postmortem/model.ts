@@ -1,4 +1,6 @@
 /** From an incident, or from evidence alone, to all that a report of it says. Pure. */
+
+import { stacksFileName } from '../../trail/stacks-file.ts';
 import { describeDuration } from '../../words.ts';
 import { type ActionItem, actionsFor, contributingFactors } from './actions.ts';
 import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
@@ -121,7 +123,7 @@ function filesOf({ incident, before, after, stacks, looks, files }: PostmortemCa
     ...(before === null ? [] : [files.before]),
     ...(after === null ? [] : [files.after]),
     ...(incident === null ? [] : [JOURNAL_FILE]),
-    ...stacks.map(({ file }) => file),
+    ...stacks.map(stacksFileName),
     ...(looks === null ? [] : [looks.file]),
   ];
 }

@@ -1,6 +1,8 @@
 /** The five questions of the first such incident (2018), each answered from evidence or asked on. */
+import { waitOf } from '../../diagnosis/fold-stacks.ts';
+import { type StacksFile, stacksFileName } from '../../trail/stacks-file.ts';
 import { count, grouped } from '../../words.ts';
-import { JOURNAL_FILE, type KilledStacks, type PostmortemCase } from './case.ts';
+import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
 import type { Clock } from './clock.ts';
 import { type Course, doesNotServe } from './course.ts';
 import { inferred, open, type Statement, saw } from './statement.ts';
@@ -122,21 +124,20 @@ function whyItHung({ before, files, stacks }: PostmortemCase): Statement[] {
   ];
 }
 
-function ofStacks({ file, pid, tool, why, threads, folded }: KilledStacks): Statement {
+function ofStacks(stacks: StacksFile): Statement {
+  const { pid, tool, why, threads, unseen, folded } = stacks;
   if (tool === null) {
-    return open(
-      `Where did ${pid} stand? Its Python stacks were not seen: ${why ?? 'no reason recorded'}.`,
-    );
+    const reason = why ?? 'no reason is recorded';
+    return open(`Where did ${pid} stand? Its Python stacks were not seen: ${reason}.`);
   }
-  const lines = folded.slice(0, 5).map(({ count: equal, waitsFor, frames }) => {
-    const top = frames.slice(0, 3).map((frame) => `${frame.function} (${frame.file})`);
-    return `${equal} × ${waitsFor === null ? '' : `${waitsFor}, `}in ${top.join(', called by ')}`;
+  const lines = folded.slice(0, 5).map(({ count: equal, frames }) => {
+    const calls = frames.slice(0, 3).map((frame) => `${frame.function} (${frame.file})`);
+    const words = waitOf(frames)?.words;
+    return `${equal} × ${words === undefined ? '' : `${words}, `}in ${calls.join(', called by ')}`;
   });
-  return saw(
-    file,
-    `Where ${count(threads, 'thread')} of ${pid} stood before it was killed:`,
-    lines,
-  );
+  const rest = unseen > 0 ? `; ${count(unseen, 'thread')} not seen` : '';
+  const text = `Where ${count(threads, 'thread')} of ${pid} stood before it was killed, by ${tool}${rest}:`;
+  return saw(stacksFileName(stacks), text, lines);
 }
 
 function whyNoAlarm({ looks }: PostmortemCase, course: Course, clock: Clock): Statement[] {

@@ -1,5 +1,7 @@
 /** What threads were waiting for: by the calls that they were in, and by Python's own stacks. */
-import type { KilledStacks, PostmortemCase } from '../case.ts';
+import { waitOf } from '../../../diagnosis/fold-stacks.ts';
+import { type StacksFile, stacksFileName } from '../../../trail/stacks-file.ts';
+import type { PostmortemCase } from '../case.ts';
 import { safe } from '../statement.ts';
 import type { BarsPicture } from './picture.ts';
 
@@ -43,19 +45,19 @@ export function censusPictures({ before, files }: PostmortemCase): BarsPicture[]
 }
 
 /** The threads of a process that was killed, by its Python stacks; null where none were seen. */
-export function stacksPicture({
-  file,
-  pid,
-  tool,
-  threads,
-  folded,
-}: KilledStacks): BarsPicture | null {
+export function stacksPicture(stacks: StacksFile): BarsPicture | null {
+  const { pid, tool, threads, withoutPython, folded } = stacks;
   if (tool === null || folded.length === 0) return null;
-  const labelled = folded.map(({ count, waitsFor, frames }) => {
-    return [waitsFor ?? `in ${frames[0]?.function ?? 'no Python'}`, count] as const;
+  const labelled = folded.map(({ count, frames }) => {
+    return [waitOf(frames)?.words ?? `in ${frames[0]?.function ?? 'no call'}`, count] as const;
   });
-  const title = `Where the threads of ${pid} stood`;
-  return bars(labelled, { id: `stacks-${pid}`, title, threads, source: file });
+  const outside = withoutPython > 0 ? [['in no Python', withoutPython] as const] : [];
+  return bars([...labelled, ...outside], {
+    id: `stacks-${pid}`,
+    title: `Where the threads of ${pid} stood`,
+    threads,
+    source: stacksFileName(stacks),
+  });
 }
 
 /** Those with one label together, the most first. */
