@@ -80,7 +80,7 @@ function detection({ looks }: PostmortemCase, course: Course, clock: Clock): Sta
   if (noticed.at > firstSign.at) {
     const span = describeDuration(noticed.at - firstSign.at);
     const sign = `the first sign on record (${firstSign.what})`;
-    const text = `Time to detect: at least ${span}, from ${sign} to the first look that found it: ${noticed.what}.`;
+    const text = `Time to detect: at least ${span}, from ${sign} to the first look that told of it: ${noticed.what}.`;
     return [inferred(firstSign.source, text)];
   }
   if (noticed.source === looks?.file) {

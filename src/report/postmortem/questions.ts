@@ -113,9 +113,12 @@ function whyItHung({ before, files, stacks }: PostmortemCase): Statement[] {
     const tell = cause.basis === 'seen' ? saw : inferred;
     return tell(files.before, cause.summary, cause.details.slice(0, 4));
   });
-  const blind = Object.values(before?.explanations ?? {}).flatMap(({ title, status, summary }) =>
-    status === 'unknown' ? [open(`${title}: ${summary}. What is known of it?`)] : [],
-  );
+  const blind = Object.values(before?.explanations ?? {}).flatMap((one) => {
+    const { title, status, summary } = one;
+    // One that names a cause has said there what is not known.
+    const asks = status === 'unknown' && one.causes.length === 0;
+    return asks ? [open(`${title}: ${summary}. What is known of it?`)] : [];
+  });
   const statements = [...stacks.map(ofStacks), ...causes, ...blind];
   if (statements.length > 0) return statements;
   return [
