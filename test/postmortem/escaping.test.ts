@@ -16,7 +16,7 @@ const HOSTILE = [
   '\u202egnp.exe\u2066\u200b',
   '\u001b[31mred\u0007',
   '`code` **bold** [link](http://evil.example/) ![i](http://evil.example/x.png) | @someone',
-  'GET /login?token=abcdef123456&user=x HTTP/1.1',
+  'GET /login?token=abcdef123456&page=jane42 HTTP/1.1',
   'password=hunter2',
 ].join(' ');
 
@@ -78,7 +78,7 @@ describe('a report of a hostile host', () => {
       html,
       /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/,
     );
-    assert.doesNotMatch(html, /abcdef123456|hunter2/);
+    assert.doesNotMatch(html, /abcdef123456|jane42|hunter2/);
   });
 
   it('has none of it as markup, and no secret, in Markdown', () => {
@@ -91,7 +91,7 @@ describe('a report of a hostile host', () => {
       text,
       /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/,
     );
-    assert.doesNotMatch(text, /abcdef123456|hunter2/);
+    assert.doesNotMatch(text, /abcdef123456|jane42|hunter2/);
   });
 
   it('keeps each row of a table of Markdown in one line with its cells', () => {

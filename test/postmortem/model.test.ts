@@ -42,6 +42,17 @@ describe('a report of the whole incident', () => {
     assert.match(impact, /^seen: Time to recover: 21 s from the beginning of the fix\.$/m);
   });
 
+  it('is the same once checks have gone on', () => {
+    const about = incidentCase();
+    const later = { at: Date.parse('2018-07-13T09:40:00+08:00'), closeWait: 0 };
+    const looks = [...(about.looks?.looks ?? []), { ...later, verdict: 'healthy' as const }];
+    const again = writePostmortem({ ...about, looks: { file: 'check-443.json', looks } });
+    assert.deepEqual(
+      [again.impact, again.timeline, again.questions],
+      [report.impact, report.timeline, report.questions],
+    );
+  });
+
   it('tells in order what happened, each line with the file that says so', () => {
     const told = report.timeline.map(({ moment, text, source }) => `${moment} ${text} ${source}`);
     const order = [

@@ -52,9 +52,11 @@ function whyUnnoticed({ before, files, looks }: PostmortemCase, clock: Clock): S
       statements.push(saw(files.before, text));
     }
   }
-  const first = looks?.looks[0];
+  const until = before?.evidence.host.now ?? Number.POSITIVE_INFINITY;
+  const earlier = looks?.looks.filter(({ at }) => at <= until) ?? [];
+  const [first] = earlier;
   if (looks !== null && first !== undefined) {
-    const text = `Checks of salt-triage had looked ${count(looks.looks.length, 'time')} since ${clock.moment(first.at)}.`;
+    const text = `Checks of salt-triage had looked ${count(earlier.length, 'time')} since ${clock.moment(first.at)}.`;
     statements.push(saw(looks.file, text));
   }
   return [
