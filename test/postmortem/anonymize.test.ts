@@ -28,6 +28,10 @@ describe('anonymised', () => {
     ['an IPv6 address', '[2001:db8::1]:443', '[net-1-ip-1]:443'],
     ['its other spelling', '2001:db8::1 2001:0DB8:0:0:0:0:0:1', 'net-1-ip-1 net-1-ip-1'],
     ['an IPv4 address in IPv6', '::ffff:10.2.3.4 10.2.3.4', '::ffff:net-1-ip-1 net-1-ip-1'],
+    ['two of two networks', '10.2.3.4 10.9.3.4 10.2.255.4', 'net-1-ip-1 net-2-ip-1 net-3-ip-1'],
+    ['one at the end of a sentence', 'of 2001:db8::1.', 'of net-1-ip-1.'],
+    ['one before a colon', '2001:db8::1: refused', 'net-1-ip-1: refused'],
+    ['a network', '2001:db8:: and ::', 'net-1-ip-1 and ::'],
     ['the address of a card', 'via 52:54:00:AB:cd:ef', 'via mac-1'],
     ['the own host', 'salt-master-01 jammed', 'host-1 jammed'],
     ['the same in capitals', 'SALT-MASTER-01 salt-master-01', 'host-1 host-1'],
@@ -49,7 +53,8 @@ describe('anonymised', () => {
   }
 
   for (const text of [
-    '0.0.0.0:443, 127.0.0.1 and ::1',
+    '0.0.0.0:443, 127.0.0.1, 255.255.255.255 and ::1',
+    '300.1.2.3',
     'salt-api, salt-master and /usr/bin/salt-api of root',
     'bootstrap',
     '2018-07-13 09:34:05, 2-04:45:42',
