@@ -1,5 +1,5 @@
 /** The Python stacks of a process that is about to be killed: kept in the trail, told in few words. */
-import { foldedText, stackLines } from '../diagnosis/fold-stacks.ts';
+import { foldedText, stackLines } from '../diagnosis/stacks/fold-stacks.ts';
 import { blind, type Look } from '../evidence/evidence.ts';
 import type { PythonStacks } from '../evidence/python-stacks.ts';
 import type { KillStep } from '../plan/plan.ts';

@@ -1,5 +1,5 @@
 /** How the Python stacks of a process that was killed are kept in the trail (kept-stacks.ts reads it back). */
-import { type FoldedStack, foldStacks } from '../diagnosis/fold-stacks.ts';
+import { type FoldedStack, foldStacks } from '../diagnosis/stacks/fold-stacks.ts';
 import type { Look, ProcessIdentity } from '../evidence/evidence.ts';
 import type { PythonStacks, StackTool } from '../evidence/python-stacks.ts';
 

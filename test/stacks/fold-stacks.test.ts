@@ -1,8 +1,13 @@
 /** Stacks in few words: which wait, from where, and how many threads. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { foldedText, foldStacks, stackLines, waitOf } from '../../src/diagnosis/fold-stacks.ts';
-import { STACK_WAITS } from '../../src/diagnosis/stack-waits.ts';
+import {
+  foldedText,
+  foldStacks,
+  stackLines,
+  waitOf,
+} from '../../src/diagnosis/stacks/fold-stacks.ts';
+import { STACK_WAITS } from '../../src/diagnosis/stacks/stack-waits.ts';
 import { type PythonStacks, parsePySpyDump, type Stack } from '../../src/evidence/python-stacks.ts';
 import { parseStacksFile } from '../../src/trail/kept-stacks.ts';
 import { stacksFile } from '../../src/trail/stacks-file.ts';

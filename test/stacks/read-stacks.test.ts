@@ -20,7 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { foldStacks } from '../../src/diagnosis/fold-stacks.ts';
+import { foldStacks } from '../../src/diagnosis/stacks/fold-stacks.ts';
 import { ExitCode, TriageError } from '../../src/errors.ts';
 import type { HostActions, KillTarget } from '../../src/host/host.ts';
 import { LocalActions } from '../../src/host/local/local-actions.ts';

@@ -3,9 +3,9 @@ import type { ClientFacts, ClientsFacts } from '../../evidence/clients-facts.ts'
 import type { SocketFacts, TcpState } from '../../evidence/evidence.ts';
 import { isLoopback } from '../../evidence/tcp-table.ts';
 import { count, describeDuration, describeRecent, grouped, isoMoment } from '../../words.ts';
-import { type ClientStep, clientSteps } from '../client-steps.ts';
-import { findSilences } from '../silence.ts';
-import { adviceFor, useOf } from './client-use.ts';
+import { type ClientStep, clientSteps } from '../clients/client-steps.ts';
+import { adviceFor, useOf } from '../clients/client-use.ts';
+import { findSilences } from '../clients/silence.ts';
 import type { Cause, Explains } from './explanation.ts';
 import type { Known } from './finding.ts';
 

@@ -3,9 +3,9 @@ import type { ProgramLimits } from '../../evidence/settings-facts.ts';
 import { unitOf } from '../../evidence/systemd-unit.ts';
 import { stripControl } from '../../untrusted.ts';
 import { count } from '../../words.ts';
-import { compareReleases, isWithin } from '../release-numbers.ts';
-import { type RunningReleases, releasesOf } from '../running-releases.ts';
-import { type Symptoms, symptomsOf, threadPoolOf } from '../symptoms.ts';
+import { compareReleases, isWithin } from '../releases/release-numbers.ts';
+import { type RunningReleases, releasesOf } from '../releases/running-releases.ts';
+import { type Symptoms, symptomsOf, threadPoolOf } from '../releases/symptoms.ts';
 import type { Cause, Explains } from './explanation.ts';
 import type { Known } from './finding.ts';
 

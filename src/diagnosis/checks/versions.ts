@@ -8,15 +8,15 @@ import {
   matchDefects,
   releaseInWords,
   vulnerabilitiesOf,
-} from '../known-defect-match.ts';
-import type { Symptom } from '../known-defects.ts';
+} from '../releases/known-defect-match.ts';
+import type { Symptom } from '../releases/known-defects.ts';
 import {
   type Releases,
   type Replaced,
   type RunningReleases,
   releasesOf,
-} from '../running-releases.ts';
-import { type Symptoms, symptomsOf } from '../symptoms.ts';
+} from '../releases/running-releases.ts';
+import { type Symptoms, symptomsOf } from '../releases/symptoms.ts';
 import type { Cause, Explains } from './explanation.ts';
 import type { Known } from './finding.ts';
 

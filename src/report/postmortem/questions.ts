@@ -1,5 +1,5 @@
 /** The five questions of the first such incident (2018), each answered from evidence or asked on. */
-import { waitOf } from '../../diagnosis/fold-stacks.ts';
+import { waitOf } from '../../diagnosis/stacks/fold-stacks.ts';
 import { type StacksFile, stacksFileName } from '../../trail/stacks-file.ts';
 import { count, grouped } from '../../words.ts';
 import { JOURNAL_FILE, type PostmortemCase } from './case.ts';

@@ -1,5 +1,5 @@
 /** What threads were waiting for: by the calls that they were in, and by Python's own stacks. */
-import { waitOf } from '../../../diagnosis/fold-stacks.ts';
+import { waitOf } from '../../../diagnosis/stacks/fold-stacks.ts';
 import { type StacksFile, stacksFileName } from '../../../trail/stacks-file.ts';
 import type { PostmortemCase } from '../case.ts';
 import { safe } from '../statement.ts';

@@ -1,5 +1,5 @@
 /** When the calls stopped: lines about them are written as requests end, so a jam is a silence. */
-import type { CallsPerMinute } from '../evidence/clients-facts.ts';
+import type { CallsPerMinute } from '../../evidence/clients-facts.ts';
 
 const MINUTE = 60_000;
 /** Minutes before, silent ones left out, whose median says how many calls were to come. */

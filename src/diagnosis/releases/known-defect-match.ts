@@ -1,6 +1,6 @@
 /** Which known defects the running releases have, and which of these fit what is seen. */
-import type { Component } from '../evidence/versions-facts.ts';
-import type { Known } from './checks/finding.ts';
+import type { Component } from '../../evidence/versions-facts.ts';
+import type { Known } from '../checks/finding.ts';
 import {
   type Circumstance,
   KNOWN_DEFECTS,

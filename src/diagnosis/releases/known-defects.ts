@@ -3,7 +3,7 @@
  * table: what it is matched with is in `known-defect-match.ts`. Issues and pull requests are Salt's
  * where nothing is said, of cherrypy/cherrypy (`cp`) or of cherrypy/cheroot (`ch`).
  */
-import type { Component } from '../evidence/versions-facts.ts';
+import type { Component } from '../../evidence/versions-facts.ts';
 import type { ReleaseRange } from './release-numbers.ts';
 
 /**

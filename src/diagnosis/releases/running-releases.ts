@@ -1,8 +1,8 @@
 /** Which releases run on a host, as far as its evidence tells, and which only lie on its disk. */
-import type { InstalledPackage, ProgramVersions } from '../evidence/versions-facts.ts';
-import { COMPONENTS, type Component, searchRank } from '../evidence/versions-facts.ts';
-import { startedAt } from '../words.ts';
-import type { Known } from './checks/finding.ts';
+import type { InstalledPackage, ProgramVersions } from '../../evidence/versions-facts.ts';
+import { COMPONENTS, type Component, searchRank } from '../../evidence/versions-facts.ts';
+import { startedAt } from '../../words.ts';
+import type { Known } from '../checks/finding.ts';
 import { ONEDIR_RELEASES } from './known-defects.ts';
 import { isWithin } from './release-numbers.ts';
 

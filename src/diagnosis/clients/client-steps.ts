@@ -1,5 +1,5 @@
 /** Whose rate rose, and when: over the minutes in which calls came in as they do. */
-import type { CallsPerMinute, ClientFacts, ClientsFacts } from '../evidence/clients-facts.ts';
+import type { CallsPerMinute, ClientFacts, ClientsFacts } from '../../evidence/clients-facts.ts';
 import { findRateStep } from './rate-step.ts';
 import type { Stretch, Traffic } from './silence.ts';
 

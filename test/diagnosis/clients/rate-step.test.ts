@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { findRateStep } from '../../src/diagnosis/rate-step.ts';
+import { findRateStep } from '../../../src/diagnosis/clients/rate-step.ts';
 
 /** Traffic that repeats from run to run (mulberry32). */
 function randomOf(seed: number): () => number {

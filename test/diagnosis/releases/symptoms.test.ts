@@ -1,17 +1,17 @@
 /** What is seen on a host that a defect could explain: each beside what only looks like it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Symptom } from '../../src/diagnosis/known-defects.ts';
-import { symptomsOf, threadPoolOf } from '../../src/diagnosis/symptoms.ts';
-import { NO_BACKGROUND } from '../../src/evidence/background.ts';
+import type { Symptom } from '../../../src/diagnosis/releases/known-defects.ts';
+import { symptomsOf, threadPoolOf } from '../../../src/diagnosis/releases/symptoms.ts';
+import { NO_BACKGROUND } from '../../../src/evidence/background.ts';
 import {
   type AnswerFacts,
   type Evidence,
   type PeerSockets,
   seen,
-} from '../../src/evidence/evidence.ts';
-import { knownOf, type Part } from './checks/known.ts';
-import { evidenceOf, INODE, type ProcessSketch, saltApi } from './situation.ts';
+} from '../../../src/evidence/evidence.ts';
+import { knownOf, type Part } from '../checks/known.ts';
+import { evidenceOf, INODE, type ProcessSketch, saltApi } from '../situation.ts';
 
 const WELL: AnswerFacts = { kind: 'answered', status: 200, afterMs: 4, tls: false };
 

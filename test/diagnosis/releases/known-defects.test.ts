@@ -7,7 +7,7 @@ import {
   matchDefects,
   trapsBetween,
   vulnerabilitiesOf,
-} from '../../src/diagnosis/known-defect-match.ts';
+} from '../../../src/diagnosis/releases/known-defect-match.ts';
 import {
   KNOWN_DEFECTS,
   KNOWN_VULNERABILITIES,
@@ -15,11 +15,15 @@ import {
   mendedPart,
   ONEDIR_RELEASES,
   UPGRADE_TRAPS,
-} from '../../src/diagnosis/known-defects.ts';
-import { compareReleases, isWithin, saltLine } from '../../src/diagnosis/release-numbers.ts';
-import type { RunningReleases } from '../../src/diagnosis/running-releases.ts';
-import { type Evidence, seen } from '../../src/evidence/evidence.ts';
-import { evidenceOf } from './situation.ts';
+} from '../../../src/diagnosis/releases/known-defects.ts';
+import {
+  compareReleases,
+  isWithin,
+  saltLine,
+} from '../../../src/diagnosis/releases/release-numbers.ts';
+import type { RunningReleases } from '../../../src/diagnosis/releases/running-releases.ts';
+import { type Evidence, seen } from '../../../src/evidence/evidence.ts';
+import { evidenceOf } from '../situation.ts';
 
 const NOTHING: RunningReleases = { salt: null, cherrypy: null, cheroot: null, python: null };
 type Versions = Partial<Record<keyof RunningReleases, string>>;

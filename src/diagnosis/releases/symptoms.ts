@@ -1,10 +1,10 @@
 /** What is seen on a host that a known defect of a release could explain. */
-import type { ProcessFacts } from '../evidence/evidence.ts';
-import { averageCpuPercent, count, describeDuration, grouped, startedAt } from '../words.ts';
-import type { Known } from './checks/finding.ts';
+import type { ProcessFacts } from '../../evidence/evidence.ts';
+import { averageCpuPercent, count, describeDuration, grouped, startedAt } from '../../words.ts';
+import type { Known } from '../checks/finding.ts';
+import { hasPool } from '../orphan-signs.ts';
+import { isServer } from '../process-roles.ts';
 import type { Symptom } from './known-defects.ts';
-import { hasPool } from './orphan-signs.ts';
-import { isServer } from './process-roles.ts';
 
 /** Each that is seen, in words. */
 export type Symptoms = ReadonlyMap<Symptom, string>;

@@ -1,6 +1,6 @@
 /** Equal stacks told once, with what their threads wait for: in a hang that is most of them. Pure. */
-import type { PythonStacks, Stack, StackFrame } from '../evidence/python-stacks.ts';
-import { count } from '../words.ts';
+import type { PythonStacks, Stack, StackFrame } from '../../evidence/python-stacks.ts';
+import { count } from '../../words.ts';
 import { type CallPattern, STACK_WAITS, type StackWait } from './stack-waits.ts';
 
 /** One stack, and how many threads are in it. */

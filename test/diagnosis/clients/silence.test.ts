@@ -1,7 +1,7 @@
 /** When calls stop: lines about them are written as they end, so a jam is a silence in the log. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { findSilences } from '../../src/diagnosis/silence.ts';
+import { findSilences } from '../../../src/diagnosis/clients/silence.ts';
 
 const MINUTE = 60_000;
 const FIRST = Date.UTC(2026, 0, 1);
