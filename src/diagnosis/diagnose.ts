@@ -107,10 +107,10 @@ function lookingBehind(host: Host, request: LookRequest, until: 'verdict' | 'rec
       return look(found, deciding);
     },
     async forTheRest(found: Diagnosis, observer: DiagnosisObserver): Promise<Diagnosis> {
-      // What is well needs no explanation, but for the record.
-      if (until === 'verdict' && found.verdict.code === 'healthy') return found;
       const { background } = found.evidence;
-      const open = wanted.filter((name) => background[name] === NO_BACKGROUND[name]);
+      // What is well needs no explanation beyond what was looked at, but for the record.
+      const isEnough = until === 'verdict' && found.verdict.code === 'healthy';
+      const open = wanted.filter((name) => !isEnough && background[name] === NO_BACKGROUND[name]);
       if (open.length > 0) observer.waiting?.('why', request.lookTimeoutMs);
       const explained = await look(found, open);
       if (wanted.length > 0) observer.explained?.(explained);

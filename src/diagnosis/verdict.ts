@@ -338,7 +338,7 @@ function withSignsOfTrouble({ findings, roles, port, stepsWith, because }: Scene
 /** It serves, but what it rests on does not. */
 function troubleBehind({ explanations, holding, because }: Scene): Verdict | null {
   const told = EXPLAINERS.filter(({ decides }) => decides).map(({ id }) => explanations[id]);
-  const doubtful = told.filter(({ status }) => status === 'warn' || status === 'fail');
+  const doubtful = told.filter(({ degrades }) => degrades);
   if (doubtful.length === 0) return null;
   return {
     code: 'degraded',

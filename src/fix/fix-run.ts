@@ -11,7 +11,7 @@ import type { ServiceManager } from '../plan/service-manager.ts';
 import { commandLine } from '../shell-words.ts';
 import type { ActionTrail, JournalEntry } from '../trail/trail.ts';
 import { commandResult } from './command-words.ts';
-import { isWell, masterTrouble, wanting } from './recovery.ts';
+import { isWell, masterIsDeaf, masterTrouble, wanting } from './recovery.ts';
 
 /** How a step ended. `refused`: a guard said no. `not-started`: the sequence ended before it. */
 type OutcomeStatus = 'done' | 'not-needed' | 'declined' | 'refused' | 'failed' | 'not-started';
@@ -276,14 +276,15 @@ export class FixRun {
    * for, and no fix of ours.
    * @returns what is wrong with it, in words; null where nothing is known to be
    */
-  async lookAtMaster(): Promise<string | null> {
+  async lookAtMaster(): Promise<{ readonly isDeaf: boolean; readonly trouble: string } | null> {
     const { host, request, trail } = this.context;
     if (this.latest === null || request.background?.includes('master') !== true) return null;
     const found = await host.lookBehind(this.latest.evidence, ['master'], request);
     this.latest = withBackground(this.latest, found);
     const trouble = masterTrouble(this.latest);
-    if (trouble !== null) await trail.journal({ phase: 'note', action: 'master', result: trouble });
-    return trouble;
+    if (trouble === null) return null;
+    await trail.journal({ phase: 'note', action: 'master', result: trouble });
+    return { isDeaf: masterIsDeaf(this.latest), trouble };
   }
 
   /**

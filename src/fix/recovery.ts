@@ -57,9 +57,9 @@ function holders({ roles }: Diagnosis) {
     .map(({ facts }) => facts);
 }
 
-/** True where the Salt master behind the API was seen to take no calls. */
+/** True where the Salt master behind the API is there and was seen to take no calls. */
 export function masterIsDeaf({ explanations: { master } }: Diagnosis): boolean {
-  return master.status === 'warn' && ['frozen', 'absent'].includes(master.evidence.state);
+  return master.evidence.state === 'frozen';
 }
 
 /** What is wrong with the master behind an API that answers, in words; null where nothing is known to be. */

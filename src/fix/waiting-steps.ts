@@ -42,8 +42,10 @@ export function waitPortFree(run: FixRun, { port }: StepOf<'wait-port-free'>): P
 
 export async function verify(run: FixRun, step: StepOf<'verify'>): Promise<Settled> {
   const served = await untilServing(run, step);
-  const trouble = served.status === 'done' ? await run.lookAtMaster() : null;
-  return trouble === null ? served : settled('done', `the API answers GET /; ${trouble}`);
+  const master = served.status === 'done' ? await run.lookAtMaster() : null;
+  if (master === null) return served;
+  const { isDeaf, trouble } = master;
+  return settled('done', `${isDeaf ? 'the API answers GET /' : served.detail}; ${trouble}`);
 }
 
 function untilServing(run: FixRun, { goal }: StepOf<'verify'>): Promise<Settled> {

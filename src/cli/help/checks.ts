@@ -17,43 +17,45 @@ Five steps, always in this order; each is shown as soon as it is known.
   api-answers   whether GET / brings any HTTP status, over TLS or plain HTTP as
                 configured; --no-probe leaves it out
 
-What explains a verdict is looked at after it, and told as Why:
-
-  workers       the threads of each salt-api that serves, and of orphans,
-                against thread_pool; where GET / brings no answer, what they
-                wait for: which call, and whose answer
-                from /proc/PID/task/*/{stat,syscall,wchan}, fd and fdinfo, which
-                takes root or CAP_SYS_PTRACE; of more than 1,600 threads an even
-                sample
-  master        the Salt master of the same configuration: whether it is
-                suspended, whether ret_port is listened on, and whether
-                connections lie there untouched for half a second
-                from argv, state, /proc/net/tcp and the sockets in sock_dir; an
-                interface of another host is "not known"
-
-A master that is frozen or not there, and workers that have ended, make a host
-"degraded" that is well otherwise.
-
 The verdict is shown as soon as no answer that may still come can change it. -v,
 --json and --save wait for the answer all the same, for the record.
 
 What explains it (Why)
 
+Looked at after the verdict; of a healthy host workers and master alone, and the
+rest with -v, --json or --save. Each line was seen there, or is inferred from
+what is known of such hosts.
+
   clients       who called how often, and whose rate rose: to the minute or not
                 at all, at least twice the rate and more than at any time
                 before, up to now or to where the calls stop
-                from access lines (API log at level info or lower, else the file
-                of log_access_file) and [api_acl] lines, rotated and gzipped
-                logs too, the newest 64 MiB and 48 h; such a line is written
-                when its request ends, so a jam is a silence
+                (from access lines, API log at level info or lower, else the
+                file of log_access_file, and [api_acl] lines, rotated and
+                gzipped logs too, the newest 64 MiB and 48 h; such a line is
+                written when its request ends, so a jam is a silence)
+  workers       the threads of each salt-api that serves, and of orphans,
+                against thread_pool; where GET / brings no answer, what they
+                wait for: which call, and whose answer
+                (from /proc/PID/task/*/{stat,syscall,wchan}, fd and fdinfo,
+                which takes root or CAP_SYS_PTRACE; of more than 1,600 threads
+                an even sample)
+  master        the Salt master of the same configuration: whether it is
+                suspended, whether ret_port is listened on, and whether
+                connections lie there untouched for half a second
+                (from argv, state, /proc/net/tcp and the sockets in sock_dir; an
+                interface of another host is "not known")
   versions      the releases that run, and which of their known defects fit what
                 is seen; whether they were updated and not restarted
-                from the Server: header of the answer, /proc/PID/exe and maps,
-                and the .dist-info and .egg-info where that Python looks
+                (from the Server: header of the answer, /proc/PID/exe and maps,
+                and the .dist-info and .egg-info where that Python looks)
   settings      options that are set and do nothing, thread_pool against
                 worker_threads, KillMode= of the unit, open files and their
                 limit
-                from the Salt config, the unit, /proc/PID/limits, status and fd
+                (from the Salt config, the unit, /proc/PID/limits, status, fd)
+
+A frozen master, and workers of a CherryPy that have ended, make a host
+"degraded" that is well otherwise. A master that is not there is told of, and
+changes no verdict: it may not be meant to be there.
 
 Which processes are salt-api
 

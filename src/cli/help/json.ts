@@ -25,6 +25,15 @@ The evidence of explanations:
                 before, after, factor}] (calls a minute), clients[{address,
                 agent, users, calls, kinds, closeWait, established}],
                 loginsInFlight, onlyAddress
+  workers       threadPool, processes[{pid, startTicks, role, threads, sampled,
+                denied, forMaster, waits[]}]; each of waits has how many threads
+                wait alike: threads, state, name, call, channel, on[{kind
+                (listener caller called), address, port}]
+  master        state (answers frozen partly-frozen absent starting elsewhere
+                not-known), asked (address, retPort, publishPort,
+                socketDirectory), processes[{pid, ppid, startTicks, state,
+                threads, title}], listeners[], backlog (acceptQueue, unread,
+                unsent), stuck, ipc
   versions      releases (salt cherrypy cheroot python; each version, from:
                 answer installed package), replaced (what came since the start),
                 defects[] (id, affects, effect, fixedIn[], source, seen[]),
@@ -49,18 +58,6 @@ The evidence of each step:
   api-answers   answer (kind: answered no-reply no-connection refused broken;
                 server: what it calls itself; silentBefore: ms that an ask
                 before this one was silent)
-
-The evidence of explanations:
-
-  workers       threadPool, processes[{pid, startTicks, role, threads, sampled,
-                denied, forMaster, waits[]}]; each of waits has how many threads
-                wait alike: threads, state, name, call, channel, on[{kind
-                (listener caller called), address, port}]
-  master        state (answers frozen partly-frozen absent starting elsewhere
-                not-known), asked (address, retPort, publishPort,
-                socketDirectory), processes[{pid, ppid, startTicks, state,
-                threads, title}], listeners[], backlog (acceptQueue, unread,
-                unsent), stuck, ipc
 
 Roles: manager child fork job orphan unclear elsewhere foreign.
 

@@ -29,10 +29,10 @@ again after it. --stacks never leaves it out.
 The Salt master
 
 A master that is frozen or gone jams every salt-api again: the plan says so. fix
-does not mend it. Once the API serves, it looks at the master once more, and
-says "the API answers GET /; the master does not" in place of "serves again".
-The result is "recovered" and the exit code 0 all the same: both say that the
-API serves.
+does not mend it. Once the API serves, it looks at the master once more. Of one
+that is frozen it says "the API answers GET /; the master does not" in place of
+"serves again"; one that is not there is named beside that. The result is
+"recovered" and the exit code 0 all the same: both say that the API serves.
 
 The service
 

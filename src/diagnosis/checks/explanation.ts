@@ -23,6 +23,8 @@ export interface Cause {
 /** What a look at one section of the background found. */
 interface Explanation<E extends object = object> extends Finding<E> {
   readonly causes: readonly Cause[];
+  /** Set where a host that is well otherwise is degraded by what was found. */
+  readonly degrades?: true;
 }
 
 /** One further check: it explains, and at most makes a host that is well otherwise degraded. */
@@ -30,7 +32,7 @@ export interface Explains<Id extends BackgroundSection, E extends object> {
   readonly id: Id;
   /** As shown at the start of its line; at most 13 characters. */
   readonly title: string;
-  /** Whether a warning of it makes a healthy host degraded; the verdict then waits for it. */
+  /** Whether it can make a healthy host degraded; the verdict then waits for it. */
   readonly decides: boolean;
   /** Pure. What was not looked at is `skip`, what could not be seen `unknown`. */
   judge(known: Known): Explanation<E>;

@@ -71,6 +71,8 @@ export const master: Explains<'master', MasterEvidence> = {
       details,
       evidence: { state, asked, processes, listeners, backlog, stuck, ipc },
       causes: status === 'warn' ? [causeOf(state, summary, details, advice)] : [],
+      // One that is not there may not be meant to be: a lab, a host that is being built.
+      ...(state === 'frozen' || state === 'partly-frozen' ? { degrades: true } : {}),
     };
   },
 };

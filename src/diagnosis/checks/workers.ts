@@ -50,7 +50,8 @@ export const workers: Explains<'workers', WorkersEvidence> = {
     const causes = processes.flatMap((one) => causesOf(one, threadPool, known));
     const evidence = { threadPool, processes };
     const details = processes.flatMap((one) => waitLines(one));
-    return { ...sumUp(processes, causes, threadPool), details, evidence, causes };
+    const found = { ...sumUp(processes, causes, threadPool), details, evidence, causes };
+    return causes.some(({ weight }) => weight === DIED) ? { ...found, degrades: true } : found;
   },
 };
 
@@ -162,14 +163,20 @@ function mostWaitedFor({ waits }: ProcessThreads): [WaitedFor | null, number] {
   return [...ends.values()].toSorted((a, b) => b[1] - a[1])[0] ?? [null, 0];
 }
 
-/** Fewer threads than workers were started: cheroot up to 10.0.0 loses them (salt-advice §2). */
+/**
+ * Fewer threads than workers were started: cheroot up to 10.0.0 loses them (salt-advice §2). Told of one
+ * that answers: of a silent one whose threads were all lost, the waits of the rest tell.
+ */
 function lackingCause(
   { pid, threads, role }: WorkersOfProcess,
   pool: number | null,
-  { roles, host }: Known,
+  { roles, host, answer }: Known,
   details: readonly string[],
 ): Cause | null {
   if (pool === null || threads >= pool || role === 'fork' || role === 'job') return null;
+  // Its answer tells whose pool it is: another server of that name has threads as it likes.
+  const server = answer.seen && answer.value.kind === 'answered' ? answer.value.server : undefined;
+  if (!server?.startsWith('CherryPy/')) return null;
   const member = roles.all.find(({ facts }) => facts.pid === pid);
   if (member === undefined || member.facts.listens.length === 0) return null;
   if (host.now - startedAt(member.facts, host) < START_MS) return null;

@@ -119,7 +119,7 @@ describe('a master', () => {
       'that is gone, its directory still there',
       { ...unlistened, ipc: { files: ['workers.ipc'], listening: [] } },
       [
-        'degraded',
+        'healthy',
         'absent',
         'warn',
         /^the Salt master is not there: no salt-master process, and nobody/,
@@ -134,7 +134,7 @@ describe('a master', () => {
       'that runs and has no port',
       { listeners: [] },
       [
-        'degraded',
+        'healthy',
         'absent',
         'warn',
         /^the Salt master 10 takes no calls: nobody listens on port 4506/,
@@ -158,7 +158,7 @@ describe('a master', () => {
     [
       'without the file that rest_cherrypy asks for',
       { ipc: { files: ['master_event_pub.ipc'], listening: [] } },
-      ['degraded', 'absent', 'warn', /no workers\.ipc in \/var\/run\/salt\/master.*503/],
+      ['healthy', 'absent', 'warn', /no workers\.ipc in \/var\/run\/salt\/master.*503/],
     ],
   ];
   for (const [what, facts, [code, state, status, summary]] of cases) {

@@ -10,6 +10,8 @@ import { stageEvidence } from '../../recorded/captures.ts';
 import { evidenceOf, saltApi, server, TITLED } from '../situation.ts';
 
 const SILENT = seen({ kind: 'no-reply', afterMs: 60_000, tls: true } as const);
+const OK = { kind: 'answered', status: 200, afterMs: 7, tls: true } as const;
+const CHERRYPY = seen({ ...OK, server: 'CherryPy/18.8.0' });
 const MASTER = { kind: 'called', address: '127.0.0.1', port: 4506 } as const;
 
 const wait = (threads: number, more: Partial<ProcessThreads['waits'][number]> = {}) => {
@@ -22,7 +24,7 @@ function host(threads: number, more: Partial<Evidence> = {}): Evidence {
     saltApi({ pid: 100, ppid: 1, argv: TITLED }),
     server({ pid: 101, ppid: 100, threads }),
   ];
-  return evidenceOf({ processes, pidFile: 100, evidence: more });
+  return evidenceOf({ processes, pidFile: 100, evidence: { answer: CHERRYPY, ...more } });
 }
 
 function judged(evidence: Evidence, one: Partial<ProcessThreads> = {}) {
@@ -49,6 +51,14 @@ describe('the threads of a server', () => {
     assert.match(causes[0]?.advice ?? '', /cheroot 10\.0\.1/);
   });
 
+  it('are as many as they like in a server that is not CherryPy by its answer', () => {
+    for (const answer of [seen(OK), seen({ ...OK, server: 'BaseHTTP/0.6' }), SILENT]) {
+      assert.deepEqual(judged(host(2, { answer })).causes, []);
+    }
+    const { code } = judged(host(2, { answer: seen(OK) }));
+    assert.equal(code, 'healthy');
+  });
+
   it('are not called too few while it starts, in a drill, of another module, or of no known pool', () => {
     const young = evidenceOf({
       processes: [
@@ -56,6 +66,7 @@ describe('the threads of a server', () => {
         server({ pid: 101, ppid: 100, threads: 62, age: 5 }),
       ],
       pidFile: 100,
+      evidence: { answer: CHERRYPY },
     });
     const well = host(62);
     assert.ok(well.config.seen && well.config.value.netapi !== null);
