@@ -67,8 +67,8 @@ async function diagnoseOne(
   const repeated = onHost(options.repeated, hosts.repeated(name));
   try {
     const until = json ? 'record' : 'verdict';
-    // A row has no room for why.
-    const request = json ? options.request : { ...options.request, background: DECIDING };
+    // Why is a matter of one host: it takes as many looks again, and a row has no room for it.
+    const request = { ...options.request, background: DECIDING };
     const result = await diagnoseHost(host, request, options.policy, {}, until);
     const exitCode = verdictExitCode(result.verdict.code, strict === true);
     return { name, result, repeated, exitCode };

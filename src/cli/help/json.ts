@@ -62,8 +62,9 @@ The evidence of each step:
 Roles: manager child fork job orphan unclear elsewhere foreign.
 
 Of several hosts each is a document of its own, one a line, with target: the
-name it was given. One that could not be judged has error {message, advice} in
-place of verdict and steps.
+name it was given, and without causes, which are looked for on one host at a
+time. One that could not be judged has error {message, advice} in place of
+verdict and steps.
 
 fix --json
 
