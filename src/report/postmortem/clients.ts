@@ -1,3 +1,4 @@
+import type { ClientStep as RateStep } from '../../diagnosis/clients/client-steps.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 
 /** What of the clients a report draws and dates by. */
@@ -7,16 +8,8 @@ interface ClientsJudged {
   readonly steps: readonly ClientStep[];
 }
 
-/** A client whose rate rose and stayed up. */
-export interface ClientStep {
-  /** Null is all clients together. */
-  readonly address: string | null;
-  readonly agent: string | null;
-  /** Epoch ms, on a whole minute. */
-  readonly at: number;
-  /** Medians of calls a minute. */
-  readonly before: number;
-  readonly after: number;
+/** As it was judged, and how many times as much. */
+export interface ClientStep extends RateStep {
   /** Null where there was none before. */
   readonly factor: number | null;
 }

@@ -9,27 +9,10 @@ const MOST_BARS = 8;
 /** More processes than a salt-api has with threads to tell of. */
 const MOST_PROCESSES = 3;
 
-/** What of the census of threads is drawn. */
-interface Census {
-  readonly processes: readonly {
-    readonly pid: number;
-    readonly threads: number;
-    readonly waits: readonly {
-      readonly threads: number;
-      readonly call: string | null;
-      readonly on: readonly {
-        readonly kind: string;
-        readonly address: string;
-        readonly port: number;
-      }[];
-    }[];
-  }[];
-}
-
 /** The threads of each process that serves, or is an orphan, by what they wait on. */
 export function censusPictures({ before, files }: PostmortemCase): BarsPicture[] {
-  const found: Partial<Census> = (before?.explanations.workers.evidence ?? {}) as object;
-  const processes = (found.processes ?? []).filter(({ waits }) => waits.length > 0);
+  const counted = before?.explanations.workers.evidence.processes ?? [];
+  const processes = counted.filter(({ waits }) => waits.length > 0);
   return processes.slice(0, MOST_PROCESSES).map(({ pid, threads, waits }) => {
     const labelled = waits.map(({ threads: count, call, on }) => {
       const ends = on.slice(0, 2).map(({ kind, address, port }) => `${kind} ${address}:${port}`);
