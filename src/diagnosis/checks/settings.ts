@@ -5,7 +5,8 @@ import { stripControl } from '../../untrusted.ts';
 import { count } from '../../words.ts';
 import { compareReleases, isWithin } from '../releases/release-numbers.ts';
 import { type RunningReleases, releasesOf } from '../releases/running-releases.ts';
-import { type Symptoms, symptomsOf, threadPoolOf } from '../releases/symptoms.ts';
+import { type Symptoms, symptomsOf } from '../releases/symptoms.ts';
+import { threadPoolOf } from '../thread-pool.ts';
 import type { Cause, Explains } from './explanation.ts';
 import type { Known } from './finding.ts';
 
@@ -162,7 +163,7 @@ function clientsCause(known: Known, { options }: SettingsEvidence): Cause | null
 function narrowCause(evidence: SettingsEvidence, symptoms: Symptoms): Cause | null {
   const { threadPool: pool, workerThreads: workers } = evidence;
   if (pool === null || workers === null || pool < NARROW_RATIO * workers) return null;
-  if (!symptoms.has('no-reply')) return null;
+  if (!symptoms.has('unanswered')) return null;
   return {
     basis: 'inferred',
     weight: NARROW,
@@ -204,7 +205,7 @@ function statsCause({ port, config }: Known, { options }: SettingsEvidence, symp
   const netapi = config.seen ? config.value.netapi : null;
   if (netapi?.module !== 'rest_cherrypy' || netapi.port !== port.number) return null;
   if (options === null || options['rest_cherrypy.collect_stats'] === true) return null;
-  if (!symptoms.has('no-reply')) return null;
+  if (!symptoms.has('unanswered')) return null;
   return {
     basis: 'inferred',
     weight: UNSEEN,

@@ -163,7 +163,7 @@ function defectCauses(
   symptoms: Symptoms,
 ): Cause[] {
   const causing = matches.filter(({ defect }) => defect.symptoms.length > 0);
-  const telling = causing.filter(({ seen }) => seen.some((one) => one !== 'no-reply'));
+  const telling = causing.filter(({ seen }) => seen.some((one) => one !== 'unanswered'));
   const silencing = causing
     .filter(({ seen }) => seen.length > 0)
     .filter((one) => !telling.includes(one));

@@ -7,13 +7,14 @@ import type { Component } from '../../evidence/versions-facts.ts';
 import type { ReleaseRange } from './release-numbers.ts';
 
 /**
- * What of a defect can be seen on a host. `no-reply`: the API is silent, which tells little: a defect
- * that shows by something else as well has that alone. `workers-died`: fewer threads than its pool.
- * `orphan`: a server was left behind. `open-files`: it nears its limit. `memory`, `cpu`: it takes much
- * of it. `start`: starts fail with the words of the defect.
+ * What of a defect can be seen on a host. `unanswered`: the API is silent, or its
+ * clients hang up before it answers, which tells little: a defect that shows by something else as well
+ * has that alone. `workers-died`: fewer threads than its pool. `orphan`: a server was left behind.
+ * `open-files`: it nears its limit. `memory`, `cpu`: it takes much of it. `start`: starts fail with the
+ * words of the defect.
  */
 const SYMPTOMS = [
-  'no-reply',
+  'unanswered',
   'workers-died',
   'orphan',
   'open-files',
@@ -139,7 +140,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'CVE-2023-20897',
     affects: { salt: [{ before: '3005.2' }, { from: '3006', before: '3006.2' }] },
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'as many bad packets as the master has workers, and calls wait for ever',
     fixedIn: ['3005.2', '3006.2'],
     source: 'CVE-2023-20897',
@@ -163,7 +164,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: '#66249',
     affects: { salt: [{ before: '3006.10' }] },
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'a batch may never end, and keeps its worker',
     fixedIn: ['3006.10'],
     source: '#66249',
@@ -171,7 +172,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'CVE-2025-22242',
     affects: { salt: [{ before: '3006.12' }, { from: '3007', before: '3007.4' }] },
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'an endless file keeps the master’s workers, and calls wait for ever',
     fixedIn: ['3006.12', '3007.4'],
     source: 'CVE-2025-22242',
@@ -229,7 +230,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: '#70127',
     affects: { salt: [{ from: '3006.27', before: '3006.28' }] },
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'clients share a ZeroMQ identity, and calls stall for exactly 60 s',
     fixedIn: [],
     source: '#70127; PR #70196 was open in 2026-09',
@@ -237,7 +238,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: '#69986',
     affects: { salt: [{ before: '3006.28' }] },
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'all workers of the master can deadlock, and calls wait for ever',
     fixedIn: ['3006.28'],
     source: '#69986, #69914',
@@ -262,7 +263,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
     id: 'cp#1298',
     affects: { cherrypy: [{ from: '3.2.5', before: '3.8' }] },
     only: 'tls',
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'TLS connections end in tracebacks',
     fixedIn: ['3.8'],
     source: 'cp#1298 (3.2.3 has it not)',
@@ -270,7 +271,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'cp#1625',
     affects: { cherrypy: [{ from: '12' }] },
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'no request times out: what is stuck stays stuck and keeps its worker',
     fixedIn: [],
     source: 'cp#1625, by design',
@@ -294,7 +295,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'ch#91',
     affects: { cheroot: [{ before: '8.1.0' }] },
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'a client that keeps an idle connection open keeps a worker',
     fixedIn: ['8.1.0'],
     source: 'ch#91',
@@ -302,7 +303,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     id: 'ch#91-own-server',
     affects: { cherrypy: OWN_SERVER },
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'a client that keeps an idle connection open keeps a worker',
     fixedIn: [],
     source: 'ch#91 (mended in cheroot 8.1.0, which CherryPy has from 9 on)',
@@ -338,7 +339,7 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
     id: 'ch#748',
     affects: { cheroot: [{ before: '11.1.3' }] },
     only: 'tls',
-    symptoms: ['no-reply'],
+    symptoms: ['unanswered'],
     effect: 'one silent TLS client keeps all others from being accepted, for up to 10 s',
     fixedIn: [],
     source: 'ch#748',

@@ -4,13 +4,12 @@ import { averageCpuPercent, count, describeDuration, grouped, startedAt } from '
 import type { Known } from '../checks/finding.ts';
 import { hasPool } from '../orphan-signs.ts';
 import { isServer } from '../process-roles.ts';
+import { threadPoolOf } from '../thread-pool.ts';
 import type { Symptom } from './known-defects.ts';
 
 /** Each that is seen, in words. */
 export type Symptoms = ReadonlyMap<Symptom, string>;
 
-/** rest_cherrypy's default (salt-advice §3). */
-const DEFAULT_THREAD_POOL = 100;
 /** By then a server has started all of its threads, ms. */
 const STARTED_MS = 60_000;
 /** Of its limit on open files. */
@@ -23,7 +22,7 @@ const MUCH_CPU = 80;
 /** @param known the log's words are matched by whoever knows which are meant */
 export function symptomsOf(known: Known): Symptoms {
   const found: readonly (readonly [Symptom, string | null])[] = [
-    ['no-reply', silence(known)],
+    ['unanswered', unanswered(known)],
     ['workers-died', lostWorkers(known)],
     ['orphan', orphans(known)],
     ['open-files', openFiles(known)],
@@ -35,7 +34,7 @@ export function symptomsOf(known: Known): Symptoms {
   );
 }
 
-function silence({ answer, sockets, policy }: Known): string | null {
+function unanswered({ answer, sockets, policy }: Known): string | null {
   if (answer.seen) {
     const { kind } = answer.value;
     if (kind === 'no-connection') return 'the API takes no connection';
@@ -45,15 +44,6 @@ function silence({ answer, sockets, policy }: Known): string | null {
   const waiting = peers.filter(({ state }) => state === 'CLOSE_WAIT');
   const number = waiting.reduce((sum, { accepted, unaccepted }) => sum + accepted + unaccepted, 0);
   return number >= policy.closeWaitFail ? count(number, 'CLOSE_WAIT socket') : null;
-}
-
-/** `thread_pool` of the config; null where no CherryPy serves the port, or it can't be known. */
-export function threadPoolOf({ config, port }: Pick<Known, 'config' | 'port'>): number | null {
-  if (!config.seen) return null;
-  const { netapi, options } = config.value;
-  if (netapi?.module !== 'rest_cherrypy' || netapi.port !== port.number) return null;
-  const pool = options?.['rest_cherrypy.thread_pool'] ?? DEFAULT_THREAD_POOL;
-  return typeof pool === 'number' && pool > 0 ? pool : null;
 }
 
 function lostWorkers(known: Known): string | null {

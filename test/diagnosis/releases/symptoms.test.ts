@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Symptom } from '../../../src/diagnosis/releases/known-defects.ts';
-import { symptomsOf, threadPoolOf } from '../../../src/diagnosis/releases/symptoms.ts';
+import { symptomsOf } from '../../../src/diagnosis/releases/symptoms.ts';
 import { NO_BACKGROUND } from '../../../src/evidence/background.ts';
 import {
   type AnswerFacts,
@@ -11,7 +11,7 @@ import {
   seen,
 } from '../../../src/evidence/evidence.ts';
 import { knownOf, type Part } from '../checks/known.ts';
-import { evidenceOf, INODE, type ProcessSketch, saltApi } from '../situation.ts';
+import { INODE, type ProcessSketch, saltApi } from '../situation.ts';
 
 const WELL: AnswerFacts = { kind: 'answered', status: 200, afterMs: 4, tls: false };
 
@@ -25,7 +25,7 @@ function sees(parts: readonly Part[], evidence: Partial<Evidence> = {}) {
 
 const names = (...args: Parameters<typeof sees>): Symptom[] => [...sees(...args).keys()];
 
-describe('silence', () => {
+describe('what is unanswered', () => {
   const sockets = (number: number) => {
     const peer = { address: '10.0.0.1', state: 'CLOSE_WAIT', unreadBytes: 0 } as const;
     const peers: PeerSockets[] = [{ ...peer, accepted: number - 5, unaccepted: 5 }];
@@ -34,14 +34,14 @@ describe('silence', () => {
 
   it('is no reply, or no connection, and not a refusal or an answer', () => {
     const answers = (answer: AnswerFacts) => names([], { answer: seen(answer) });
-    assert.deepEqual(answers({ kind: 'no-reply', afterMs: 1, tls: true }), ['no-reply']);
-    assert.deepEqual(answers({ kind: 'no-connection', afterMs: 1 }), ['no-reply']);
+    assert.deepEqual(answers({ kind: 'no-reply', afterMs: 1, tls: true }), ['unanswered']);
+    assert.deepEqual(answers({ kind: 'no-connection', afterMs: 1 }), ['unanswered']);
     assert.deepEqual(answers({ kind: 'refused' }), []);
     assert.deepEqual(answers(WELL), []);
   });
 
   it('is as many CLOSE_WAIT sockets as fail the step', () => {
-    assert.equal(sees([], sockets(20)).get('no-reply'), '20 CLOSE_WAIT sockets');
+    assert.equal(sees([], sockets(20)).get('unanswered'), '20 CLOSE_WAIT sockets');
     assert.deepEqual(names([], sockets(19)), []);
   });
 });
@@ -62,23 +62,6 @@ describe('a worker died', () => {
       assert.deepEqual(names([part(role, { threads: 12 })]), [], role);
     }
     assert.deepEqual(names([part('child', { threads: 4, listens: [] })]), []);
-  });
-
-  it('can be said of rest_cherrypy on the examined port alone, by the pool of the config', () => {
-    const { config } = evidenceOf({ processes: [] });
-    assert.ok(config.seen && config.value.netapi !== null);
-    const { netapi } = config.value;
-    const pool = (change: object) => {
-      const known = knownOf({ evidence: { config: seen({ ...config.value, ...change }) } });
-      return threadPoolOf(known);
-    };
-    assert.equal(pool({}), 100);
-    assert.equal(pool({ options: { 'rest_cherrypy.thread_pool': 30 } }), 30);
-    assert.equal(pool({ options: { 'rest_cherrypy.thread_pool': 'many' } }), null);
-    assert.equal(pool({ options: { 'rest_cherrypy.thread_pool': 0 } }), null);
-    assert.equal(pool({ netapi: { ...netapi, port: 8000 } }), null);
-    assert.equal(pool({ netapi: { ...netapi, module: 'rest_tornado' } }), null);
-    assert.equal(pool({ netapi: null }), null);
   });
 });
 
