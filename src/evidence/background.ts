@@ -19,16 +19,7 @@ export interface Background {
 
 export type BackgroundSection = keyof Background;
 
-/** In the order that they are shown in. */
-export const BACKGROUND = [
-  'clients',
-  'workers',
-  'master',
-  'versions',
-  'settings',
-] as const satisfies readonly BackgroundSection[];
-
-/** Nobody has looked; evidence from before there was a background has this one. */
+/** Nobody has looked; evidence from before there was a background has this one. In the order of what is shown. */
 export const NO_BACKGROUND: Background = {
   clients: LEFT_OUT,
   workers: LEFT_OUT,
@@ -36,3 +27,5 @@ export const NO_BACKGROUND: Background = {
   versions: LEFT_OUT,
   settings: LEFT_OUT,
 };
+
+export const BACKGROUND = Object.keys(NO_BACKGROUND) as readonly BackgroundSection[];

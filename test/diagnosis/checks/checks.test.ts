@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CHECKS } from '../../../src/diagnosis/checks/checks.ts';
+import { CHECKS, EXPLAINERS } from '../../../src/diagnosis/checks/checks.ts';
 import { stepOf } from '../../../src/diagnosis/diagnosis.ts';
 import { classifyProcesses } from '../../../src/diagnosis/process-roles.ts';
+import { BACKGROUND } from '../../../src/evidence/background.ts';
 import { blind, type Evidence } from '../../../src/evidence/evidence.ts';
 import { STAGES, stageEvidence } from '../../recorded/captures.ts';
 import { evidenceOf } from '../situation.ts';
@@ -35,4 +36,12 @@ test('the steps have the ids and the order that `help checks` tells', () => {
     ['port-holder', 'orphans', 'close-wait', 'api-log', 'api-answers'],
   );
   for (const { title } of CHECKS) assert.ok(title.length <= 13, title);
+});
+
+test('each section of the background has one that explains by it', () => {
+  assert.deepEqual(
+    EXPLAINERS.map(({ id }) => id),
+    BACKGROUND,
+  );
+  for (const { title } of EXPLAINERS) assert.ok(title.length <= 13, title);
 });
