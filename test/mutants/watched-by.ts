@@ -108,8 +108,9 @@ export const WATCHED_BY: Readonly<Record<string, readonly string[]>> = {
     'diagnosis/checks/versions.test.ts',
     'diagnosis/checks/settings.test.ts',
   ],
+  'src/diagnosis/thread-pool.ts': ['diagnosis/thread-pool.test.ts'],
   'src/diagnosis/checks/versions.ts': ['diagnosis/checks/versions.test.ts'],
   'src/diagnosis/checks/settings.ts': ['diagnosis/checks/settings.test.ts'],
   'src/evidence/versions-facts.ts': ['evidence/versions-facts.test.ts'],
-  'src/evidence/salt-programs.ts': ['host/background-versions.test.ts'],
+  'src/evidence/salt-programs.ts': ['host/background/versions.test.ts'],
 };

@@ -89,7 +89,7 @@ describe('any text', () => {
     ),
   );
 
-  it('has no known name and no address left, and can be had back by the list', () => {
+  it('has no known name and no address left, and no name has two pseudonyms', () => {
     fc.assert(
       fc.property(words, (parts) => {
         const text = parts.join(' ');
