@@ -120,7 +120,9 @@ test('the same by hand: eight commands end the staged incident', { skip }, async
   assert.match(told, /^[1-5]\d\d\n$/);
 });
 
-test('fix: refused without a person, planned, done, listed, and told in a report', { skip }, async (t) => {
+test('fix: refused without a person, planned, done, listed, and told in a report', {
+  skip,
+}, async (t) => {
   const staged = await stage(t, 'restarted');
   const run = await workplace(t, staged);
   const commands = commandsUnder('Fix');
