@@ -139,8 +139,8 @@ const threadsAsText = {
         JSON.stringify(await bundle({ entryPoints: [source(path)], minify: true, write: false }));
       return {
         contents: `
-          export const logThread = ${await text('host/local/api-log-thread.ts')};
-          export const tablesThread = ${await text('host/local/proc-tables-thread.ts')};`,
+          export const logThread = ${await text('host/local/in-log-thread.ts')};
+          export const tablesThread = ${await text('host/local/in-tables-thread.ts')};`,
       };
     });
   },
