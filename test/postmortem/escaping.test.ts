@@ -94,7 +94,7 @@ describe('a report of a hostile host', () => {
     assert.doesNotMatch(text, /abcdef123456|jane42|hunter2/);
   });
 
-  it('keeps each row of a table of Markdown in one line with the cells of its head', () => {
+  it('keeps each row of a table of Markdown in one line with its cells', () => {
     const cellsIn = (row: string) => row.replace(/\\[\\|]/g, '').split('|').length;
     let head = 0;
     let rows = 0;
