@@ -8,7 +8,7 @@ import { count, describeDuration, pidList, startedAt } from '../words.ts';
 import { isWithoutSalt } from './absence.ts';
 import {
   CHECKS,
-  EXPLAINERS,
+  DECIDING,
   type Explanations,
   type Findings,
   type StepId,
@@ -337,7 +337,7 @@ function withSignsOfTrouble({ findings, roles, port, stepsWith, because }: Scene
 
 /** It serves, but what it rests on does not. */
 function troubleBehind({ explanations, holding, because }: Scene): Verdict | null {
-  const told = EXPLAINERS.filter(({ decides }) => decides).map(({ id }) => explanations[id]);
+  const told = DECIDING.map((id) => explanations[id]);
   const doubtful = told.filter(({ degrades }) => degrades);
   if (doubtful.length === 0) return null;
   return {

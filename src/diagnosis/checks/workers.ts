@@ -1,12 +1,11 @@
-import { configuredNetapis } from '../../evidence/instance-ports.ts';
 import { masterAddress } from '../../evidence/master-facts.ts';
-import { isDrillDirectory } from '../../evidence/salt-api-argv.ts';
 import { endInWords } from '../../evidence/tcp-rows.ts';
 import type { ProcessThreads, ThreadWait, WaitedFor } from '../../evidence/workers-facts.ts';
 import { stripControl } from '../../untrusted.ts';
 import { count, grouped, startedAt } from '../../words.ts';
 import { START_MS } from '../orphan-signs.ts';
 import type { SaltApiProcess } from '../process-roles.ts';
+import { threadPoolOf } from '../thread-pool.ts';
 import type { Cause, Explains } from './explanation.ts';
 import type { Known } from './finding.ts';
 
@@ -24,8 +23,6 @@ interface WorkersEvidence {
   readonly processes: readonly WorkersOfProcess[];
 }
 
-/** CherryPy's own default (salt/netapi/rest_cherrypy, `thread_pool`). */
-const DEFAULT_POOL = 100;
 /** Threads beside the pool: those of the server itself, and of jobs that come and go. */
 const BESIDE_POOL = 20;
 /** cheroot's rows of a detail; an even census of a jam has half a dozen. */
@@ -45,29 +42,16 @@ export const workers: Explains<'workers', WorkersEvidence> = {
       const evidence = { threadPool: null, processes: [] };
       return { status, summary: stripControl(look.why), details: [], evidence, causes: [] };
     }
-    const threadPool = poolOf(known);
+    const threadPool = threadPoolOf(known);
     const processes = look.value.processes.flatMap((one) => ofProcess(one, known) ?? []);
-    const causes = processes.flatMap((one) => causesOf(one, threadPool, known));
+    const told = processes.flatMap((one) => toldOf(one, threadPool, known) ?? []);
+    const causes = told.map(({ cause }) => cause);
     const evidence = { threadPool, processes };
     const details = processes.flatMap((one) => waitLines(one));
     const found = { ...sumUp(processes, causes, threadPool), details, evidence, causes };
-    return causes.some(({ weight }) => weight === DIED) ? { ...found, degrades: true } : found;
+    return told.some(({ haveEnded }) => haveEnded) ? { ...found, degrades: true } : found;
   },
 };
-
-/** The pool of the examined port; a port of another module has none, and a drill's server is Node. */
-function poolOf({
-  config,
-  port,
-  instance,
-}: Pick<Known, 'config' | 'port' | 'instance'>): number | null {
-  const netapi = configuredNetapis(config).find((one) => one.port === port.number);
-  const isCherryPy =
-    netapi?.module === 'rest_cherrypy' && !isDrillDirectory(instance.configDirectory);
-  const named = config.seen ? config.value.options?.['rest_cherrypy.thread_pool'] : undefined;
-  if (!isCherryPy) return null;
-  return typeof named === 'number' && named > 0 ? named : DEFAULT_POOL;
-}
 
 function ofProcess(one: ProcessThreads, { roles, config }: Known): WorkersOfProcess | null {
   const member = roles.all.find(({ facts }) => {
@@ -104,11 +88,18 @@ function sumUp(
 /** Weights of what is told; what does not hang by itself comes last. */
 const [WAITING, DIED, IN_FLIGHT] = [85, 80, 60];
 
-function causesOf(one: WorkersOfProcess, pool: number | null, known: Known): Cause[] {
+/** What the threads of one process tell, and whether that is that workers have ended. */
+interface Told {
+  readonly cause: Cause;
+  readonly haveEnded: boolean;
+}
+
+function toldOf(one: WorkersOfProcess, pool: number | null, known: Known): Told | null {
   const details = waitLines(one);
   const waiting = waitingCause(one, pool, known, details);
-  if (waiting !== null) return [waiting];
-  return [lackingCause(one, pool, known, details)].filter((cause) => cause !== null);
+  if (waiting !== null) return { cause: waiting, haveEnded: false };
+  const lacking = lackingCause(one, pool, known, details);
+  return lacking === null ? null : { cause: lacking, haveEnded: true };
 }
 
 /** Seen: so many wait for one end. Or inferred from the number of threads, where no end is in sight. */
