@@ -55,6 +55,9 @@ async function lookWithin(
   leftMs: number,
   look: (boundMs: number) => Promise<Look<PythonStacks>>,
 ): Promise<Look<PythonStacks>> {
-  if (leftMs >= LEAST_MS) return look(leftMs);
-  return blind('timeout', 'other processes have taken the time for them');
+  if (leftMs < LEAST_MS) return blind('timeout', 'other processes have taken the time for them');
+  // A host without memory for one more process must still be mended.
+  return look(leftMs).catch((error: unknown) =>
+    blind('unsupported', error instanceof Error ? error.message : String(error)),
+  );
 }

@@ -12,9 +12,9 @@ export interface GdbTask {
 }
 
 /**
- * The arguments of gdb. Nothing of the user's or of the directory is read (`-nx`), and helper scripts
- * are loaded from where root's packages put them alone: one beside the program of a stranger would run
- * as us.
+ * The arguments of gdb. Nothing of the user's or of the directory is read (`-nx`), and nothing is
+ * loaded by itself: what a stranger's program or library brings for gdb would run as us, and
+ * `safe-path` alone lets in `/usr/share/gdb/auto-load/../../../../tmp/x.so` (salt-facts §10).
  */
 export function gdbArguments({ pid, startTicks, walkSeconds, boundSeconds }: GdbTask): string[] {
   // A JSON string is one of Python's, too.
@@ -22,7 +22,9 @@ export function gdbArguments({ pid, startTicks, walkSeconds, boundSeconds }: Gdb
   const call = `salt_triage(${[pid, startTicks, walkSeconds, boundSeconds].join(', ')})`;
   return [
     ...['-nx', '-batch'],
+    ...['-iex', 'set auto-load off'],
     ...['-iex', 'set auto-load safe-path $debugdir:$datadir/auto-load'],
+    ...['-iex', 'set libthread-db-search-path $sdir'],
     ...['-iex', 'set print thread-events off'],
     ...['-ex', `python ${script}`],
     ...['-ex', `python ${call}`],
@@ -34,13 +36,14 @@ export function gdbArguments({ pid, startTicks, walkSeconds, boundSeconds }: Gdb
  * debug packages bring) say which Python function each is. `py-bt`, which does the same, prints
  * arguments besides in old versions, and opens the source files that the process names.
  *
- * The symbols are read before the process is stopped. Without the helper it is stopped only where
- * the helper may yet come with a libpython that the process has loaded. From 3.11 on one C frame
- * holds several of Python's, of which `is_entry` (3.11) or `is_shim` (3.12) tells the last.
+ * The symbols are read before the process is stopped, and the helper with them: from the program and
+ * the libpython that it runs, by their names in the file system, where those are root's alone. From
+ * 3.11 on one C frame holds several of Python's, of which `is_entry` (3.11) or `is_shim` (3.12) tells
+ * the last.
  */
 const GDB_FRAMES = `
 def salt_triage(pid, ticks, walk_seconds, bound_seconds):
-    import gdb, json, signal, sys, time
+    import gdb, json, os, re, signal, sys, time
     began = time.time()
     signal.alarm(bound_seconds)
 
@@ -77,22 +80,47 @@ def salt_triage(pid, ticks, walk_seconds, bound_seconds):
             pass
         return frames
 
-    try:
-        gdb.execute('file /proc/%d/exe' % pid, to_string=True)
-    except gdb.error:
-        pass
+    def born():
+        return int(read('stat').rpartition(')')[2].split()[19])
+
+    def of_root(path):
+        about = os.stat(path)
+        if about.st_uid != 0 or about.st_mode & 0o022:
+            return False
+        return path == '/' or of_root(os.path.dirname(path))
+
+    def load(path):
+        real = os.path.realpath(path)
+        if not re.match('[A-Za-z0-9_./+~-]+$', real) or not of_root(real):
+            return False
+        gdb.execute('set auto-load python-scripts on')
+        try:
+            gdb.execute('file ' + real, to_string=True)
+        finally:
+            gdb.execute('set auto-load python-scripts off')
+        return True
+
     helper = lambda: globals().get('Frame')
-    if helper() is None and 'libpython' not in read('maps'):
+    try:
+        libraries = set(re.findall('(/.*/libpython[^/]*)$', read('maps'), re.M))
+        for library in sorted(libraries)[:4]:
+            load(library)
+        if not load(os.readlink('/proc/%d/exe' % pid)):
+            return say(refused='its Python could have been changed by others than root')
+    except (gdb.error, EnvironmentError):
+        pass
+    if helper() is None:
         return say(refused='no debug symbols of its Python are here')
-    if int(read('stat').rpartition(')')[2].split()[19]) != ticks:
+    if born() != ticks:
         return say(refused='it is another process now')
     say(attaching=pid)
     try:
         gdb.execute('attach %d' % pid, to_string=True)
         try:
             threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.ptid)
-            if helper() is None:
-                say(refused='no debug symbols of its Python are here')
+            # Its pid may have been given out again in between.
+            if born() != ticks:
+                say(refused='it is another process now')
             else:
                 say(threads=len(threads))
                 for thread in threads:

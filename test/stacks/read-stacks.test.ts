@@ -244,6 +244,44 @@ os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 0,
       assert.equal(stateOf(target.identity.pid), 'T');
     });
 
+    it('run nothing that a library of the process brings for gdb, whatever it calls its place', async () => {
+      const ran = join(fakes.directory, 'ran');
+      // Kind 4 is Python's text, its first line a name (gdb manual, "The .debug_gdb_scripts section").
+      writeFileSync(join(fakes.directory, 'text'), `\x04x.py\nopen('${ran}', 'w')\n\0`);
+      const [library = ''] = readdirSync('/usr/lib/x86_64-linux-gnu').filter((one) =>
+        one.startsWith('libexpat.so'),
+      );
+      const made = join(fakes.directory, 'x.so');
+      const section = `.debug_gdb_scripts=${join(fakes.directory, 'text')}`;
+      const { status, stderr } = spawnSync(
+        'objcopy',
+        ['--add-section', section, `/usr/lib/x86_64-linux-gnu/${library}`, made],
+        { encoding: 'utf8' },
+      );
+      assert.equal(status, 0, stderr);
+      const name = `/usr/share/gdb/auto-load/../../../..${made}`;
+      const script = `import ctypes, sys
+ctypes.CDLL('${name}')
+print('loaded', flush=True)
+sys.stdin.read()`;
+      const child = fakes.spawn(PYTHON, [fakes.script(script)], { argv0: PYTHON });
+      assert.equal(await lineOf(child), 'loaded');
+      const look = await actions.readStacks(targetOf(pidOf(child)), 60_000);
+      assert.ok(look.seen, JSON.stringify(look));
+      assert.ok(!existsSync(ran));
+    });
+
+    it('are not looked for with a Python that others than root could have changed', async () => {
+      const copy = join(programs, 'python3');
+      copyFileSync(PYTHON, copy);
+      chmodSync(copy, 0o777);
+      const look = await actions.readStacks(await jam(1, copy), 60_000);
+      assert.equal(
+        !look.seen && look.why,
+        'gdb: its Python could have been changed by others than root',
+      );
+    });
+
     it('leave nothing stopped where the real gdb is ended at its first attach', async () => {
       const target = await jam(60);
       const { pid } = target.identity;

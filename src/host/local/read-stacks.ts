@@ -1,5 +1,6 @@
 /** Runs a tool that looks into a process of this host, and ends it in time. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Look, ProcessIdentity } from '../../evidence/evidence.ts';
 import { parseProcessStat } from '../../evidence/proc-text.ts';
 import { gdbProgress, type PythonStacks, type StackTool } from '../../evidence/python-stacks.ts';
@@ -21,12 +22,23 @@ export function readStacks(
   boundMs: number,
 ): Promise<Look<PythonStacks>> {
   return stacksByAnyTool(boundMs, async (tool, withinMs): Promise<ToolRun> => {
-    const program = await findRootsProgram(tool);
+    const began = performance.now();
+    // A directory on PATH may lie on a server that is gone: nothing that is read there comes back.
+    const program = await Promise.race([findRootsProgram(tool), late(withinMs)]);
     if (program === null) return { kind: 'absent' };
+    const leftMs = withinMs - (performance.now() - began) - TIDY_MS;
+    if (program === 'late' || leftMs < TIDY_MS) return TOO_LATE;
     const { path } = program;
     if (!program.ofRoot) return { kind: 'not-of-root', path };
-    return runOn(identity, tool, path, withinMs - TIDY_MS);
+    return runOn(identity, tool, path, leftMs);
   });
+}
+
+/** It was looked for until its time was up, and is not run. */
+const TOO_LATE: ToolRun = { kind: 'ran', output: '', errors: '', late: true };
+
+function late(afterMs: number): Promise<'late'> {
+  return delay(afterMs, 'late' as const, { ref: false });
 }
 
 /** True where an interpreter of Python runs a process, itself or as a library of its program. */
@@ -43,11 +55,13 @@ async function runOn(
   withinMs: number,
 ): Promise<ToolRun> {
   const before = stateOf(identity);
+  if (before === null) return ENDED;
   const ran = await runBounded([path, ...toolArguments(tool, identity, withinMs / 1000)], withinMs);
   if (tool === 'gdb' && before !== 'T') letRun(identity, ran.output);
-  const same = before !== null && stateOf(identity) !== null;
-  return same ? ran : { ...ran, output: '', errors: 'it ended meanwhile' };
+  return stateOf(identity) === null ? ENDED : ran;
 }
+
+const ENDED = { kind: 'ran', output: '', errors: 'it ended meanwhile', late: false } as const;
 
 /**
  * A gdb that was ended while it attached leaves the SIGSTOP behind that it has sent, and with it a

@@ -60,15 +60,19 @@ alone=; command -v setsid >/dev/null 2>&1 && alone=setsid
   exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/nonexistent $alone "$tool" ${argv}
 ) < /dev/null > "$d/out" 2> "$d/err" &
 t=$!
+set -- $(fields "$t"); born=\${20}
 (
   left=${seconds}
-  while [ $left -gt 0 ] && [ -e "$d" ]; do sleep 1; left=$((left - 1)); done
-  [ -e "$d" ] || exit 0
+  while [ $left -gt 0 ] && [ -e "$d" ] && [ ! -e "$d/over" ]; do sleep 1; left=$((left - 1)); done
+  if [ ! -e "$d" ] || [ -e "$d/over" ]; then exit 0; fi
+  # Once it was waited for, its pid may be another's.
+  set -- $(fields "$t"); if [ -z "$born" ] || [ "\${20}" != "$born" ]; then exit 0; fi
   : > "$d/late"
   [ -n "$alone" ] && kill -9 "-$t"
   kill -9 "$t"
 ) > /dev/null 2>&1 < /dev/null &
 wait $t 2>/dev/null
+: > "$d/over"
 say ran
 [ -e "$d/late" ] && say late
 # A gdb that was ended while it attached leaves a stopped process behind.
