@@ -1,5 +1,14 @@
 /** Raw reading of the host that we run on. */
-import { closeSync, openSync, readdirSync, readlinkSync, readSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import { utf8OfLatin1 } from '../../evidence/proc-text.ts';
 import {
   type CallLog,
@@ -13,7 +22,7 @@ import {
   type RawHost,
   type ReducedLog,
 } from '../raw-host.ts';
-import { Breather, tryReadBounded, tryReadKernelFile } from './proc-files.ts';
+import { Breather, inTime, tryReadBounded, tryReadKernelFile } from './proc-files.ts';
 import { listProcesses, scanProcesses } from './processes.ts';
 
 /** Of `/proc`, what is read under a lock that a process in D state may hold (fs/proc/task_mmu.c). */
@@ -81,15 +90,52 @@ export class LocalRawHost implements RawHost {
   }
 
   async stat(patterns: readonly string[]): Promise<Map<string, FileFacts>> {
-    return collect(patterns, (path) =>
-      attempt(() => {
-        const stat = statSync(path);
-        const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other';
-        const [modifiedAt, changedAt] = [wholeSeconds(stat.mtimeMs), wholeSeconds(stat.ctimeMs)];
-        return { size: stat.size, modifiedAt, changedAt, uid: stat.uid, kind };
-      }),
-    );
+    return collect(patterns, (path) => {
+      if (isKernels(path)) return attempt(() => factsOf(statSync(path)));
+      return outside(path, async () => factsOf(await stat(path)));
+    });
   }
+}
+
+/** Whether a path is of `/proc`, which answers at once. Any other may lie on a mount that is dead. */
+function isKernels(path: string): boolean {
+  return path.startsWith('/proc/');
+}
+
+/** Calls that were left hanging, each with a thread of libuv's four. */
+let hanging = 0;
+const MOST_HANGING = 2;
+let lastOutside: Promise<unknown> = Promise.resolve();
+
+/**
+ * A call that a dead mount keeps for good, and us with it if it were synchronous. One goes on at a
+ * time, so that several can't hang at once.
+ * @returns null for what is not there, or may not be seen
+ * @throws where it does not come back: what is there is not known
+ */
+function outside<T>(path: string, call: () => Promise<T>): Promise<T | null> {
+  const turn = lastOutside.then(async () => {
+    if (hanging >= MOST_HANGING) throw new Error(`${path} is not looked at: other files hang`);
+    const calling = call().then(
+      (value) => ({ value }),
+      () => ({ value: null }),
+    );
+    const came = await inTime(calling);
+    if (came !== null) return came.value;
+    hanging += 1;
+    calling.then(() => {
+      hanging -= 1;
+    });
+    throw new Error(`${path} is on a disk or a mount that does not answer`);
+  });
+  lastOutside = turn.catch(() => undefined);
+  return turn;
+}
+
+function factsOf(about: Stats): FileFacts {
+  const kind = about.isFile() ? 'file' : about.isDirectory() ? 'directory' : 'other';
+  const [modifiedAt, changedAt] = [wholeSeconds(about.mtimeMs), wholeSeconds(about.ctimeMs)];
+  return { size: about.size, modifiedAt, changedAt, uid: about.uid, kind };
 }
 
 /** As stat(1) tells them. */
@@ -155,33 +201,42 @@ async function collect<T>(
 ): Promise<Map<string, T>> {
   const found = new Map<string, T>();
   const breather = new Breather();
-  for (const path of patterns.flatMap(matches)) {
-    if (found.has(path)) continue;
-    const reading = read(path);
-    const value = reading instanceof Promise ? await reading : reading;
-    if (value !== null) found.set(path, value);
-    if (breather.due) await breather.breathe();
+  for (const pattern of patterns) {
+    for (const path of await matches(pattern)) {
+      if (found.has(path)) continue;
+      const reading = read(path);
+      const value = reading instanceof Promise ? await reading : reading;
+      if (value !== null) found.set(path, value);
+      if (breather.due) await breather.breathe();
+    }
   }
   return found;
 }
 
 /** The paths that a pattern stands for, in the order of their names. */
-function matches(pattern: string): string[] {
+async function matches(pattern: string): Promise<string[]> {
   if (!isSound(pattern)) return [];
   let paths = [''];
   for (const component of pattern.slice(1).split('/')) {
     if (!component.includes('*')) paths = paths.map((path) => `${path}/${component}`);
-    else paths = paths.flatMap((path) => entries(path, component)).slice(0, MOST_MATCHES);
+    else {
+      const found: string[] = [];
+      for (const path of paths) found.push(...(await entries(path, component)));
+      paths = found.slice(0, MOST_MATCHES);
+    }
   }
   return paths;
 }
 
 /** As a shell has it: `*` begins no match with a dot. */
-function entries(directory: string, component: string): string[] {
+async function entries(directory: string, component: string): Promise<string[]> {
   const words = component.split('*').map((word) => word.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
   const name = new RegExp(`^${component.startsWith('*') ? '(?!\\.)' : ''}${words.join('.*')}$`);
-  const names = attempt(() => readdirSync(directory === '' ? '/' : directory)) ?? [];
-  return names
+  const path = directory === '' ? '/' : directory;
+  const names = isKernels(path)
+    ? attempt(() => readdirSync(path))
+    : await outside(path, () => readdir(path));
+  return (names ?? [])
     .filter((one) => name.test(one) && isSound(`/${one}`))
     .sort()
     .map((one) => `${directory}/${one}`);
