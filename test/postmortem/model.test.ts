@@ -42,6 +42,19 @@ describe('a report of the whole incident', () => {
     assert.match(impact, /^seen: Time to recover: 21 s from the beginning of the fix\.$/m);
   });
 
+  it('is drawn where the journal is of a clock that is a day behind', () => {
+    const about = incidentCase();
+    const behind = (time: string) => new Date(Date.parse(time) - 86_400_000).toISOString();
+    const incident = about.incident && {
+      ...about.incident,
+      beganAt: behind(about.incident.beganAt),
+      journal: about.incident.journal.map((line) => ({ ...line, time: behind(line.time) })),
+    };
+    const apart = writePostmortem({ ...about, incident });
+    assert.match(markdownReport(apart), /\^ fix/);
+    assert.match(htmlReport(apart), />fix</);
+  });
+
   it('is the same once checks have gone on', () => {
     const about = incidentCase();
     const later = { at: Date.parse('2018-07-13T09:40:00+08:00'), closeWait: 0 };

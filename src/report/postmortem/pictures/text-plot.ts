@@ -10,8 +10,9 @@ export function plotLines(
   time: (at: number) => string,
 ): string {
   const points = series.flatMap(({ points: own }) => own);
-  const from = Math.min(...points.map(({ at }) => at));
-  const to = Math.max(...[...points, ...marks].map(({ at }) => at));
+  // Where two clocks differ, or evidence lies, a mark may stand before all points.
+  const times = [...points, ...marks].map(({ at }) => at);
+  const [from, to] = [Math.min(...times), Math.max(...times)];
   const most = Math.max(1, ...points.map(({ value }) => value));
   const column = (at: number) =>
     Math.min(COLUMNS - 1, Math.floor(((at - from) / Math.max(1, to - from)) * COLUMNS));
