@@ -16,6 +16,8 @@ export interface KeptLooks {
   readonly looks: readonly KeptLook[];
 }
 
+/** The last millisecond of the year 9999: a `Date` holds it wherever the host is. */
+const MAX_TIME = 253_402_300_799_999;
 /** A day of one a minute. */
 export const MAX_LOOKS = 1_500;
 
@@ -57,5 +59,6 @@ export function parseLooks(text: string): KeptLooks | null {
 
 function lookOf(at: unknown, closeWait: unknown, verdict: unknown): KeptLook | null {
   if (typeof at !== 'number' || typeof closeWait !== 'number') return null;
+  if (at < 0 || at > MAX_TIME || closeWait < 0) return null;
   return { at, closeWait, verdict: VERDICT_CODES.find((code) => code === verdict) ?? null };
 }

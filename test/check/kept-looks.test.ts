@@ -56,7 +56,13 @@ describe('looks', () => {
     for (let length = 0; length < text.length; length += 1) {
       assert.equal(parseLooks(text.slice(0, length)), null);
     }
-    for (const none of ['[]', 'null', '{"at":"1","bootId":"a","closeWait":1}']) {
+    for (const none of [
+      '[]',
+      'null',
+      '{"at":"1","bootId":"a","closeWait":1}',
+      '{"at":1e300,"bootId":"a","closeWait":1}',
+      '{"at":-1e300,"bootId":"a","closeWait":1}',
+    ]) {
       assert.equal(parseLooks(none), null);
     }
     const rows = '[[1,0,"healthy"],["x"],null,[9,0,"healthy"],[2,4,"no-verdict"]]';

@@ -575,6 +575,16 @@ describe('the Python stacks of what is killed', () => {
     assert.match(host.saved.get('stacks-38.json') ?? '', /neither py-spy nor gdb is there/);
   });
 
+  it('stop no kill where the tool can not even be started', async () => {
+    const host = world([orphan, daemon]);
+    host.onStacks = async () => {
+      throw new Error('spawn ENOMEM');
+    };
+    const { status } = await host.fix();
+    assert.equal(status('kill')?.detail, '37 is gone\nPython stacks: none: spawn ENOMEM');
+    assert.deepEqual(host.kills, [37]);
+  });
+
   it('are not asked for with --stacks never', async () => {
     const host = world([orphan, daemon]);
     host.stacksMs = 0;

@@ -1,7 +1,6 @@
 /** Raw files of a host are read alike here and behind ssh, so that what judges them need not know. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   mkdirSync,
   mkdtempSync,
@@ -21,6 +20,7 @@ import type { RawHost } from '../../src/host/raw-host.ts';
 import { SshRawHost } from '../../src/host/ssh/ssh-raw-host.ts';
 import { until } from '../fix/staged.ts';
 import { runnerIn, SHELLS } from '../ssh/shells.ts';
+import { killMount } from './dead-mount.ts';
 
 let directory: string;
 before(() => {
@@ -49,35 +49,18 @@ const HOSTS: readonly (readonly [string, RawHost])[] = [
   }),
 ];
 
-/** A FUSE mount whose server takes no request (fuse(4)), as a dead NFS server. */
-const DEAD_MOUNT = `
-import ctypes, os, sys
-fd, libc, path = os.open('/dev/fuse', os.O_RDWR), ctypes.CDLL(None), sys.argv[1].encode()
-options = b'fd=%d,rootmode=40000,user_id=0,group_id=0' % fd
-print(libc.mount(b'dead', path, b'fuse', 0, options), flush=True)
-sys.stdin.read()
-libc.umount2(path, 2)`;
-
 describe('a mount of this host that is dead', () => {
   it('keeps no look waiting, and what lies there is not told of as missing', async (t) => {
     const dead = join(directory, 'dead');
     mkdirSync(dead);
-    const server = spawn('/usr/bin/python3', ['-c', DEAD_MOUNT, dead]);
-    t.after(() => server.stdin.end());
-    const said = await new Promise((resolve) => {
-      server.stdout.once('data', (text) => resolve(String(text).trim()));
-      server.once('exit', () => resolve('exit'));
-    });
-    if (said !== '0') return t.skip('needs root and /dev/fuse');
+    const revive = await killMount(t, dead);
+    if (revive === null) return t.skip('needs root and /dev/fuse');
     const raw = new LocalRawHost();
     await assert.rejects(raw.stat([join(dead, 'log')]), /mount that does not answer/);
     await assert.rejects(raw.stat([join(dead, 'log.*')]), /mount that does not answer/);
     await assert.rejects(raw.stat([directory]), /other files hang/);
     assert.equal((await raw.stat(['/proc/self/stat'])).size, 1);
-    const gone = once(server, 'exit');
-    server.stdin.end();
-    await gone;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await revive();
     assert.equal((await raw.stat([directory])).size, 1);
   });
 });

@@ -25,6 +25,7 @@ import { ExitCode, TriageError } from '../../src/errors.ts';
 import type { HostActions, KillTarget } from '../../src/host/host.ts';
 import { LocalActions } from '../../src/host/local/local-actions.ts';
 import { SshActions } from '../../src/host/ssh/ssh-actions.ts';
+import { killMount } from '../host/dead-mount.ts';
 import { FakeSaltApis, lineOf, pidOf, stateOf, targetOf, until } from '../host/fake-salt-api.ts';
 import { runnerIn, SHELLS } from '../ssh/shells.ts';
 import { pySpyDump } from './py-spy-dump.ts';
@@ -234,6 +235,22 @@ os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 0,
 
   describe('by gdb', () => {
     const actions = new LocalActions();
+
+    it('are given up in time where a directory on PATH does not answer', async (t) => {
+      const target = await jam(1);
+      const dead = join(programs, 'dead');
+      mkdirSync(dead);
+      const revive = await killMount(t, dead);
+      if (revive === null) return t.skip('needs /dev/fuse');
+      program('gdb', `touch '${fakes.directory}/ran'`);
+      process.env['PATH'] = `${dead}:${programs}:${path}`;
+      const began = performance.now();
+      const look = await actions.readStacks(target, 2_000);
+      assert.ok(performance.now() - began < 6_000);
+      await revive();
+      assert.match(look.seen ? '' : look.why, /^py-spy: it was too slow.*; gdb: no time is left/);
+      assert.ok(!existsSync(join(fakes.directory, 'ran')));
+    });
 
     it('leave a process stopped that was stopped before', async () => {
       const target = await jam(1);
