@@ -20,12 +20,13 @@ const TOP_LEVEL = new Set([
   ),
 ]);
 
-const DOTTED = /(?<![a-z0-9.-])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,10}/gi;
+/** Underscores and letters of any alphabet are no host's by RFC 952, and are in use. */
+const DOTTED = /(?<![\p{L}\p{N}._-])[\p{L}\p{N}_-]{1,63}(?:\.[\p{L}\p{N}_-]{1,63}){1,10}/gu;
 /** The one module of Salt's that ends as a host does, and sites that advice refers to. */
 const NO_HOST =
   /^salt\.client\.local$|(?:^|\.)(?:github\.com|saltproject\.io|saltstack\.com|cherrypy\.dev|python\.org|pypi\.org)$/i;
 
-export const EMAIL = /([\w.+-]{1,64})@([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,10})/gi;
+export const EMAIL = /([\w.+-]{1,64})@([\p{L}\p{N}_-]{1,63}(?:\.[\p{L}\p{N}_-]{1,63}){1,10})/gu;
 
 /**
  * A dotted word up to the last part that ends a host name: of `web01.example.com.conf` all but the
