@@ -2,7 +2,14 @@
 import type { ClientFacts, ClientsFacts } from '../../evidence/clients-facts.ts';
 import type { SocketFacts, TcpState } from '../../evidence/evidence.ts';
 import { isLoopback } from '../../evidence/tcp-table.ts';
-import { count, describeDuration, describeRecent, grouped, isoMoment } from '../../words.ts';
+import {
+  count,
+  describeDuration,
+  describeRecent,
+  grouped,
+  isoMoment,
+  startedAt,
+} from '../../words.ts';
 import { type ClientStep, clientSteps } from '../clients/client-steps.ts';
 import { adviceFor, useOf } from '../clients/client-use.ts';
 import { findSilences } from '../clients/silence.ts';
@@ -60,11 +67,16 @@ const NOTHING: ClientsEvidence = {
   onlyAddress: null,
 };
 
-const WEIGHTS = { step: 90, loginsInFlight: 75, owner: 60, hidden: 20 };
+const WEIGHTS = { step: 90, loginsInFlight: 75, owner: 60, shift: 50, hidden: 20 };
 /** Steps that are causes of their own. */
 const MOST_STEPS = 2;
 /** Logins that are under way at once on a host that is well. */
 const USUAL_LOGINS = 5;
+/** All together call hardly more than before: calls have moved from other addresses, or are few of many. */
+const HARDLY = 1.2;
+/** Of fewer sockets a percentage tells more than there is. */
+const LEAST_FOR_PERCENT = 10;
+const MINUTE = 60_000;
 
 /** What is judged: the facts, and what was found in them. */
 interface Scene {
@@ -88,7 +100,9 @@ export const clients: Explains<'clients', ClientsEvidence> = {
     }
     const facts = look.value;
     const traffic = findSilences(facts.all, known.host.now);
-    const steps = clientSteps(facts, traffic);
+    // After a clock was set back the same minutes come twice, and hold twice the calls.
+    const setBack = isSetBack(facts, known.host);
+    const steps = setBack ? [] : clientSteps(facts, traffic);
     const scene: Scene = {
       known,
       facts,
@@ -123,10 +137,13 @@ function evidenceOf(scene: Scene): ClientsEvidence {
     from: iso(facts.from),
     lastCallAt: iso(facts.lastCallAt),
     silentFrom: iso(silentFrom),
-    steps: steps.map((step) => ({
-      ...step,
-      at: isoMoment(step.at, known.host),
-      factor: step.before === 0 ? null : Math.round((step.after / step.before) * 10) / 10,
+    steps: steps.map(({ address, agent, at, before, after }) => ({
+      address,
+      agent,
+      before,
+      after,
+      at: isoMoment(at, known.host),
+      factor: before === 0 ? null : Math.round((after / before) * 10) / 10,
     })),
     clients: facts.clients.map(({ address, agent, calls, kinds }) => ({
       address,
@@ -176,40 +193,63 @@ function usersAt({ logins }: ClientsFacts, address: string): string[] {
   return logins.filter((login) => login.address === address).map(({ user }) => user);
 }
 
-/** Of the process that has the port; in a container its log has another pid: then of the newest. */
-function loginsInFlight({ roles }: Known, { logs, processLogins }: ClientsFacts): number | null {
+/** Summer time that ends does so, too: these logs carry no zone. */
+function isSetBack({ lastCallAt }: ClientsFacts, { now }: Known['host']): boolean {
+  return lastCallAt !== null && lastCallAt > now + MINUTE;
+}
+
+/**
+ * Of the process that has the port; in a container its log has another pid: then of the newest. What
+ * began before that process did is of one that has ended, and so have its logins.
+ */
+function loginsInFlight(
+  { roles, host }: Known,
+  { logs, processLogins }: ClientsFacts,
+): number | null {
   // Levels can be set by logger: a log without access lines does not tell which logins have ended.
   if (!logs.some(({ kind, calls }) => kind === 'api-log' && calls > 0)) return null;
   const holders = roles.all.filter(({ facts }) => facts.listens.length > 0);
   if (holders.length === 0) return null;
-  const own = processLogins.find(({ pid }) => holders.some(({ facts }) => facts.pid === pid));
-  const logins = own ?? processLogins.at(-1);
+  // Without pids in the log those of all processes are in one number.
+  const since = Math.min(...holders.map(({ facts }) => startedAt(facts, host)));
+  const ofNow = processLogins.filter(
+    ({ pid, lastBegunAt }) => pid !== null && lastBegunAt + MINUTE > since,
+  );
+  const own = ofNow.find(({ pid }) => holders.some(({ facts }) => facts.pid === pid));
+  const logins = own ?? ofNow.at(-1);
   return logins === undefined ? null : Math.max(0, logins.begun - logins.ended);
 }
 
 function stepCause(scene: Scene, step: ClientStep, index: number): Cause {
   const { known, facts, onlyAddress, sockets } = scene;
-  const { address, agent, at, before, after } = step;
+  const { address, agent, at, together } = step;
   const who = address === null ? 'all clients together' : clientName(address, agent);
-  const rise = before === 0 ? `began to call at` : `rose ${timesAs(after / before)} at`;
-  const parts = [`${who} ${rise} ${minuteOf(at, scene)}${untilTheEnd(scene, at)}`];
+  const parts = [`${who} ${riseOf(step)} ${minuteOf(at, scene)}${untilTheEnd(scene, at)}`];
+  const shifted = address !== null && together.after < HARDLY * together.before;
+  if (shifted) parts.push('all clients together hardly call more');
   if (address !== null && onlyAddress === null) {
     const [own, all] = [sockets.of(address, 'CLOSE_WAIT'), sockets.all('CLOSE_WAIT')];
-    if (own > 0) parts.push(`it owns ${share(own, all)} of the CLOSE_WAIT`);
+    if (own > 0) parts.push(`it owns ${share(own, all)}`);
   }
   const client = facts.clients.find((one) => one.address === address && one.agent === agent);
   return {
     basis: 'seen',
-    weight: WEIGHTS.step - index,
+    weight: (shifted ? WEIGHTS.shift : WEIGHTS.step) - index,
     summary: parts.join('; '),
     details: [
-      `${rate(before)} before, ${rate(after)} since, each the median of up to an hour`,
+      `${ratesOf(step)}, each the median of up to an hour`,
+      ...(address === null ? [] : [`all clients together: ${ratesOf(together)}`]),
       ...(client === undefined ? [] : [clientLine(scene, client)]),
       ...proxyLines(scene),
       ...whereFrom(facts, known.host),
     ],
     advice: client === undefined ? null : adviceFor(client),
   };
+}
+
+function riseOf({ before, after, calledBefore }: ClientStep): string {
+  if (before > 0) return `rose ${timesAs(after / before)} at`;
+  return calledBefore ? `rose from few calls to ${rate(after)} at` : 'began to call at';
 }
 
 /** How long before what is known of the trouble; nothing where it came after that. */
@@ -246,16 +286,19 @@ function ownerCause(scene: Scene): Cause[] {
   if (owner === null || total < known.policy.closeWaitWarn) return [];
   const own = sockets.of(owner, 'CLOSE_WAIT');
   if (own * 2 < total || steps.some(({ address }) => address === owner)) return [];
-  const client = facts.clients.find(({ address }) => address === owner);
-  const calls =
-    client === undefined ? 'no log tells of its calls' : 'no rise of its calls is sound';
+  const told = facts.clients.filter(({ address }) => address === owner);
+  // Sockets are an address's: which of its programs has left them, nothing tells.
+  const client = told.length === 1 ? told[0] : undefined;
+  const notTold =
+    facts.furtherClients > 0 ? 'it is not among those that call most' : 'no log tells of its calls';
+  const calls = told.length === 0 ? notTold : 'no rise of its calls is sound';
   return [
     {
       basis: 'seen',
       weight: WEIGHTS.owner,
-      summary: `${clientName(owner, client?.agent ?? null)} owns ${share(own, total)} of the CLOSE_WAIT; ${calls}`,
+      summary: `${clientName(owner, client?.agent ?? null)} owns ${share(own, total)}; ${calls}`,
       details: [
-        ...(client === undefined ? [] : [clientLine(scene, client)]),
+        ...told.slice(0, 3).map((one) => clientLine(scene, one)),
         ...whereFrom(facts, known.host),
       ],
       advice: client === undefined ? null : adviceFor(client),
@@ -283,14 +326,17 @@ function hiddenSummary({ accessFile, logs, logins }: ClientsFacts): string {
   const told = logins.length === 0 ? '' : ' but for logins';
   if (accessFile !== null) return `who called is not known${told}: ${accessFile} has no calls`;
   const path = logs[0]?.path ?? 'the log';
-  return `who called is not known${told}: at its level ${path} has no calls`;
+  return `who called is not known${told}: ${path} has no calls; at a level above info it never has`;
 }
+
+const SET_BACK = 'its log is ahead of the clock, which tells of no rise';
 
 function summarize(scene: Scene): string {
   const { facts, steps } = scene;
   const clientsSeen = facts.clients.length + facts.furtherClients;
   const calls = facts.all.counts.reduce((sum, number) => sum + number, 0);
-  const changed = steps.length === 0 ? 'no rise is sound' : `${count(steps.length, 'rise')}`;
+  const none = isSetBack(facts, scene.known.host) ? SET_BACK : 'no rise is sound';
+  const changed = steps.length === 0 ? none : count(steps.length, 'rise');
   return `${count(calls, 'call')} of ${count(clientsSeen, 'client')}; ${changed}`;
 }
 
@@ -361,6 +407,10 @@ function timesAs(factor: number): string {
   return `${factor < 10 ? Math.round(factor * 10) / 10 : grouped(Math.round(factor))}×`;
 }
 
+function ratesOf({ before, after }: Pick<ClientStep, 'before' | 'after'>): string {
+  return `${rate(before)} before, ${rate(after)} since`;
+}
+
 function rate(perMinute: number): string {
   return `${grouped(Math.round(perMinute))} calls a minute`;
 }
@@ -371,5 +421,6 @@ function roughly(ms: number): string {
 }
 
 function share(part: number, whole: number): string {
-  return `${Math.round((part * 100) / Math.max(1, whole))}%`;
+  if (whole < LEAST_FOR_PERCENT) return `${part} of ${whole} CLOSE_WAIT`;
+  return `${Math.round((part * 100) / whole)}% of the CLOSE_WAIT`;
 }

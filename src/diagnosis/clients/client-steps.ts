@@ -1,6 +1,6 @@
 /** Whose rate rose, and when: over the minutes in which calls came in as they do. */
 import type { CallsPerMinute, ClientFacts, ClientsFacts } from '../../evidence/clients-facts.ts';
-import { findRateStep } from './rate-step.ts';
+import { findRateStep, type RateStep, ratesAround } from './rate-step.ts';
 import type { Stretch, Traffic } from './silence.ts';
 
 const MINUTE = 60_000;
@@ -15,6 +15,10 @@ export interface ClientStep {
   /** Medians, calls a minute. */
   readonly before: number;
   readonly after: number;
+  /** Whether there were any calls at all before it. */
+  readonly calledBefore: boolean;
+  /** The same medians of all clients: what moves from one address to another is no rise of theirs. */
+  readonly together: Pick<RateStep, 'before' | 'after'>;
 }
 
 /**
@@ -29,33 +33,48 @@ export function clientSteps(facts: ClientsFacts, traffic: Traffic): ClientStep[]
     addresses.size === 1
       ? facts.clients.map((client) => [client])
       : [...addresses].map((one) => facts.clients.filter(({ address }) => address === one));
-  const steps = groups.flatMap((group) => {
-    return stepOf(group, minutes).map((step) => ({ ...busiestSince(group, step.at), ...step }));
-  });
+  const all = countsIn([facts.all], minutes);
+  const steps = groups.flatMap((group) => stepOf(group, minutes, all));
   if (steps.length > 0) return steps.toSorted((a, b) => b.after - b.before - (a.after - a.before));
-  return stepOf([facts.all], minutes).map((step) => ({ address: null, agent: null, ...step }));
+  return stepOf([facts.all], minutes, all);
 }
 
-/** The client of a group that has called most since. */
-function busiestSince(group: readonly ClientFacts[], at: number) {
-  const since = ({ firstMinute, counts }: CallsPerMinute) =>
-    counts
-      .slice(Math.max(0, (at - firstMinute) / MINUTE))
-      .reduce((total, number) => total + number, 0);
-  const [client] = group.toSorted((a, b) => since(b) - since(a));
-  return { address: client?.address ?? null, agent: client?.agent ?? null };
+function stepOf(
+  group: readonly (CallsPerMinute & Partial<Pick<ClientFacts, 'address' | 'agent'>>)[],
+  minutes: readonly number[],
+  all: readonly number[],
+): ClientStep[] {
+  const counts = countsIn(group, minutes);
+  const step = findRateStep(counts);
+  const at = step === null ? undefined : minutes[step.at];
+  if (step === null || at === undefined) return [];
+  const rises = group.map((one) => {
+    const { before, after } = ratesAround(countsIn([one], minutes), step.at);
+    return { one, rise: after - before };
+  });
+  const [most] = rises.toSorted((a, b) => b.rise - a.rise);
+  // The rise of an address by several of its programs is none of theirs.
+  const isOne = most !== undefined && most.rise * 2 > step.after - step.before;
+  return [
+    {
+      address: group[0]?.address ?? null,
+      agent: isOne ? (most.one.agent ?? null) : null,
+      at,
+      before: step.before,
+      after: step.after,
+      calledBefore: counts.slice(0, step.at).some((calls) => calls > 0),
+      together: ratesAround(all, step.at),
+    },
+  ];
 }
 
-function stepOf(group: readonly CallsPerMinute[], minutes: readonly number[]) {
-  const counts = minutes.map((at) => {
+function countsIn(group: readonly CallsPerMinute[], minutes: readonly number[]): number[] {
+  return minutes.map((at) => {
     const calls = group.map(
       ({ firstMinute, counts: own }) => own[(at - firstMinute) / MINUTE] ?? 0,
     );
     return calls.reduce((total, number) => total + number, 0);
   });
-  const step = findRateStep(counts);
-  const at = step === null ? undefined : minutes[step.at];
-  return step === null || at === undefined ? [] : [{ ...step, at }];
 }
 
 /** Beginnings of the minutes, epoch ms; those in which a stretch begins or ends are not whole. */

@@ -69,14 +69,22 @@ function locate(counts: readonly number[], near: number): number | null {
 function soundStep(counts: readonly number[], at: number): RateStep | null {
   const [left, right] = sidesOf(counts, at);
   if (left.length < LEAST_MINUTES.before || right.length < LEAST_MINUTES.after) return null;
-  // It must have stayed up until the end.
-  const [before, after] = [median(left), Math.min(median(right), median(counts.slice(at)))];
+  // It must have stayed up, and be up in the end.
+  const { before, after } = ratesAround(counts, at);
   if (after < LEAST.rate || after < LEAST.factor * before) return null;
   if (after < LEAST.overEarlier * highestBefore(counts, at, right.length)) return null;
   const tries = Math.max(1, counts.length - LEAST_MINUTES.before - LEAST_MINUTES.after);
   const inflation = Math.sqrt(correlation(left, right));
   if (upperTail(mannWhitney(left, right) / inflation) * tries > FALSE_CLAIMS) return null;
   return { at, before, after };
+}
+
+/** Medians on both sides: after it the least of the first hour, of all and of the last hour. */
+export function ratesAround(counts: readonly number[], at: number): Omit<RateStep, 'at'> {
+  const [left, right] = sidesOf(counts, at);
+  const since = counts.slice(at);
+  const after = [right, since, since.slice(-WINDOW)].map(median);
+  return { before: median(left), after: Math.min(...after) };
 }
 
 /** The highest median of as many minutes before: bursts that came before are no step. */

@@ -9,7 +9,7 @@ interface ClientsJudged {
 }
 
 /** As it was judged, and how many times as much. */
-export interface ClientStep extends RateStep {
+export interface ClientStep extends Omit<RateStep, 'calledBefore' | 'together'> {
   /** Null where there was none before. */
   readonly factor: number | null;
 }

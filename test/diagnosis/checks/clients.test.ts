@@ -193,6 +193,70 @@ describe('a client whose rate rose', () => {
     assert.match(summary ?? '', /^all clients together rose 4× at 00:00/);
   });
 
+  it('is not told first where all together call no more: calls have moved to it', () => {
+    const moved = [
+      client('10.2.3.4 cmdb/2.1', [
+        [120, 51],
+        [80, 0],
+      ]),
+      client('10.2.3.5 cmdb/2.1', [
+        [120, 0],
+        [80, 51],
+      ]),
+      WEB,
+    ];
+    const [cause] = judge(factsOf(moved)).causes;
+    assert.match(
+      cause?.summary ?? '',
+      /^10\.2\.3\.5 .* began to call at 00:00, .*; all clients together hardly call more$/,
+    );
+    assert.equal(cause?.weight, 50);
+    assert.match(
+      cause?.details.join('\n') ?? '',
+      /all clients together: 57 calls a minute before, 57 calls a minute since/,
+    );
+  });
+
+  it('is not the one that calls most from an address, but the one that rose', () => {
+    const beside = [
+      client('10.2.3.4 steady/1', [[200, 40]]),
+      client(CMDB, [
+        [120, 0],
+        [80, 41],
+      ]),
+    ];
+    const among = (more: readonly ClientFacts[]) => summaries(judge(factsOf([...more, WEB])))[0];
+    assert.match(among(beside) ?? '', /^10\.2\.3\.4 \(cmdb\/2\.1\) rose 2× /);
+    const two = ['a/1', 'b/1'].map((agent) =>
+      client(`10.2.3.4 ${agent}`, [
+        [120, 0],
+        [80, 25],
+      ]),
+    );
+    assert.match(among([...beside.slice(0, 1), ...two]) ?? '', /^10\.2\.3\.4 rose 2\.3× /);
+  });
+
+  it('does not begin to call where it called before, if seldom', () => {
+    const seldom = client(CMDB, []);
+    const counts = Array.from({ length: 200 }, (_, minute) =>
+      minute >= 120 ? 40 : Number(minute % 10 === 0),
+    );
+    const found = judge(factsOf([{ ...seldom, counts }, WEB]));
+    assert.match(summaries(found)[0] ?? '', / rose from few calls to 40 calls a minute at 00:00/);
+  });
+
+  it('owns as many sockets as there are: a share of a few is none', () => {
+    const found = judge(factsOf(RISING), [waiting('10.2.3.4', 1)]);
+    assert.match(summaries(found)[0] ?? '', /; it owns 1 of 1 CLOSE_WAIT$/);
+  });
+
+  it('is not told of where the log is ahead of the clock: its minutes came twice', () => {
+    const back = factsOf(RISING, { lastCallAt: NOW + 20 * MINUTE });
+    const found = judge(back);
+    assert.deepEqual(found.evidence.steps, []);
+    assert.match(found.summary, /its log is ahead of the clock/);
+  });
+
   it('is never said to have caused anything', () => {
     const found = judge(factsOf(RISING), [waiting('10.2.3.4', 33)]);
     const words = [
@@ -215,12 +279,20 @@ describe('a client whose rate did not rise', () => {
     ]);
   });
 
+  it('is told of by its address alone where several programs call from there', () => {
+    const two = [client(CMDB, [[200, 20]]), client('10.2.3.4 curl/7', [[200, 2]])];
+    const found = judge(factsOf([...two, WEB]), [waiting('10.2.3.4', 30)]);
+    assert.match(summaries(found)[0] ?? '', /^10\.2\.3\.4 owns 100% of the CLOSE_WAIT; no rise/);
+  });
+
   it('and is in no log is named by its sockets alone', () => {
     const found = judge(factsOf([WEB]), [waiting('10.2.3.4', 30)]);
     assert.deepEqual(summaries(found), [
       '10.2.3.4 owns 100% of the CLOSE_WAIT; no log tells of its calls',
     ]);
     assert.equal(found.causes[0]?.advice, null);
+    const many = judge(factsOf([WEB], { furtherClients: 3 }), [waiting('10.2.3.4', 30)]);
+    assert.match(summaries(many)[0] ?? '', /; it is not among those that call most$/);
   });
 
   it('is none where few are left, or this host left them, or nobody owns most', () => {
@@ -253,6 +325,17 @@ describe('logins under way', () => {
     assert.equal(judge(factsOf([WEB], { logins, processLogins })).evidence.loginsInFlight, 58);
   });
 
+  it('ended with the process that had them: a server that began since has none of them', () => {
+    const before = NOW - 48 * 60 * MINUTE;
+    const of = (pid: number | null, lastBegunAt: number) => {
+      const processLogins = [{ pid, begun: 101, ended: 1, lastBegunAt }];
+      return judge(factsOf([WEB], { logins, processLogins })).evidence.loginsInFlight;
+    };
+    assert.equal(of(7, before), null);
+    assert.equal(of(12, before), null, 'its number has been used again');
+    assert.equal(of(null, NOW), null, 'nothing tells whose they are');
+  });
+
   it('are not known of a log that has no access lines to tell which have ended', () => {
     const processLogins = [{ pid: 12, begun: 101, ended: 0, lastBegunAt: NOW }];
     const { logs } = factsOf([WEB]);
@@ -278,7 +361,7 @@ describe('a log that hides who called', () => {
     const found = judge(factsOf([]));
     assert.equal(found.status, 'unknown');
     assert.deepEqual(summaries(found), [
-      'who called is not known: at its level /var/log/salt/api has no calls',
+      'who called is not known: /var/log/salt/api has no calls; at a level above info it never has',
     ]);
     assert.equal(found.causes[0]?.weight, 20);
     assert.match(

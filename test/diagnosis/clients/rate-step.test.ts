@@ -134,6 +134,11 @@ describe('a rise of a rate', () => {
       ...new Array(20).fill(60),
       ...new Array(60).fill(10),
     ],
+    'that is over again after a night of it': [
+      ...new Array(300).fill(10),
+      ...new Array(600).fill(50),
+      ...new Array(300).fill(10),
+    ],
     'that has come before': [
       ...new Array(60).fill(10),
       ...new Array(30).fill(60),
