@@ -167,7 +167,10 @@ function defectCauses(
   const silencing = causing
     .filter(({ seen }) => seen.length > 0)
     .filter((one) => !telling.includes(one));
-  const unseen = causing.filter(({ seen }) => seen.length === 0);
+  // A start that fails would have said so: what runs has started.
+  const unseen = causing.filter(
+    ({ seen, defect }) => seen.length === 0 && defect.words === undefined,
+  );
   const own = telling.slice(0, MOST_TELLING);
   return [
     ...own.map((match) => tellingCause(match, running, symptoms)),

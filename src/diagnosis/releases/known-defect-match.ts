@@ -86,9 +86,14 @@ export function trapsBetween(part: Component, from: string, to: string): readonl
     ];
   }
   if (part !== 'salt') return [];
-  return UPGRADE_TRAPS.filter(({ since }) =>
-    since.some((first) => compareReleases(first, from) > 0 && compareReleases(first, to) <= 0),
-  ).map(({ words }) => words);
+  return UPGRADE_TRAPS.filter(({ since }) => {
+    const own = since.find((first) => saltLine(first) === saltLine(from));
+    // What runs asks for it already, whatever another line did later.
+    if (own !== undefined && compareReleases(own, from) <= 0) return false;
+    return since.some(
+      (first) => compareReleases(first, from) > 0 && compareReleases(first, to) <= 0,
+    );
+  }).map(({ words }) => words);
 }
 
 function partsOf({ affects }: KnownDefect): (Component | 'python')[] {

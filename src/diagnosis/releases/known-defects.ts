@@ -355,8 +355,9 @@ export interface KnownVulnerability {
 
 /** By the release notes and CHANGELOG of each. */
 export const KNOWN_VULNERABILITIES: readonly KnownVulnerability[] = [
-  { id: 'CVE-2017-5192', fixedIn: ['2015.8.13'] },
-  { id: 'CVE-2017-5200', fixedIn: ['2015.8.13'] },
+  // PYSEC-2017-38 and the CVE entry of -5200 name all three lines.
+  { id: 'CVE-2017-5192', fixedIn: ['2015.8.13', '2016.3.5', '2016.11.2'] },
+  { id: 'CVE-2017-5200', fixedIn: ['2015.8.13', '2016.3.5', '2016.11.2'] },
   { id: 'CVE-2018-15750', fixedIn: ['2017.7.8', '2018.3.3'] },
   { id: 'CVE-2018-15751', fixedIn: ['2017.7.8', '2018.3.3'] },
   { id: 'CVE-2020-11651', fixedIn: ['2019.2.4', '3000.2'] },

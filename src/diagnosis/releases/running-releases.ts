@@ -1,4 +1,5 @@
 /** Which releases run on a host, as far as its evidence tells, and which only lie on its disk. */
+import type { ProcessFacts } from '../../evidence/evidence.ts';
 import type { InstalledPackage, ProgramVersions } from '../../evidence/versions-facts.ts';
 import { COMPONENTS, type Component, searchRank } from '../../evidence/versions-facts.ts';
 import { startedAt } from '../../words.ts';
@@ -43,8 +44,10 @@ const ONEDIR = '/opt/saltstack/salt/';
 /** A start is known to the second of the boot time, the clock may be stepped. */
 const CLOCK_SLACK_MS = 3_000;
 
-/** @param known of which the versions, the answer and the host's clock are gone by */
-export function releasesOf(known: Pick<Known, 'background' | 'answer' | 'host'>): Releases {
+type Needed = 'background' | 'answer' | 'host' | 'processes' | 'roles';
+
+/** @param known of which the versions, the answer and whose it is, and the host's clock are gone by */
+export function releasesOf(known: Pick<Known, Needed>): Releases {
   const { versions } = known.background;
   const program = versions.seen ? (versions.value.programs[0] ?? null) : null;
   const answers = answeringCherryPy(known);
@@ -65,7 +68,12 @@ export function releasesOf(known: Pick<Known, 'background' | 'answer' | 'host'>)
   const python = program.python === null ? null : installedPython(program.python);
   return {
     running: { salt, cherrypy: answers ?? cherrypy ?? null, cheroot: cheroot ?? null, python },
-    replaced: replacedOf(program, startedAt(program, known.host), since, answers),
+    replaced: replacedOf(
+      program,
+      startedAt(program, known.host),
+      since,
+      isWhoAnswers(program, known) ? answers : null,
+    ),
     unclear: installed.filter(({ found }) => found.unclear).map(({ name }) => name),
   };
 }
@@ -74,10 +82,26 @@ const NOT_KNOWN: RunningReleases = { salt: null, cherrypy: null, cheroot: null, 
 const NOTHING = { replaced: null, unclear: [] } as const;
 
 /** `Server: CherryPy/18.8.0`, which every answer of it has (salt-advice §1). */
-function answeringCherryPy({ answer }: Pick<Known, 'answer'>): RunningRelease | null {
+function answeringCherryPy(known: Pick<Known, Needed>): RunningRelease | null {
+  const holders = holdersOf(known);
+  // Another program that has the port may be one of CherryPy as well.
+  const isSalts = ({ pid }: { readonly pid: number }) =>
+    known.roles.all.some(({ facts }) => facts.pid === pid);
+  if (holders.length > 0 && !holders.some(isSalts)) return null;
+  const { answer } = known;
   const server = answer.seen && answer.value.kind === 'answered' ? answer.value.server : undefined;
   const version = /^CherryPy\/(\d[\w.]{0,30})/.exec(server ?? '')?.[1];
   return version === undefined ? null : { version, from: 'answer' };
+}
+
+function holdersOf({ processes }: Pick<Known, 'processes'>): readonly ProcessFacts[] {
+  if (!processes.seen) return [];
+  return processes.value.processes.filter(({ listens }) => listens.length > 0);
+}
+
+function isWhoAnswers({ pid }: ProgramVersions, known: Pick<Known, 'processes'>): boolean {
+  const holders = holdersOf(known);
+  return holders.length === 0 || holders.some((one) => one.pid === pid);
 }
 
 function installedPython(version: string): RunningRelease {

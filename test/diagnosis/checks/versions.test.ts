@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { versions } from '../../../src/diagnosis/checks/versions.ts';
 import { NO_BACKGROUND } from '../../../src/evidence/background.ts';
-import { type AnswerFacts, blind, type Evidence, seen } from '../../../src/evidence/evidence.ts';
+import {
+  type AnswerFacts,
+  blind,
+  type Evidence,
+  type ProcessFacts,
+  seen,
+} from '../../../src/evidence/evidence.ts';
 import type { InstalledPackage, ProgramVersions } from '../../../src/evidence/versions-facts.ts';
 import { INODE, saltApi } from '../situation.ts';
 import { knownOf, type Part } from './known.ts';
@@ -28,12 +34,21 @@ interface Scene {
   readonly program?: Partial<ProgramVersions>;
   readonly answer?: AnswerFacts;
   readonly parts?: readonly Part[];
+  readonly others?: readonly ProcessFacts[];
   readonly evidence?: Partial<Evidence>;
 }
 
 const SILENT: AnswerFacts = { kind: 'no-reply', afterMs: 5_000, tls: false };
 
-function judge({ packages = [], program = {}, answer = SILENT, parts = PARTS, evidence }: Scene) {
+function judge(scene: Scene) {
+  const {
+    packages = [],
+    program = {},
+    answer = SILENT,
+    parts = PARTS,
+    others = [],
+    evidence,
+  } = scene;
   const one: ProgramVersions = {
     pid: child.pid,
     startTicks: child.startTicks,
@@ -46,6 +61,7 @@ function judge({ packages = [], program = {}, answer = SILENT, parts = PARTS, ev
   const background = { ...NO_BACKGROUND, versions: seen({ programs: [one] }) };
   const known = knownOf({
     parts,
+    others,
     daemon: 10,
     evidence: { background, answer: seen(answer), ...evidence },
   });
@@ -99,6 +115,19 @@ describe('the releases that run', () => {
     const server = 'nginx (CherryPy/18.6.1)';
     const answer: AnswerFacts = { kind: 'answered', status: 200, afterMs: 4, tls: false, server };
     assert.equal(judge({ answer }).evidence.releases?.cherrypy, null);
+  });
+
+  it('are not what another program answers that has the port, nor is salt-api out of date by it', () => {
+    const idle = saltApi({ pid: 20, ppid: 10 });
+    const other = { ...saltApi({ pid: 99, ppid: 1, listens: [INODE] }), argv: ['python3', 'shop'] };
+    const { evidence } = judge({
+      parts: [{ facts: idle, role: 'manager' }],
+      others: [other],
+      packages: [installed('cherrypy', '18.10.0')],
+      answer: { kind: 'answered', status: 200, afterMs: 4, tls: false, server: 'CherryPy/8.9.1' },
+    });
+    assert.equal(evidence.releases?.cherrypy?.version, '18.10.0');
+    assert.equal(evidence.replaced, null);
   });
 
   it('are unknown, with the reason, where nothing told; and skipped where nobody looked', () => {
@@ -230,7 +259,11 @@ describe('a known defect', () => {
 
   it('of a start is told by the words of the log alone', () => {
     const packages = [installed('salt', '2017.7.2'), installed('cherrypy', '17.4.0')];
-    assert.ok(found({ packages }).every(({ weight }) => weight < 70));
+    const words = judge({ packages }).causes.flatMap(({ summary, details }) => [
+      summary,
+      ...details,
+    ]);
+    assert.doesNotMatch(words.join(' '), /44601|can not start/, 'it has started');
     const { apiLog } = knownOf({});
     assert.ok(apiLog.seen);
     const sample = "AttributeError: module 'cherrypy' has no attribute 'timeout_monitor'";

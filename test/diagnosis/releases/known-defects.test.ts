@@ -214,6 +214,8 @@ test('the traps of an upgrade are those that lie on its way', () => {
   assert.deepEqual(traps('3006.1', '3006.17'), [1]);
   assert.deepEqual(traps('3006.17', '3006.28'), [2, 3]);
   assert.deepEqual(traps('2018.3.0', '2018.3.1'), []);
+  assert.deepEqual(traps('3007.0', '3008.3'), [1, 3]);
+  assert.deepEqual(traps('3006.27', '3008.3'), [], 'it asks for them already');
 });
 
 describe('a vulnerability', () => {
@@ -226,6 +228,8 @@ describe('a vulnerability', () => {
     for (const salt of ['2019.2.6', '3000.4', '3001.2', '3002.1', '3003', '3006.1']) {
       assert.ok(!has(id, salt), salt);
     }
+    for (const old of ['2015.5.3', '2016.3.4', '2016.11.1']) assert.ok(has('CVE-2017-5192', old));
+    for (const fix of ['2016.3.5', '2016.11.2']) assert.ok(!has('CVE-2017-5200', fix), fix);
     assert.deepEqual(vulnerabilitiesOf('3006.12'), []);
     assert.deepEqual(vulnerabilitiesOf('3007.3'), ['CVE-2024-38825']);
     assert.deepEqual(vulnerabilitiesOf('unknown'), []);
