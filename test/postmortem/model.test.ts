@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnoseEvidence } from '../../src/diagnosis/diagnosis.ts';
-import { blind, type Evidence } from '../../src/evidence/evidence.ts';
+import {
+  type AnswerFacts,
+  type ApiLogFacts,
+  blind,
+  type Evidence,
+  seen,
+} from '../../src/evidence/evidence.ts';
 import type { PostmortemCase } from '../../src/report/postmortem/case.ts';
 import { type Postmortem, writePostmortem } from '../../src/report/postmortem/model.ts';
 import { htmlReport, markdownReport } from '../../src/report/postmortem/render.ts';
@@ -223,6 +229,79 @@ describe('a report', () => {
     const why = questions.find(({ question }) => question === 'Why did it hang?');
     assert.match(texts(why?.answers ?? []), /^not known: clients: .*the log is not ours/m);
     assert.ok(pictures.every(({ id }) => id !== 'calls'));
+  });
+
+  const lookedAt = (answer: AnswerFacts, logged: Partial<ApiLogFacts> = {}) => {
+    const evidence = incidentEvidence();
+    const { apiLog } = evidence;
+    assert.ok(apiLog.seen);
+    const told = {
+      ...evidence,
+      answer: seen(answer),
+      apiLog: seen({ ...apiLog.value, ...logged }),
+    };
+    return writePostmortem(ofEvidence(told));
+  };
+  const unnoticed = ({ questions }: Postmortem) =>
+    texts(questions.find(({ question }) => /not noticed/.test(question))?.answers ?? []);
+  const REPLIES: AnswerFacts = { kind: 'answered', status: 200, afterMs: 4, tls: true };
+  const SILENT: AnswerFacts = { kind: 'no-reply', afterMs: 5_000, tls: true };
+  const FULL: AnswerFacts = { kind: 'no-connection', afterMs: 5_000 };
+
+  it('does not say of an orphan that answers that it gave no service', () => {
+    const { impact, timeline } = lookedAt(REPLIES);
+    assert.doesNotMatch(texts(impact), /gave no service/);
+    assert.match(
+      texts(impact),
+      /^seen: GET \/ was still answered at 2018-07-13 09:33:10: HTTP 200/m,
+    );
+    assert.ok(timeline.some(({ text }) => text.startsWith('orphan-holds-port: ')));
+    assert.match(
+      texts(lookedAt(SILENT).impact),
+      /^seen: At 2018-07-13 09:33:10 it gave no service/m,
+    );
+    const unasked = writePostmortem(
+      ofEvidence({ ...incidentEvidence(), answer: blind('not-asked', 'not asked') }),
+    );
+    assert.match(texts(unasked.impact), /^inferred: At 2018-07-13 09:33:10 it gave no service/m);
+  });
+
+  it('says of a check what a verdict without a look at the answer tells, as inferred', () => {
+    const looks = [
+      {
+        at: Date.parse('2018-07-13T09:00:00+08:00'),
+        closeWait: 0,
+        verdict: 'orphan-stray' as const,
+      },
+      {
+        at: Date.parse('2018-07-13T09:05:00+08:00'),
+        closeWait: 0,
+        verdict: 'restart-loop' as const,
+      },
+    ];
+    const { impact } = writePostmortem({ ...incidentCase(), looks: { file: 'check.json', looks } });
+    assert.match(
+      texts(impact),
+      /^inferred: At 2018-07-13 09:05:00 it gave no service: .*restart-loop/m,
+    );
+    assert.doesNotMatch(texts(impact), /Seen to serve until/, 'nobody may have had the port');
+  });
+
+  it('says that it took connections only where one was made', () => {
+    assert.match(unnoticed(lookedAt(SILENT)), /was open .*, and took connections/);
+    assert.doesNotMatch(unnoticed(lookedAt(FULL)), /took connections/);
+  });
+
+  it('takes no failed start of before the server for a sign, and quotes what the log has', () => {
+    const before = Date.parse('2018-07-12T18:00:00+08:00');
+    const signs = (logged: Partial<ApiLogFacts>) =>
+      lookedAt(SILENT, logged)
+        .timeline.map(({ text }) => text)
+        .filter((text) => text.endsWith(' in the log'));
+    assert.deepEqual(signs({ firstAt: before, lastAt: before, times: [before] }), []);
+    assert.deepEqual(signs({ wordings: { 'address-in-use': 1 } }), [
+      '"Address already in use" in the log',
+    ]);
   });
 
   it('says where the clock of the journal is another than that of the host', () => {

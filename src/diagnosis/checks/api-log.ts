@@ -326,7 +326,11 @@ function describeWindow(ms: number): string {
   return Number.isInteger(hours) && hours < 72 ? `${hours} h` : describeDuration(ms);
 }
 
-function wordingInWords({ wordings }: BindFailureTally, port: number): string {
+/** The words of the log for a failed bind. */
+export function wordingInWords(
+  { wordings }: Pick<BindFailureTally, 'wordings'>,
+  port: number,
+): string {
   const first = BIND_WORDINGS.find(({ wording }) => wordings[wording] !== undefined);
   return (first?.words ?? 'Address already in use').replace('PORT', String(port));
 }

@@ -35,7 +35,7 @@ export function contributingFactors(about: PostmortemCase, course: Course): Stat
       ? [
           inferred(
             files.before,
-            'No check of salt-triage kept its looks at this port, so nothing here dates the beginning.',
+            'No look of a salt-triage check at this port is on record here, so none dates the beginning.',
           ),
         ]
       : []),
@@ -58,7 +58,7 @@ function monitor({ before }: PostmortemCase): ActionItem {
   const systemd = service?.seen === true && service.value.systemdRuns;
   return {
     text: `Watch salt-api with a check that alarms on no answer and on CLOSE_WAIT, and that keeps its looks (--growth).`,
-    why: 'no check had kept a look at this port',
+    why: 'no look of a check at this port is on record here',
     basis: 'seen',
     command: `salt-triage check --example ${systemd ? 'systemd' : 'nagios'}`,
   };

@@ -1,5 +1,7 @@
 /** When it began, was seen, and was over, as far as anything on record tells. */
 import type { KeptLook } from '../../check/kept-looks.ts';
+import { wordingInWords } from '../../diagnosis/checks/api-log.ts';
+import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../../diagnosis/verdict.ts';
 import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
 import { clientsJudged } from './clients.ts';
@@ -10,6 +12,8 @@ export interface Moment {
   readonly at: number;
   readonly what: string;
   readonly source: string;
+  /** Set where that is not the thing itself that was seen, but what speaks for it. */
+  readonly inferred?: true;
 }
 
 export interface Course {
@@ -38,13 +42,12 @@ const DOES_NOT_SERVE: ReadonlySet<VerdictCode | null> = new Set<VerdictCode>([
   'restart-loop',
   'down',
 ]);
-const SERVES: ReadonlySet<VerdictCode | null> = new Set<VerdictCode>([
-  'healthy',
-  'degraded',
-  'orphan-stray',
-]);
+const SERVES: ReadonlySet<VerdictCode | null> = new Set<VerdictCode>(['healthy', 'degraded']);
 
-/** Whether clients get no answer. */
+/** Verdicts that tell of no answer; of the others a server may be left that answers. */
+const SILENT: ReadonlySet<VerdictCode | null> = new Set<VerdictCode>(['hung', 'down']);
+
+/** Whether clients get no answer, most likely. */
 export function doesNotServe(code: VerdictCode | null): boolean {
   return DOES_NOT_SERVE.has(code);
 }
@@ -59,8 +62,7 @@ export function courseOf(about: PostmortemCase): Course {
     lookAt === null || before === null
       ? null
       : momentOf(lookAt, `it was found ${before.verdict.code}`, files.before);
-  const firstSilent =
-    recorded.firstSilent ?? (doesNotServe(before?.verdict.code ?? null) ? look : null);
+  const firstSilent = recorded.firstSilent ?? silentLook(before, look);
   const signs = {
     ...recorded,
     lastCall: lastCallOf(about),
@@ -84,6 +86,15 @@ export function courseOf(about: PostmortemCase): Course {
   };
 }
 
+/** The look itself, where it found no answer or what speaks for that, and none was given. */
+function silentLook(before: Diagnosis | null, look: Moment | null): Moment | null {
+  if (before === null || look === null || !doesNotServe(before.verdict.code)) return null;
+  const answer = before.findings['api-answers'];
+  if (answer.evidence.answer?.kind === 'answered') return null;
+  const isSeen = answer.status === 'fail' || SILENT.has(before.verdict.code);
+  return isSeen ? look : { ...look, inferred: true };
+}
+
 /** What the looks of checks tell, back from the incident to where all was well. */
 function recordedCourse({ looks: recorded }: PostmortemCase, until: number) {
   if (recorded === null) {
@@ -105,10 +116,18 @@ function recordedCourse({ looks: recorded }: PostmortemCase, until: number) {
     look === undefined ? null : momentOf(look.at, what(look), file);
   return {
     lastWell: told(well, ({ verdict }) => `the last check before that found it ${verdict}`),
-    firstSilent: told(silent, ({ verdict }) => `a check found it ${verdict}`),
+    firstSilent: asSeen(
+      silent,
+      told(silent, ({ verdict }) => `a check found it ${verdict}`),
+    ),
     firstCloseWait: told(waiting, (look) => `a check counted ${look.closeWait} in CLOSE_WAIT`),
     firstWrong: told(wrong, ({ verdict }) => `a check found it ${verdict}`),
   };
+}
+
+function asSeen(look: KeptLook | undefined, moment: Moment | null): Moment | null {
+  if (moment === null || SILENT.has(look?.verdict ?? null)) return moment;
+  return { ...moment, inferred: true };
 }
 
 /** The looks at the end of which each is so, oldest first. */
@@ -127,9 +146,12 @@ function lastCallOf({ before, files }: PostmortemCase): Moment | null {
 function firstNotFreeOf({ before, files }: PostmortemCase): Moment | null {
   const evidence = before?.findings['api-log'].evidence;
   const port = before?.evidence.port.number;
-  if (evidence === undefined || evidence.firstAt === null || (evidence.events ?? 0) === 0)
-    return null;
-  return momentOf(Date.parse(evidence.firstAt), `"Port ${port} not free" in the log`, files.before);
+  if (evidence === undefined || port === undefined || evidence.firstAt === null) return null;
+  if ((evidence.events ?? 0) === 0) return null;
+  // What failed before the server that runs now is of another day; a loop's next start may yet fail.
+  if (evidence.eventsSinceDaemon === 0 && !evidence.looping) return null;
+  const words = `"${wordingInWords(evidence, port)}" in the log`;
+  return momentOf(Date.parse(evidence.firstAt), words, files.before);
 }
 
 function momentOf(at: number, what: string, source: string): Moment | null {

@@ -15,16 +15,23 @@ export function impactOf(about: PostmortemCase, course: Course, clock: Clock): S
   ];
 }
 
-function silence({ before }: PostmortemCase, course: Course, clock: Clock): Statement[] {
+function silence({ before, files }: PostmortemCase, course: Course, clock: Clock): Statement[] {
   const { firstSilent, lastWell, lastCall } = course;
   if (firstSilent === null) {
     const code = before?.verdict.code ?? null;
+    const answer = before?.findings['api-answers'];
+    if (before !== null && answer?.evidence.answer?.kind === 'answered' && doesNotServe(code)) {
+      const at = clock.moment(before.evidence.host.now);
+      return [saw(files.before, `GET / was still answered at ${at}: ${answer.summary}.`)];
+    }
     return code === null || doesNotServe(code) || code === 'unknown'
       ? [open('When did salt-api begin to give no answer? Nothing on record tells.')]
       : [];
   }
   const at = clock.moment(firstSilent.at);
-  const statements = [saw(firstSilent.source, `At ${at} it gave no service: ${firstSilent.what}.`)];
+  const text = `At ${at} it gave no service: ${firstSilent.what}.`;
+  const tell = firstSilent.inferred ? inferred : saw;
+  const statements = [tell(firstSilent.source, text)];
   if (lastWell !== null) {
     const since = `Seen to serve until ${clock.moment(lastWell.at)}: ${lastWell.what}.`;
     return [...statements, saw(lastWell.source, since)];

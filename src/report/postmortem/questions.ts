@@ -42,8 +42,13 @@ function whyUnnoticed({ before, files, looks }: PostmortemCase, clock: Clock): S
   if (before !== null && doesNotServe(before.verdict.code)) {
     const { listeners } = before.findings['port-holder'].evidence;
     const port = before.evidence.port.number;
+    const answer = before.findings['api-answers'].evidence.answer?.kind;
     if (listeners.length > 0) {
-      const text = `Port ${port} was open when it was looked at, and took connections: a check that only connects finds nothing wrong.`;
+      const connected = answer === 'no-reply' || answer === 'answered';
+      const rest = connected
+        ? ', and took connections: a check that only connects finds nothing wrong.'
+        : ': a check that only looks for that finds nothing wrong.';
+      const text = `Port ${port} was open when it was looked at${rest}`;
       statements.push(inferred(files.before, text));
     }
     const { count: waiting } = before.findings['close-wait'].evidence;
