@@ -79,9 +79,9 @@ export interface ClientsFacts {
   readonly accessFile: string | null;
   /**
    * How far back it was read: to the beginning of all that is there (`all`), {@link MAX_MINUTES}
-   * (`window`), or until a bound on bytes or time.
+   * (`window`), until a bound on bytes or time, or up to a log that could not be read (`unread`).
    */
-  readonly reach: 'all' | 'window' | 'bytes' | 'time';
+  readonly reach: 'all' | 'window' | 'bytes' | 'time' | 'unread';
   /** Epoch ms of the host's clock: from when on all calls that were logged are counted; null without any. */
   readonly from: number | null;
   /** When the newest access line was written, to the minute; null without any. */

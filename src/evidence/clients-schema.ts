@@ -19,7 +19,7 @@ export const clientsSchema = v.strictObject({
     MAX_LOGS,
   ),
   accessFile: maybeText,
-  reach: v.picklist(['all', 'window', 'bytes', 'time']),
+  reach: v.picklist(['all', 'window', 'bytes', 'time', 'unread']),
   from: maybeTime,
   lastCallAt: maybeTime,
   all: v.strictObject(perMinute),

@@ -383,6 +383,7 @@ const REACH = {
   window: '48 h',
   bytes: 'as far as 64 MiB go',
   time: 'as far as time allowed',
+  unread: 'up to a log that could not be read',
 } satisfies Record<ClientsFacts['reach'], string>;
 
 /** What the counts rest on. */

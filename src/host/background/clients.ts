@@ -30,7 +30,7 @@ export const readClients: BackgroundReader<'clients'> = async ({ raw, evidence }
   const logs = choices.flatMap((choice) =>
     choice.logs.map((log) => ({ ...log, kind: choice.kind })),
   );
-  const read = whole(await raw.readCalls(logs, MOST_MS));
+  const read = upToHoles(whole(await raw.readCalls(logs, MOST_MS)), choices);
   const tallied = read.map((log) => {
     const kind: TalliedLog['kind'] = logs.find(({ path }) => path === log.path)?.kind ?? 'api-log';
     return { ...log, kind };
@@ -64,7 +64,7 @@ function logPaths({ config, apiLog }: Pick<Evidence, 'config' | 'apiLog'>) {
 interface Choice {
   readonly logs: readonly CallLog[];
   /** Why it goes no further back; null where it is all there is. */
-  readonly bound: 'bytes' | 'window' | null;
+  readonly bound: 'bytes' | 'window' | 'unread' | null;
   readonly notes: readonly string[];
 }
 
@@ -84,8 +84,9 @@ function chooseLogs(
     const chosen = (bound: Choice['bound']) => ({ logs, bound, notes });
     if (modifiedAt < newest - MAX_MINUTES * MINUTE) return chosen('window');
     if (/\.(?:xz|bz2|zst)$/.test(file)) {
+      // What is older lies behind a hole, in which nobody seems to call.
       notes.push(LOG_NOTES.packed(stripControl(file)));
-      continue;
+      return chosen('unread');
     }
     const packed = file.endsWith('.gz');
     const comes = size * (packed ? PACKED_TO : 1);
@@ -125,6 +126,18 @@ function whole(read: readonly ReducedLog[]): ReducedLog[] {
   });
 }
 
+/** Of each kind the newest, up to the first that could not be read: a hole looks like no calls. */
+function upToHoles(
+  read: readonly ReducedLog[],
+  choices: readonly Pick<Choice, 'logs'>[],
+): ReducedLog[] {
+  return choices.flatMap(({ logs }) => {
+    const found = logs.map(({ path }) => read.find((log) => log.path === path));
+    const hole = found.indexOf(undefined);
+    return found.slice(0, hole === -1 ? found.length : hole).filter((log) => log !== undefined);
+  });
+}
+
 function reachOf(
   read: readonly ReducedLog[],
   logs: readonly CallLog[],
@@ -134,7 +147,8 @@ function reachOf(
   const complete = read.filter((log) => log.complete).length;
   if (complete < read.length || read.length < logs.length) return 'time';
   if (choices.some(({ bound }) => bound === 'bytes')) return 'bytes';
-  return tooOld || choices.some(({ bound }) => bound === 'window') ? 'window' : 'all';
+  if (tooOld || choices.some(({ bound }) => bound === 'window')) return 'window';
+  return choices.some(({ bound }) => bound === 'unread') ? 'unread' : 'all';
 }
 
 function notesOf(logs: readonly CallLog[], read: readonly ReducedLog[]): string[] {

@@ -145,6 +145,15 @@ for (const [name, raw] of HOSTS) {
       assert.match(facts.notes.join(), /api\.4\.xz was not read: only gzip/);
     });
 
+    it('is read up to a log that can not be: what lies behind it is no silence', async () => {
+      write(log, [logged(call(1))]);
+      write(`${log}.1.xz`, ['packed'], 90);
+      write(`${log}.2`, [logged(call(900))], 800);
+      const facts = await read(raw);
+      assert.deepEqual([facts.from, facts.reach], [NOW - MINUTE, 'unread']);
+      assert.match(facts.notes.join(), /api\.1\.xz was not read: only gzip/);
+    });
+
     it('counts a call once that stands in log_access_file and in the API log', async () => {
       write(accessFile, [call(5), call(4)]);
       write(log, [logged(call(9)), logged(call(5)), logged(call(4))]);
