@@ -73,6 +73,14 @@ function evidenceOf(known: Known): SettingsEvidence {
 /** Releases of CherryPy without a response time-out. */
 const UNTIMED = { from: '12' };
 
+/** Salt that does not read `log_access_file`; that has `rest_timeout` fixed; whose statistics do not start. */
+const WITHOUT_FILES = { before: '2016.11' };
+const FIXED_REST_TIMEOUT = { before: '2016.3' };
+const WITHOUT_STATS = [
+  { from: '2015', before: '2016.11.8' },
+  { from: '2017.7', before: '2017.7.3' },
+];
+
 /** Options that do nothing, why, and what does it in their place (salt-advice §3). */
 const IDLE_OPTIONS = [
   {
@@ -96,6 +104,11 @@ const IDLE_OPTIONS = [
     advice: 'set log_error_file (Salt 2016.11 and later)',
   },
   {
+    name: 'rest_cherrypy.log_access_file',
+    why: 'Salt reads it from 2016.11 on',
+    advice: 'upgrade Salt, or have calls in its own log: log_level_logfile: info',
+  },
+  {
     name: 'rest_cherrypy.expire_responses',
     why: 'CherryPy 12 and later time no request out (cp#1625)',
     advice: 'let a monitor watch for requests that are stuck: nothing ends them',
@@ -104,10 +117,17 @@ const IDLE_OPTIONS = [
 
 type IdleOption = (typeof IDLE_OPTIONS)[number];
 
-function idleOptions(options: SaltOptions, { cherrypy }: RunningReleases): IdleOption[] {
+function idleOptions(options: SaltOptions, { cherrypy, salt }: RunningReleases): IdleOption[] {
   return IDLE_OPTIONS.filter(({ name }) => {
-    if (name !== 'rest_cherrypy.expire_responses') return options[name] !== undefined;
-    return options[name] === true && cherrypy !== null && isWithin(cherrypy.version, [UNTIMED]);
+    const value = options[name];
+    switch (name) {
+      case 'rest_cherrypy.expire_responses':
+        return value === true && cherrypy !== null && isWithin(cherrypy.version, [UNTIMED]);
+      case 'rest_cherrypy.log_access_file':
+        return value !== undefined && salt !== null && isWithin(salt.version, [WITHOUT_FILES]);
+      default:
+        return value !== undefined;
+    }
   });
 }
 
@@ -118,7 +138,7 @@ function causesOf(known: Known, evidence: SettingsEvidence): Cause[] {
     killModeCause(evidence, symptoms),
     clientsCause(known, evidence),
     narrowCause(evidence, symptoms),
-    waitCause(evidence),
+    waitCause(known, evidence),
     ...IDLE_OPTIONS.filter(({ name }) => evidence.withoutEffect.includes(name)).map((option) =>
       idleCause(option, evidence),
     ),
@@ -173,10 +193,13 @@ function narrowCause(evidence: SettingsEvidence, symptoms: Symptoms): Cause | nu
   };
 }
 
-function waitCause({ options }: SettingsEvidence): Cause | null {
+function waitCause(known: Known, { options }: SettingsEvidence): Cause | null {
+  const { salt } = releasesOf(known).running;
+  const fixed = salt !== null && isWithin(salt.version, [FIXED_REST_TIMEOUT]);
   const long = (['timeout', 'rest_timeout'] as const).flatMap((name) => {
     const seconds = options?.[name];
     const usual = name === 'rest_timeout' ? 300 : LONG_WAIT;
+    if (name === 'rest_timeout' && fixed) return [];
     return typeof seconds === 'number' && seconds > usual ? [`${name}: ${seconds}`] : [];
   });
   if (long.length === 0) return null;
@@ -201,11 +224,14 @@ function idleCause({ name, why, advice }: IdleOption, { options }: SettingsEvide
 }
 
 /** Which requests are in flight nothing else tells (salt-advice §3). */
-function statsCause({ port, config }: Known, { options }: SettingsEvidence, symptoms: Symptoms) {
+function statsCause(known: Known, { options }: SettingsEvidence, symptoms: Symptoms) {
+  const { port, config } = known;
   const netapi = config.seen ? config.value.netapi : null;
   if (netapi?.module !== 'rest_cherrypy' || netapi.port !== port.number) return null;
   if (options === null || options['rest_cherrypy.collect_stats'] === true) return null;
   if (!symptoms.has('unanswered')) return null;
+  const { salt } = releasesOf(known).running;
+  if (salt !== null && isWithin(salt.version, WITHOUT_STATS)) return null;
   return {
     basis: 'inferred',
     weight: UNSEEN,

@@ -80,6 +80,21 @@ describe('settings', () => {
     assert.deepEqual(told({ options }), [], 'not known which CherryPy');
   });
 
+  it('are read by some releases of Salt alone', () => {
+    const file = { 'rest_cherrypy.log_access_file': '/var/log/a' };
+    assert.match(told({ options: file, salt: '2016.3.4' })[0] ?? '', /log_access_file: .*nothing$/);
+    assert.deepEqual(told({ options: file, salt: '2016.11.0' }), []);
+    const long = { rest_timeout: 900 };
+    assert.deepEqual(told({ options: long, salt: '2015.8.8' }), [], 'it is 300 whatever is set');
+    assert.equal(told({ options: long, salt: '2016.3.0' }).length, 1);
+    const advised = (salt: string) =>
+      told({ answer: SILENT, salt }).join().includes('collect_stats');
+    assert.deepEqual(
+      ['2014.7.5', '2015.8.8', '2016.11.7', '2016.11.8', '2017.7.2', '2017.7.3'].map(advised),
+      [true, false, false, true, false, true],
+    );
+  });
+
   it('of the pool are set against the master’s workers where the API is silent', () => {
     assert.match(told({ answer: SILENT })[0] ?? '', /^100 threads .* share 5 of the master/);
     const enough = { worker_threads: 11, 'rest_cherrypy.collect_stats': true };
