@@ -104,6 +104,12 @@ describe('what a thread waits for', () => {
     ['logging-lock', stack(`acquire ${LIB}/logging/__init__.py`)],
     ['tls-client', stack(`do_handshake ${LIB}/ssl.py`, 'wrap /x/cheroot/ssl/builtin.py')],
     ['stop', stack(`join ${LIB}/threading.py`, 'stop /x/cheroot/workers/threadpool.py')],
+    ['stop', stack('join /p/threading.py', 'stop /x/cherrypy/wsgiserver/__init__.py')],
+    ['client', stack('readline /p/socket.py', 'read_request_line /x/cheroot/server.py')],
+    [
+      'client',
+      stack('recv /p/socket.py', 'read_request_line /x/cherrypy/wsgiserver/wsgiserver2.py'),
+    ],
     ['idle', idle],
     // A worker that waits in a request for a queue is not idle: the pool's call is not its caller.
     [null, stack(`get ${LIB}/queue.py`, 'POST /x/app.py', 'run /x/cheroot/workers/threadpool.py')],

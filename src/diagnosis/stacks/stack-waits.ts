@@ -20,6 +20,9 @@ export interface StackWait {
   readonly calls: readonly [CallPattern, ...CallPattern[]];
 }
 
+/** CherryPy's own server, before 9 (salt-advice §1); the last is where captures-3002 has it. */
+const OWN_SERVER = ['wsgiserver2.py', 'wsgiserver3.py', 'wsgiserver/__init__.py'] as const;
+
 /** The first that fits is the one: those that tell more stand before those that tell less. */
 export const STACK_WAITS: readonly StackWait[] = [
   {
@@ -113,15 +116,16 @@ export const STACK_WAITS: readonly StackWait[] = [
     calls: [['wrap', 'cheroot/ssl/builtin.py', 'wsgiserver/ssl_builtin.py']],
   },
   {
-    // Seen on cheroot 9.0: a client that sends its request in part.
+    // Seen on cheroot 9.0: a client that sends its request in part. Before cheroot 8.1 an idle
+    // connection that is kept open is read in the same place (salt-advice §2, cherrypy/cheroot#91).
     id: 'client',
-    words: 'waiting for the rest of a request',
-    calls: [['read_request_line', 'cheroot/server.py']],
+    words: 'waiting for a client to send its request',
+    calls: [['read_request_line', 'cheroot/server.py', ...OWN_SERVER]],
   },
   {
     id: 'client',
     words: 'waiting for the rest of a request',
-    calls: [['read_request_headers', 'cheroot/server.py']],
+    calls: [['read_request_headers', 'cheroot/server.py', ...OWN_SERVER]],
   },
   {
     // salt-advice §6: SIGTERM was obeyed, and the workers do not end.
@@ -129,7 +133,7 @@ export const STACK_WAITS: readonly StackWait[] = [
     words: 'waiting for the workers to end, stopped already',
     calls: [
       ['join', 'threading.py'],
-      ['stop', 'workers/threadpool.py', 'wsgiserver2.py', 'wsgiserver3.py'],
+      ['stop', 'workers/threadpool.py', ...OWN_SERVER],
     ],
   },
   {
@@ -139,13 +143,7 @@ export const STACK_WAITS: readonly StackWait[] = [
     quiet: true,
     calls: [
       ['get', 'queue.py', 'Queue.py'],
-      [
-        'run',
-        'workers/threadpool.py',
-        'wsgiserver2.py',
-        'wsgiserver3.py',
-        'wsgiserver/__init__.py',
-      ],
+      ['run', 'workers/threadpool.py', ...OWN_SERVER],
     ],
   },
   {
