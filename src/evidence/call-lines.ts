@@ -130,12 +130,23 @@ export function readReducedLine(reduced: string, clock: LogClock): CallLine | nu
   if (tells === 'call') {
     const at = minuteOf(three, clock);
     const pid = one === '-' ? null : Number(one);
-    return { tells, pid, address: two, at, kind: kindOf(four), agent: five };
+    return { tells, pid, address: plainAddress(two), at, kind: kindOf(four), agent: five };
   }
   if (tells !== 'login') return null;
   const pid = PID.exec(three)?.[1];
   const { at } = parseLogLine(three, clock);
-  return { tells, pid: pid === undefined ? null : Number(pid), address: one, user: two, at };
+  return {
+    tells,
+    pid: pid === undefined ? null : Number(pid),
+    address: plainAddress(one),
+    user: two,
+    at,
+  };
+}
+
+/** A server on `::` has IPv4 clients as `::ffff:10.2.3.4`; the tables of sockets have them plain. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
 }
 
 /** `24/Nov/2026:00:20`, which is local time (salt-advice §4). */

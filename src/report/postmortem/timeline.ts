@@ -98,7 +98,8 @@ function looksAt({ before, after, files }: PostmortemCase, course: Course): Told
   const diagnosis = (found: PostmortemCase['before'], source: string): Told[] => {
     if (found === null) return [];
     const { code, summary } = found.verdict;
-    return [{ at: found.evidence.host.now, kind: 'look', text: `${code}: ${summary}`, source }];
+    const at = found.evidence.host.now;
+    return [{ at, kind: 'look', text: `${code}: ${summary}`, basis: 'inferred', source }];
   };
   return [
     ...look(lastWell),

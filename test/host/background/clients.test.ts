@@ -117,6 +117,12 @@ for (const [name, raw] of HOSTS) {
       assert.equal(facts.reach, 'all');
     });
 
+    it('is who has the sockets, where the server listens on IPv6 as well', async () => {
+      write(log, [logged(call(5, '::ffff:10.2.3.4')), logged(call(4, '2001:db8::1'))]);
+      const addresses = (await read(raw)).clients.map(({ address }) => address);
+      assert.deepEqual(addresses.toSorted(), ['10.2.3.4', '2001:db8::1']);
+    });
+
     it('is counted in the zone of the host', async () => {
       write(log, [logged(call(5))]);
       const { host } = basisOf();
