@@ -351,11 +351,17 @@ function troubleBehind({ explanations, holding, because }: Scene): Verdict | nul
   };
 }
 
-function healthy({ holding, answers, because }: Scene): Verdict {
+function healthy({ evidence, holding, answers, because }: Scene): Verdict {
   const rest = answers.status === 'pass' ? ' and answers' : '; GET / was not sent';
+  // What was to be looked at and could not be is no part of that.
+  const unseen = DECIDING.filter((id) => {
+    const look = evidence.background[id];
+    return !look.seen && look.cause !== 'not-asked';
+  });
+  const but = unseen.length === 0 ? '' : `; not known: ${unseen.join(', ')}`;
   return {
     code: 'healthy',
-    summary: `${holding}${rest}`,
+    summary: `${holding}${rest}${but}`,
     evidence: because('port-holder', 'orphans', 'close-wait', 'api-log', 'api-answers'),
     wouldChange: 'a failing step',
   };

@@ -161,11 +161,14 @@ function planIncident(
   return { kind: 'fix', verdict, steps, remarks };
 }
 
-/** What serves again and can't hand on its calls will jam as it did. */
+/** What serves again and can't hand on its calls may jam as it did. */
 function masterRemarks({ explanations: { master } }: ActionBasis): readonly string[] {
   return master.causes.map(({ summary, advice }) => {
-    const lasts = 'a restart of salt-api alone lasts until its calls jam it again';
-    return [`${summary}: ${lasts}`, ...(advice === null ? [] : [advice])].join('; ');
+    // Seen to take calls and answer none. One that is not there may not be meant to be.
+    const lasts = master.degrades
+      ? ': a restart of salt-api alone lasts until its calls jam it again'
+      : '';
+    return [`${summary}${lasts}`, ...(advice === null ? [] : [advice])].join('; ');
   });
 }
 

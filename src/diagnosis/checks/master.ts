@@ -174,13 +174,14 @@ function withoutIpc({ ipc, asked }: MasterFacts): Judged | null {
   return { state: 'absent', status: 'warn', summary, advice };
 }
 
-function well({ processes, asked }: MasterFacts): Judged {
+function well({ processes, asked, backlog }: MasterFacts): Judged {
+  const unread = backlog.unread.bytes === 0 ? ', and nothing lies there unread' : '';
   const [first] = processes;
   const where = whereIs(asked);
   const summary =
     first === undefined
       ? `${where} listens; no process of salt-master is in sight`
-      : `salt-master ${first.pid} with ${count(processes.length, 'process', 'processes')}; ${where} listens, and nothing lies there unread`;
+      : `salt-master ${first.pid} with ${count(processes.length, 'process', 'processes')}; ${where} listens${unread}`;
   return { state: 'answers', status: 'pass', summary };
 }
 

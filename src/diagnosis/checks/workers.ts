@@ -27,6 +27,8 @@ interface WorkersEvidence {
 const BESIDE_POOL = 20;
 /** cheroot's rows of a detail; an even census of a jam has half a dozen. */
 const MOST_DETAILS = 12;
+/** Releases of CherryPy that have a server of their own; newer ones run on cheroot (salt-advice §1). */
+const OWN_SERVER = /^CherryPy\/[3-8]\./;
 /** From so many threads on, what they have in common explains a hang. */
 const TELLING = 3;
 
@@ -111,6 +113,9 @@ function waitingCause(
 ): Cause | null {
   const { pid, threads, forMaster } = one;
   const more = pool !== null && threads > pool + BESIDE_POOL;
+  const answers = answer.seen && answer.value.kind === 'answered';
+  // A few calls at once are what a server that answers is there for.
+  const weight = answers ? IN_FLIGHT : WAITING;
   const inAll = more ? `; it has ${grouped(threads)}, beside a thread_pool of ${pool}` : '';
   const [end, most] = mostWaitedFor(one);
   if (end !== null && most >= TELLING) {
@@ -121,10 +126,9 @@ function waitingCause(
       ? 'look at the Salt master first, and have clients that can wait call local_async (help checks)'
       : null;
     const summary = stripControl(`${who} of salt-api ${pid} wait for ${what}${inAll}`);
-    return { basis: 'seen', weight: WAITING, summary, details, advice };
+    return { basis: 'seen', weight, summary, details, advice };
   }
   if (!more) return null;
-  const answers = answer.seen && answer.value.kind === 'answered';
   // ZeroMQ names its threads (zmq_ctx_set(3), ZMQ_THREAD_NAME_PREFIX), and each call has a context.
   const contexts = sum(one.waits.filter(({ name }) => name.startsWith('ZMQbg/IO')));
   const counted = contexts > 0 && !isSample(one);
@@ -133,7 +137,7 @@ function waitingCause(
     : 'calls in flight';
   return {
     basis: 'inferred',
-    weight: answers ? IN_FLIGHT : WAITING,
+    weight,
     summary: `salt-api ${pid} has ${count(threads, 'thread')} beside a thread_pool of ${pool}: ${calls}`,
     details,
     advice: null,
@@ -176,8 +180,9 @@ function lackingCause(
     weight: DIED,
     summary: `salt-api ${pid} has ${count(threads, 'thread')} where thread_pool is ${pool}: workers have ended`,
     details: ['or thread_pool was changed since it started', ...details],
-    advice:
-      'cheroot 10.0.1 or newer loses no workers; until then TLS in a proxy keeps scanners off',
+    advice: OWN_SERVER.test(server)
+      ? null
+      : 'cheroot 10.0.1 or newer loses no workers; until then TLS in a proxy keeps scanners off',
   };
 }
 

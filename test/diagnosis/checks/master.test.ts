@@ -178,6 +178,10 @@ describe('a master', () => {
     assert.deepEqual([explanations.master.status, verdict.code], ['skip', 'healthy']);
     const unread = diagnosed(blind('permission', 'EA\x1b[1mCCES')).explanations.master;
     assert.deepEqual([unread.status, unread.summary], ['unknown', 'EACCES']);
+    // Well as far as it was seen: what a look failed at is no part of that.
+    const { code, summary } = diagnosed(blind('timeout', 'late')).verdict;
+    assert.equal(code, 'healthy');
+    assert.match(summary, /answers; not known: master$/);
   });
 
   it('says nothing that a process has made up of itself to the terminal', () => {

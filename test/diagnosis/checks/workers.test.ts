@@ -51,6 +51,13 @@ describe('the threads of a server', () => {
     assert.match(causes[0]?.advice ?? '', /cheroot 10\.0\.1/);
   });
 
+  it('that wait for the master are no trouble of a server that answers', () => {
+    const waits = [wait(5, { on: [MASTER] })];
+    const { status, code, causes } = judged(host(103), { sampled: 103, waits });
+    assert.deepEqual([status, code, causes[0]?.basis], ['pass', 'healthy', 'seen']);
+    assert.ok((causes[0]?.weight ?? 100) < 80);
+  });
+
   it('are as many as they like in a server that is not CherryPy by its answer', () => {
     for (const answer of [seen(OK), seen({ ...OK, server: 'BaseHTTP/0.6' }), SILENT]) {
       assert.deepEqual(judged(host(2, { answer })).causes, []);
