@@ -8,15 +8,15 @@ import { printable, stripControl } from '../untrusted.ts';
 import { grouped } from '../words.ts';
 
 /**
- * Writes a report to the file that is named, or to standard output.
+ * Writes a report to the file that is named, or to standard output; as Markdown unless the file ends
+ * like one of HTML.
  * @throws TriageError (usage) where that can't be done
  */
 export async function deliverReport(
   report: Postmortem,
   { format, output }: { readonly format?: 'html' | 'md'; readonly output?: string },
 ): Promise<void> {
-  const chosen =
-    format ?? (output === undefined || /\.(?:md|markdown)$/i.test(output) ? 'md' : 'html');
+  const chosen = format ?? (/\.html?$/i.test(output ?? '') ? 'html' : 'md');
   const text = chosen === 'html' ? htmlReport(report) : markdownReport(report);
   if (output === undefined) {
     process.stdout.write(chosen === 'html' ? text : inLocale(printable(text)));

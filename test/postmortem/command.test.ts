@@ -125,7 +125,9 @@ describe('report', () => {
   it('is a file of HTML or of Markdown by its name, for its owner alone', async () => {
     for (const [name, start] of [
       ['a.html', '<!doctype html>'],
+      ['a.HTM', '<!doctype html>'],
       ['a.md', '# salt-api on '],
+      ['a.txt', '# salt-api on '],
     ] as const) {
       const file = join(directory, name);
       const { stdout, stderr, code } = await report('latest', '-o', file);
@@ -134,6 +136,9 @@ describe('report', () => {
       assert.ok(readFileSync(file, 'utf8').startsWith(start));
       assert.equal(statSync(file).mode & 0o777, 0o600);
     }
+    const piped = await report('latest', '-o', '-');
+    assert.deepEqual([piped.stderr, piped.code, existsSync('-')], ['', 0, false]);
+    assert.match(piped.stdout, /^# salt-api on /);
     const other = join(directory, 'b.md');
     await report('-o', other, '--format', 'html');
     assert.match(readFileSync(other, 'utf8'), /^<!doctype html>/);

@@ -18,7 +18,8 @@ type ReportFlags = Flags<typeof COMMANDS.report>;
  * @throws TriageError (usage) for an incident that is not there, evidence that is none, and files that
  *   can't be written
  */
-export async function reportCommand(id: string | undefined, flags: ReportFlags): Promise<ExitCode> {
+export async function reportCommand(id: string | undefined, given: ReportFlags): Promise<ExitCode> {
+  const flags: ReportFlags = given.output === '-' ? toStandardOutput(given) : given;
   const names = namesFile(flags);
   for (const path of [flags.output, names]) if (path !== undefined) await requireReportTarget(path);
   const about = await caseOf(id, flags);
@@ -26,6 +27,11 @@ export async function reportCommand(id: string | undefined, flags: ReportFlags):
   if (names === undefined) await deliverReport(report, flags);
   else await deliverAnonymized(report, about, flags, names);
   return ExitCode.ok;
+}
+
+/** `-o -` is standard output, as elsewhere. */
+function toStandardOutput({ output: _, ...others }: ReportFlags): ReportFlags {
+  return others;
 }
 
 async function caseOf(id: string | undefined, flags: ReportFlags): Promise<PostmortemCase> {
