@@ -317,6 +317,19 @@ describe('a report', () => {
     assert.equal(clocks('2018-07-13T10:33:10.000+08:00'), "the journal's seems 1 h ahead");
   });
 
+  it('tells of a fix that was ended early when it was seen to serve all the same', () => {
+    const about = incidentCase();
+    assert.ok(about.incident !== null);
+    const incident = { ...about.incident, result: 'not recovered, aborted' };
+    const after = diagnoseEvidence(stageEvidence('stopped/healthy'));
+    const impact = texts(writePostmortem({ ...about, incident, after }).impact);
+    assert.match(impact, /^seen: The fix on record ended with: not recovered, aborted\.$/m);
+    assert.match(impact, /^seen: Served again at /m);
+    assert.doesNotMatch(impact, /When did it serve again|Time to recover/);
+    const silent = { ...about, incident, after: about.before };
+    assert.match(texts(writePostmortem(silent).impact), /^not known: When did it serve again/m);
+  });
+
   it('is of the host in its title, and says whose time it has', () => {
     const report = writePostmortem(incidentCase());
     assert.equal(report.title, `salt-api on ${HOST}, 2018-07-13`);

@@ -79,10 +79,7 @@ export function courseOf(about: PostmortemCase): Course {
       fixBegan,
     ]),
     fixBegan,
-    recovered:
-      incident?.result === 'recovered'
-        ? momentOf(Date.parse(incident.endedAt ?? ''), 'the API serves again', JOURNAL_FILE)
-        : null,
+    recovered: recoveredIn(about),
   };
 }
 
@@ -93,6 +90,17 @@ function silentLook(before: Diagnosis | null, look: Moment | null): Moment | nul
   if (answer.evidence.answer?.kind === 'answered') return null;
   const isSeen = answer.status === 'fail' || SILENT.has(before.verdict.code);
   return isSeen ? look : { ...look, inferred: true };
+}
+
+/** As the fix verified it, or as the last look found it where a fix was ended before that. */
+function recoveredIn({ incident, before, after, files }: PostmortemCase): Moment | null {
+  const what = 'the API serves again';
+  if (incident?.result === 'recovered') {
+    return momentOf(Date.parse(incident.endedAt ?? ''), what, JOURNAL_FILE);
+  }
+  const served = after !== null && SERVES.has(after.verdict.code);
+  if (!served || !doesNotServe(before?.verdict.code ?? null)) return null;
+  return momentOf(after.evidence.host.now, what, files.after);
 }
 
 /** What the looks of checks tell, back from the incident to where all was well. */

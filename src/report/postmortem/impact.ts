@@ -48,16 +48,13 @@ function silence({ before, files }: PostmortemCase, course: Course, clock: Clock
 
 function recovery(about: PostmortemCase, { recovered }: Course, clock: Clock): Statement[] {
   const { incident, after, files } = about;
-  if (recovered === null) {
-    if (incident === null) return [open('When did it serve again? No fix is on record here.')];
-    return [
-      saw(JOURNAL_FILE, `The fix on record ended with: ${incident.result}.`),
-      open('When did it serve again, and through what?'),
-    ];
-  }
+  if (incident === null) return [open('When did it serve again? No fix is on record here.')];
+  const ended = saw(JOURNAL_FILE, `The fix on record ended with: ${incident.result}.`);
+  if (recovered === null) return [ended, open('When did it serve again, and through what?')];
   const answer = after?.findings['api-answers'];
   const seen = answer?.status === 'pass' ? [saw(files.after, `The API: ${answer.summary}.`)] : [];
-  return [saw(recovered.source, `Served again at ${clock.moment(recovered.at)}.`), ...seen];
+  const again = saw(recovered.source, `Served again at ${clock.moment(recovered.at)}.`);
+  return [...(recovered.source === JOURNAL_FILE ? [] : [ended]), again, ...seen];
 }
 
 function spans(about: PostmortemCase, course: Course, clock: Clock): Statement[] {
@@ -68,8 +65,11 @@ function spans(about: PostmortemCase, course: Course, clock: Clock): Statement[]
     const span = describeDuration(fixBegan.at - noticed.at);
     statements.push(saw(noticed.source, `From then until the fix began: ${span}.`));
   }
-  const fix = describeDuration(recovered.at - fixBegan.at);
-  statements.push(saw(JOURNAL_FILE, `Time to recover: ${fix} from the beginning of the fix.`));
+  // The journal may have another clock than the host.
+  if (recovered.source === JOURNAL_FILE) {
+    const fix = describeDuration(recovered.at - fixBegan.at);
+    statements.push(saw(JOURNAL_FILE, `Time to recover: ${fix} from the beginning of the fix.`));
+  }
   if (firstSign !== null && firstSign.at < fixBegan.at) {
     const all = describeDuration(recovered.at - firstSign.at);
     const text = `From the first sign on record until it served again: ${all}.`;
