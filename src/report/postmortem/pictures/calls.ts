@@ -62,7 +62,7 @@ function isOf(step: ClientStep, client: ClientFacts): boolean {
 }
 
 function factorOf({ factor, after }: ClientStep): string {
-  return factor === null ? `new, ${after}` : `${factor.toFixed(1)}×`;
+  return factor === null ? `new, ${after}` : `${factor}×`;
 }
 
 /** Means over spans of whole minutes, so that there are no more than `most`. */

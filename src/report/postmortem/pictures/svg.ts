@@ -70,7 +70,8 @@ function marks({ marks: all }: LinesPicture, place: (at: number) => number): Mar
       const x = round(place(at));
       level = x - last < 90 ? (level + 1) % 3 : 0;
       last = x;
-      return markup`<path class="mark" d="M${x} ${top - 8}V${bottom}"/><text class="told ${anchor(x)}" x="${x > WIDTH / 2 ? x - 4 : x + 4}" y="${top - 1 + level * 13}">${label}</text>`;
+      const [side, start] = x > WIDTH / 2 ? ['end', x - 4] : ['start', x + 4];
+      return markup`<path class="mark" d="M${x} ${top - 14}V${bottom}"/><text class="told ${side}" x="${start}" y="${top - 5 + level * 13}">${label}</text>`;
     });
 }
 
