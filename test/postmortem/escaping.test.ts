@@ -94,6 +94,12 @@ describe('a report of a hostile host', () => {
     assert.doesNotMatch(text, /abcdef123456|jane42|hunter2/);
   });
 
+  it('leaves the names of the field as they are read, in Markdown', () => {
+    const text = markdownReport(writePostmortem(incidentCase()));
+    assert.match(text, /^### CLOSE_WAIT/m);
+    assert.match(text, /call local_async/);
+  });
+
   it('keeps each row of a table of Markdown in one line with its cells', () => {
     const cellsIn = (row: string) => row.replace(/\\[\\|]/g, '').split('|').length;
     let head = 0;

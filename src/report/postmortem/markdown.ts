@@ -116,8 +116,8 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** What Markdown, the HTML in it, or GitHub's links and mentions would act on. */
-const SPECIAL = /[\\`*_[\]<>|~&$#@]|:(?=\/\/)|(?<=\bwww)\./gi;
+/** What Markdown, the HTML in it, or GitHub's links and mentions would act on; not the `_` within a word. */
+const SPECIAL = /[\\`*[\]<>|~&$#@]|(?<![a-z\d])_|_(?![a-z\d])|:(?=\/\/)|(?<=\bwww)\./gi;
 /** What makes a list of a line that begins with it. */
 const LIST = /^(\s*\d{0,9})([-+.)])(?=\s)/;
 
