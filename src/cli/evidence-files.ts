@@ -44,9 +44,24 @@ export async function evidenceFrom(
     return boundedEvidence(await evidenceOfCollector(input, request, policy));
   }
   refuse(typed, INSTANCE, 'the evidence is of what it says itself');
-  const evidence = parseEvidence(input.toString('utf8'));
+  const evidence = parseNamed(path, input.toString('utf8'));
   // Limits that are named judge anew.
   return { ...evidence, policy: wholePolicy(typed, evidence.policy) };
+}
+
+/** A refusal says of which file it is: more than one may lie about. */
+function parseNamed(path: string, text: string): Evidence {
+  try {
+    return parseEvidence(text);
+  } catch (error) {
+    if (!(error instanceof TriageError)) throw error;
+    const { message, advice, exitCode } = error;
+    throw new TriageError(`${nameOf(path)}: ${message}`, advice, exitCode, { cause: error });
+  }
+}
+
+function nameOf(path: string): string {
+  return path === '-' ? 'standard input' : path;
 }
 
 function refuse(
@@ -69,7 +84,7 @@ async function readInput(path: string): Promise<Buffer> {
   } catch (error) {
     const { message } = error as Error;
     throw new TriageError(
-      `can't read the evidence ${path === '-' ? 'standard input' : path}: ${message}`,
+      `can't read the evidence ${nameOf(path)}: ${message}`,
       'Give a file that `diagnose --save FILE` or `probe` wrote, or - for standard input.',
       message === tooLarge(MAX_EVIDENCE_TEXT) ? ExitCode.unknown : ExitCode.usage,
       { cause: error },

@@ -75,6 +75,14 @@ describe('--from', () => {
     assert.deepEqual([code, /standard input: it is larger than 64 MiB/.test(stderr)], [3, true]);
   });
 
+  it('names what is no evidence', async () => {
+    writeFileSync(at('notes'), 'salt');
+    const file = await runCli(['diagnose', '--from', at('notes')]);
+    assert.deepEqual([file.code, file.stderr.includes(`${at('notes')}: this is not a`)], [2, true]);
+    const piped = await runCli(['diagnose', '--from', '-'], { input: 'salt' });
+    assert.match(piped.stderr, /^salt-triage: standard input: this is not a/);
+  });
+
   it('ends deep and many-valued input with exit 3, in bounded memory', async () => {
     const head = '{"format":"salt-triage-evidence","schemaVersion":1,"evidence":';
     const command = [process.execPath, '--max-old-space-size=300', BUNDLE];
