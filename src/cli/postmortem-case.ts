@@ -12,9 +12,15 @@ import { evidenceFrom } from './evidence-files.ts';
 
 const FILES = { before: EVIDENCE_BEFORE, after: EVIDENCE_AFTER };
 
-/** All that the trail has of an incident, with what checks have recorded beside it. */
-export async function caseOfIncident(summary: IncidentSummary): Promise<PostmortemCase> {
-  const { directory } = summary;
+/**
+ * All that the trail has of an incident, with what checks have recorded beside it.
+ * @param all incidents, newest first
+ */
+export async function caseOfIncident(
+  summary: IncidentSummary,
+  all: readonly IncidentSummary[],
+): Promise<PostmortemCase> {
+  const { directory, host, port } = summary;
   const [incident, before, after] = await Promise.all([
     readIncident(summary),
     readDiagnosis(join(directory, EVIDENCE_BEFORE)),
@@ -22,7 +28,10 @@ export async function caseOfIncident(summary: IncidentSummary): Promise<Postmort
   ]);
   const looks = before === null ? null : await readLooks([directory, dirname(directory)], before);
   const stacks = await readKeptStacks(directory);
-  return { incident, before, after, stacks, looks, files: FILES };
+  const earlier = all
+    .filter((one) => one.host === host && one.port === port && one.id < summary.id)
+    .toReversed();
+  return { incident, earlier, before, after, stacks, looks, files: FILES };
 }
 
 /**
@@ -39,6 +48,7 @@ export async function caseOfEvidence(
   const name = path === '-' ? 'standard input' : basename(path);
   return {
     incident: null,
+    earlier: [],
     before,
     after: null,
     stacks: [],

@@ -2,6 +2,7 @@ import type { IncidentRecord, IncidentSummary } from '../trail/incidents.ts';
 import { describeWho } from '../trail/operator.ts';
 import { stripControl } from '../untrusted.ts';
 import { describeDuration } from '../words.ts';
+import { endOfFix } from './postmortem/case.ts';
 import { type Screen, wrap } from './screen.ts';
 
 /** The incidents of some directories, newest first, two lines each. */
@@ -83,9 +84,8 @@ function describeLine(line: IncidentRecord['journal'][number]): string {
   return words.join('; ');
 }
 
-/** That a fix went through all of its steps is no news where none stopped it. */
 function resultWords(result: string): string {
-  return stripControl(result).replace(/, completed$/, '');
+  return endOfFix(stripControl(result));
 }
 
 function paintResult(screen: Screen, result: string): string {

@@ -147,6 +147,7 @@ export function incidentCase(evidence: Evidence = incidentEvidence()): Postmorte
   const before = diagnoseEvidence(evidence);
   return {
     incident: incidentRecord(before),
+    earlier: [],
     before,
     after: null,
     stacks: [

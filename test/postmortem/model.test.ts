@@ -20,7 +20,15 @@ const FILES = { before: 'evidence-before.json', after: 'evidence-after.json' };
 
 function ofEvidence(evidence: Evidence): PostmortemCase {
   const before = diagnoseEvidence(evidence);
-  return { incident: null, before, after: null, stacks: [], looks: null, files: FILES };
+  return {
+    incident: null,
+    earlier: [],
+    before,
+    after: null,
+    stacks: [],
+    looks: null,
+    files: FILES,
+  };
 }
 
 function statements({ summary, impact, questions, factors }: Postmortem): Statement[] {
@@ -328,6 +336,35 @@ describe('a report', () => {
     assert.doesNotMatch(impact, /When did it serve again|Time to recover/);
     const silent = { ...about, incident, after: about.before };
     assert.match(texts(writePostmortem(silent).impact), /^not known: When did it serve again/m);
+  });
+
+  it('counts from the fix before that did not mend it, and from none that an earlier one mended', () => {
+    const about = incidentCase();
+    const { incident } = about;
+    assert.ok(incident !== null);
+    const at = (time: string, result: string) => ({
+      ...incident,
+      id: `20180713T${time}`,
+      beganAt: `2018-07-13T${time}+08:00`,
+      endedAt: `2018-07-13T${time}+08:00`,
+      result,
+    });
+    const told = (...earlier: readonly ReturnType<typeof at>[]) => {
+      const report = writePostmortem({ ...about, looks: null, earlier });
+      return { report, impact: texts(report.impact), files: report.files.join(' ') };
+    };
+    assert.match(told().impact, /at least 7 h 35 min, from .* it was found orphan-holds-port/);
+    const tried = told(at('09:28:10', 'not recovered, completed'));
+    assert.match(tried.impact, /at least 7 h 30 min, from .*: another fix began, for orphan-holds/);
+    assert.ok(
+      tried.report.timeline.some(({ text }) =>
+        /another fix.*; it ended: not recovered$/.test(text),
+      ),
+    );
+    assert.match(tried.files, /20180713T09:28:10\/journal\.jsonl/);
+    const mended = told(at('09:28:10', 'recovered'));
+    assert.doesNotMatch(mended.impact, /Time to detect: at least|another fix/);
+    assert.doesNotMatch(mended.files, /20180713T09/);
   });
 
   it('is of the host in its title, and says whose time it has', () => {

@@ -37,7 +37,7 @@ function toStandardOutput({ output: _, ...others }: ReportFlags): ReportFlags {
 async function caseOf(id: string | undefined, flags: ReportFlags): Promise<PostmortemCase> {
   if (flags.from === undefined) {
     const { incidents } = await recordedIncidents(flags);
-    return caseOfIncident(findIncident(id ?? 'latest', incidents));
+    return caseOfIncident(findIncident(id ?? 'latest', incidents), incidents);
   }
   if (id !== undefined) {
     throw new TriageError(

@@ -1,6 +1,6 @@
 import type { KeptLook } from '../../check/kept-looks.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
-import type { IncidentRecord } from '../../trail/incidents.ts';
+import type { IncidentRecord, IncidentSummary } from '../../trail/incidents.ts';
 import type { StacksFile } from '../../trail/stacks-file.ts';
 
 /** What checks have recorded of the port, oldest first, all of the boot of the incident. */
@@ -13,6 +13,8 @@ export interface RecordedLooks {
 export interface PostmortemCase {
   /** Null where there is evidence alone. */
   readonly incident: IncidentRecord | null;
+  /** Fixes of the same port that were recorded before it, oldest first. */
+  readonly earlier: readonly IncidentSummary[];
   /** What was found before anything was done; null where that is not there, or can't be read. */
   readonly before: Diagnosis | null;
   /** What was found after the last action. */
@@ -25,3 +27,8 @@ export interface PostmortemCase {
 }
 
 export const JOURNAL_FILE = 'journal.jsonl';
+
+/** That a fix went through all of its steps is no news where none stopped it. */
+export function endOfFix(result: string): string {
+  return result.replace(/, completed$/, '');
+}

@@ -3,6 +3,7 @@ import type { KeptLook } from '../../check/kept-looks.ts';
 import { wordingInWords } from '../../diagnosis/checks/api-log.ts';
 import type { Diagnosis } from '../../diagnosis/diagnosis.ts';
 import type { VerdictCode } from '../../diagnosis/verdict.ts';
+import type { IncidentSummary } from '../../trail/incidents.ts';
 import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
 import { clientsJudged } from './clients.ts';
 
@@ -32,6 +33,8 @@ export interface Course {
   /** The first look that found anything wrong, of a check or before a fix. */
   readonly noticed: Moment | null;
   readonly fixBegan: Moment | null;
+  /** Fixes since the first sign that did not mend it, oldest first. */
+  readonly triedBefore: readonly IncidentSummary[];
   readonly recovered: Moment | null;
 }
 
@@ -70,13 +73,24 @@ export function courseOf(about: PostmortemCase): Course {
     firstSilent,
   };
   const { firstCloseWait, lastCall, firstNotFree } = signs;
+  const since = mendedBefore(about);
+  const firstSign = earliest(
+    [firstCloseWait, lastCall, firstNotFree, firstSilent].filter((sign) => (sign?.at ?? 0) > since),
+  );
+  const triedBefore = about.earlier.filter(
+    ({ beganAt, verdict }) =>
+      verdict !== 'healthy' &&
+      Date.parse(beganAt) >= Math.max(since, firstSign?.at ?? Number.POSITIVE_INFINITY),
+  );
   return {
     ...signs,
-    firstSign: earliest([firstCloseWait, lastCall, firstNotFree, firstSilent]),
+    firstSign,
+    triedBefore,
     noticed: earliest([
       recorded.firstWrong,
       before?.verdict.code === 'healthy' ? null : look,
       fixBegan,
+      ...triedBefore.map(beginningOf),
     ]),
     fixBegan,
     recovered: recoveredIn(about),
@@ -90,6 +104,19 @@ function silentLook(before: Diagnosis | null, look: Moment | null): Moment | nul
   if (answer.evidence.answer?.kind === 'answered') return null;
   const isSeen = answer.status === 'fail' || SILENT.has(before.verdict.code);
   return isSeen ? look : { ...look, inferred: true };
+}
+
+/** When an earlier fix had mended it, epoch ms: what is older is no sign of this time. */
+function mendedBefore({ earlier }: PostmortemCase): number {
+  const mended = earlier.findLast(({ result }) => result === 'recovered');
+  const at = Date.parse(mended?.endedAt ?? '');
+  return Number.isNaN(at) ? 0 : at;
+}
+
+/** Of a fix that has a record of its own. */
+export function beginningOf({ id, beganAt, verdict }: IncidentSummary): Moment | null {
+  const what = `another fix began, for ${verdict ?? 'no verdict'}`;
+  return momentOf(Date.parse(beganAt), what, `${id}/${JOURNAL_FILE}`);
 }
 
 /** As the fix verified it, or as the last look found it where a fix was ended before that. */

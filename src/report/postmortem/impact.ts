@@ -1,6 +1,6 @@
 /** What the incident meant to those who call the API: from evidence alone, and a question for the rest. */
 import { count, describeDuration, grouped } from '../../words.ts';
-import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
+import { endOfFix, JOURNAL_FILE, type PostmortemCase } from './case.ts';
 import type { Clock } from './clock.ts';
 import { type Course, doesNotServe } from './course.ts';
 import { inferred, open, type Statement, saw } from './statement.ts';
@@ -49,7 +49,7 @@ function silence({ before, files }: PostmortemCase, course: Course, clock: Clock
 function recovery(about: PostmortemCase, { recovered }: Course, clock: Clock): Statement[] {
   const { incident, after, files } = about;
   if (incident === null) return [open('When did it serve again? No fix is on record here.')];
-  const ended = saw(JOURNAL_FILE, `The fix on record ended with: ${incident.result}.`);
+  const ended = saw(JOURNAL_FILE, `The fix on record ended with: ${endOfFix(incident.result)}.`);
   if (recovered === null) return [ended, open('When did it serve again, and through what?')];
   const answer = after?.findings['api-answers'];
   const seen = answer?.status === 'pass' ? [saw(files.after, `The API: ${answer.summary}.`)] : [];

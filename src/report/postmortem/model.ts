@@ -3,7 +3,7 @@
 import { stacksFileName } from '../../trail/stacks-file.ts';
 import { describeDuration } from '../../words.ts';
 import { type ActionItem, actionsFor, contributingFactors } from './actions.ts';
-import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
+import { endOfFix, JOURNAL_FILE, type PostmortemCase } from './case.ts';
 import { type Clock, clockOf, clocksApart } from './clock.ts';
 import { type Course, courseOf } from './course.ts';
 import { impactOf } from './impact.ts';
@@ -59,7 +59,7 @@ export function writePostmortem(given: PostmortemCase): Postmortem {
       ...censusPictures(given),
       ...given.stacks.map(stacksPicture),
     ].filter((picture) => picture !== null),
-    files: filesOf(given),
+    files: filesOf(given, course),
   };
 }
 
@@ -115,15 +115,19 @@ function summaryOf(given: PostmortemCase, course: Course, clock: Clock): Stateme
 function whatWasDone({ incident }: PostmortemCase): string {
   const actions = incident?.actions.map(({ action }) => action) ?? [];
   const done = actions.length === 0 ? 'No action was taken' : `Done: ${actions.join(', ')}`;
-  return `${done}. The fix ended: ${incident?.result ?? 'not known'}.`;
+  return `${done}. The fix ended: ${endOfFix(incident?.result ?? 'not known')}.`;
 }
 
-function filesOf({ incident, before, after, stacks, looks, files }: PostmortemCase): string[] {
+function filesOf(
+  { incident, before, after, stacks, looks, files }: PostmortemCase,
+  { triedBefore }: Course,
+): string[] {
   return [
     ...(before === null ? [] : [files.before]),
     ...(after === null ? [] : [files.after]),
     ...(incident === null ? [] : [JOURNAL_FILE]),
     ...stacks.map(stacksFileName),
     ...(looks === null ? [] : [looks.file]),
+    ...triedBefore.map(({ id }) => `${id}/${JOURNAL_FILE}`),
   ];
 }

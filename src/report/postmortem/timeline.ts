@@ -1,9 +1,9 @@
 /** What happened when: each line with the file that says so. */
 import { startedAt } from '../../words.ts';
-import { JOURNAL_FILE, type PostmortemCase } from './case.ts';
+import { endOfFix, JOURNAL_FILE, type PostmortemCase } from './case.ts';
 import { clientsJudged, nameOfClient } from './clients.ts';
 import type { Clock } from './clock.ts';
-import type { Course, Moment } from './course.ts';
+import { beginningOf, type Course, type Moment } from './course.ts';
 import { type Basis, safe } from './statement.ts';
 
 /** `sign`: of the trouble; `look`: at it; `action`: what was done; `end`: what that led to. */
@@ -28,6 +28,7 @@ export function timelineOf(about: PostmortemCase, course: Course, clock: Clock):
     ...processStarts(about),
     ...signs(about, course),
     ...looksAt(about, course),
+    ...triesBefore(course),
     ...actions(about),
   ]
     .filter(({ at }) => Number.isFinite(at))
@@ -109,6 +110,17 @@ function looksAt({ before, after, files }: PostmortemCase, course: Course): Told
   ];
 }
 
+/** Each in a line: it has a record, and a report, of its own. */
+function triesBefore({ triedBefore }: Course): Told[] {
+  return triedBefore.flatMap((fix): Told[] => {
+    const began = beginningOf(fix);
+    if (began === null) return [];
+    const done = fix.actions.map(({ action }) => action).join(', ') || 'no action';
+    const text = `${began.what}: ${done}; it ended: ${endOfFix(fix.result)}`;
+    return [{ at: began.at, kind: 'action', text, source: began.source }];
+  });
+}
+
 function actions({ incident }: PostmortemCase): Told[] {
   if (incident === null) return [];
   return incident.journal.flatMap((line): Told[] => {
@@ -119,7 +131,8 @@ function actions({ incident }: PostmortemCase): Told[] {
     if (phase === 'after') return event('action', `${action}: ${result ?? 'no result recorded'}`);
     if (phase === 'before') return [];
     if (action === 'begin') return event('action', `the fix began, for ${result ?? 'no verdict'}`);
-    if (action === 'end') return event('end', `the fix ended: ${result ?? 'no result recorded'}`);
+    if (action === 'end')
+      return event('end', `the fix ended: ${endOfFix(result ?? 'no result recorded')}`);
     const came = [answer, result].filter((part) => part !== undefined).join(', ');
     return event('action', came === '' ? action : `${action}: ${came}`);
   });
