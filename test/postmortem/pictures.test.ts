@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { htmlReport } from '../../src/report/postmortem/html.ts';
 import { writePostmortem } from '../../src/report/postmortem/model.ts';
+import { drawSvg } from '../../src/report/postmortem/pictures/svg.ts';
 import { dotsOf } from '../../src/report/postmortem/pictures/track-layout.ts';
 import { incidentCase } from './incident.ts';
+
+const TRACK = { kind: 'track', id: 'a', title: 'a', description: 'a', source: 'a' } as const;
 
 describe('a dot of several events', () => {
   const labels = (...numbers: readonly number[]) =>
@@ -30,5 +33,24 @@ describe('the mark of a step', () => {
     assert.equal(marks.length, 4);
     for (const [side, gap] of marks)
       assert.deepEqual(gap, side === 'end' ? -4 : side === 'start' ? 4 : side);
+  });
+});
+
+describe('the times below a picture', () => {
+  it('stand apart, however long it lasted', () => {
+    for (let seconds = 2; seconds < 300_000; seconds = Math.ceil(seconds * 1.13)) {
+      const from = Date.parse('2018-07-13T09:33:57Z');
+      const events = [from, from + seconds * 1000].map((at, index) => {
+        return { at, kind: 'action' as const, number: index + 1 };
+      });
+      const drawn = drawSvg({ ...TRACK, panels: [{ title: '', events }] }, 0);
+      const labels = [...String(drawn).matchAll(/x="([\d.]+)" y="\d+">([-\d :]+:\d\d)</g)];
+      let end = 0;
+      for (const [, middle, text = ''] of labels) {
+        const half = text.length * 3.1;
+        assert.ok(Number(middle) - half > end && Number(middle) + half <= 400, String(drawn));
+        end = Number(middle) + half;
+      }
+    }
   });
 });

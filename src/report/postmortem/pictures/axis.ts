@@ -36,7 +36,8 @@ function apart(ticks: readonly Tick[]): Tick[] {
   const kept: Tick[] = [];
   for (const tick of ticks) {
     const before = kept.at(-1);
-    const room = tick.label.length * 7 + 4;
+    // Some to spare: at the edge a label is moved inwards.
+    const room = tick.label.length * 7 + 16;
     if (before === undefined || tick.place - before.place >= room) kept.push(tick);
   }
   return kept;

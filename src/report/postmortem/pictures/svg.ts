@@ -7,6 +7,8 @@ import { type Dot, dotsOf } from './track-layout.ts';
 
 /** User units; drawn as wide as a phone it is about as many pixels, so that 11 stays readable. */
 const WIDTH = 400;
+/** Of digits and signs, at most, in user units. */
+const HALF_CHARACTER = 3.4;
 
 /** @param utcOffsetMinutes of the host, whose time the axes have */
 export function drawSvg(picture: Picture, utcOffsetMinutes: number): Markup {
@@ -55,7 +57,7 @@ function below(
 ): Markup[] {
   return ticks.map(
     ({ place, label }) =>
-      markup`<path class="tick" d="M${round(place)} ${bottom}v5"/><text class="${anchor(place)}" x="${round(place)}" y="${bottom + 18}">${label}</text>`,
+      markup`<path class="tick" d="M${round(place)} ${bottom}v5"/><text class="middle" x="${middle(place, label)}" y="${bottom + 18}">${label}</text>`,
   );
 }
 
@@ -75,10 +77,10 @@ function marks({ marks: all }: LinesPicture, place: (at: number) => number): Mar
     });
 }
 
-/** Text at the edges is kept within. */
-function anchor(x: number): string {
-  if (x > WIDTH - 60) return 'end';
-  return x < 60 ? 'start' : 'middle';
+/** Where a text is centred: at its place, but kept within the edges. */
+function middle(place: number, text: string): number {
+  const half = text.length * HALF_CHARACTER;
+  return round(Math.max(half, Math.min(WIDTH - half, place)));
 }
 
 function drawBars(picture: BarsPicture): Markup {
@@ -117,7 +119,7 @@ function drawTrack(picture: TrackPicture, utcOffsetMinutes: number): Markup {
 function drawLane(kind: string, dots: readonly Dot[], y: number): Markup {
   const drawn = dots.map(({ place, label }) => {
     const x = round(place);
-    return markup`<circle class="dot ${kind}" cx="${x}" cy="${y}" r="4"/><text class="${anchor(x)}" x="${x}" y="${y - 8}">${label}</text>`;
+    return markup`<circle class="dot ${kind}" cx="${x}" cy="${y}" r="4"/><text class="middle" x="${middle(x, label)}" y="${y - 8}">${label}</text>`;
   });
   return markup`<path class="grid" d="M${TRACK.left} ${y}H${TRACK.right}"/><text x="0" y="${y + 4}">${kind}</text>${drawn}`;
 }
