@@ -111,7 +111,7 @@ function lookingBehind(host: Host, request: LookRequest, until: 'verdict' | 'rec
       // What is well needs no explanation beyond what was looked at, but for the record.
       const isEnough = until === 'verdict' && found.verdict.code === 'healthy';
       const open = wanted.filter((name) => !isEnough && background[name] === NO_BACKGROUND[name]);
-      if (open.length > 0) observer.waiting?.('why', request.lookTimeoutMs);
+      if (open.length > 0) observer.waiting?.('what explains it', request.lookTimeoutMs);
       const explained = await look(found, open);
       if (wanted.length > 0) observer.explained?.(explained);
       return explained;

@@ -123,7 +123,7 @@ export class LocalActions implements HostActions {
     const outcome = judgeKill(target, readMoment(pid));
     if (outcome !== null) return blind('unsupported', whyNoStacks(outcome));
     const { readStacks, runsPython } = await import('./read-stacks.ts');
-    if (!runsPython(pid)) return blind('unsupported', `no Python runs ${pid}`);
+    if (!runsPython(pid)) return blind('unsupported', `the program of ${pid} is not Python`);
     return readStacks(target.identity, boundMs);
   }
 

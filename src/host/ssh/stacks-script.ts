@@ -122,7 +122,7 @@ roots_program() {
 const UNFIT: Readonly<Record<string, string>> = {
   changed: 'it has changed since it was looked at',
   stuck: 'it is in D state',
-  'no-python': 'no Python runs it',
+  'no-python': 'its program is not Python',
   'no-directory': 'no temporary directory can be made there',
 };
 
