@@ -153,7 +153,7 @@ describe('the guided fix in a terminal', { skip: skipWithoutTmux() }, () => {
     const settings = join(staged.directory, 'settings.yaml');
     writeFileSync(settings, `start-cmd: ${JSON.stringify(staged.startCommand)}\n`);
     const terminal = open(t, staged, 'diagnose', { more: ['--config', settings] });
-    await terminal.shows('? Start the guided fix now? (y/N, Enter)');
+    await terminal.shows(/\n\s*\n\S* ?\? .*Start the guided fix now\?.* \(y\/N, Enter\)/);
     terminal.type('');
     await terminal.shows('exit code 1');
     assert.ok(isAlive(staged.orphanPid));

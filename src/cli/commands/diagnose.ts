@@ -135,7 +135,10 @@ async function offerFix(
 ): Promise<ExitCode | null> {
   if (process.stdout.isTTY !== true || !nextIsFix(diagnosis, options.repeated)) return null;
   const { askYesNo, personIsThere } = await import('../ask.ts');
-  if (!personIsThere() || !(await askYesNo('Start the guided fix now?', flags))) return null;
+  if (!personIsThere()) return null;
+  // Apart from the last of the causes, which it is not about.
+  process.stdout.write('\n');
+  if (!(await askYesNo('Start the guided fix now?', flags))) return null;
   const [{ guideFix }, { LocalActions }] = await Promise.all([
     import('./fix.ts'),
     import('../../host/local/local-actions.ts'),
