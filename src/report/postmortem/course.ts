@@ -125,8 +125,9 @@ function recoveredIn({ incident, before, after, files }: PostmortemCase): Moment
   if (incident?.result === 'recovered') {
     return momentOf(Date.parse(incident.endedAt ?? ''), what, JOURNAL_FILE);
   }
-  const served = after !== null && SERVES.has(after.verdict.code);
-  if (!served || !doesNotServe(before?.verdict.code ?? null)) return null;
+  const answer = after?.findings['api-answers'].evidence.answer;
+  if (after === null || answer?.kind !== 'answered' || !SERVES.has(after.verdict.code)) return null;
+  if (!doesNotServe(before?.verdict.code ?? null)) return null;
   return momentOf(after.evidence.host.now, what, files.after);
 }
 
