@@ -212,11 +212,14 @@ function loginsInFlight(
   if (holders.length === 0) return null;
   // Without pids in the log those of all processes are in one number.
   const since = Math.min(...holders.map(({ facts }) => startedAt(facts, host)));
-  const ofNow = processLogins.filter(
-    ({ pid, lastBegunAt }) => pid !== null && lastBegunAt + MINUTE > since,
+  const own = processLogins.find(({ pid, lastBegunAt }) => {
+    return holders.some(({ facts }) => facts.pid === pid) && lastBegunAt + MINUTE > since;
+  });
+  // By another pid it may be the one before: only what has begun since for sure, by the minute.
+  const later = processLogins.filter(
+    ({ pid, lastBegunAt }) => pid !== null && lastBegunAt >= since,
   );
-  const own = ofNow.find(({ pid }) => holders.some(({ facts }) => facts.pid === pid));
-  const logins = own ?? ofNow.at(-1);
+  const logins = own ?? later.at(-1);
   return logins === undefined ? null : Math.max(0, logins.begun - logins.ended);
 }
 

@@ -218,7 +218,8 @@ function together(
       weight,
       summary: `${[...releases].slice(0, 2).join(', ')}: ${number} ${what} (${named})`,
       details: matches.map(({ defect }) => {
-        const cure = cureOf(defect, running) ?? 'no release is known to mend it';
+        const cure =
+          cureOf(defect, running) ?? defect.mendedElsewhere ?? 'no release is known to mend it';
         return `${affectedInWords(defect, running)}: ${defect.effect} (${defect.source}); ${cure}`;
       }),
       advice: null,

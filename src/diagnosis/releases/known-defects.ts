@@ -42,6 +42,8 @@ export interface KnownDefect {
   readonly words?: RegExp;
   /** The first release without it of each line; empty where none is known. */
   readonly fixedIn: readonly string[];
+  /** Where it is mended, if in no release of what it is a defect of. */
+  readonly mendedElsewhere?: string;
   readonly source: string;
 }
 
@@ -290,7 +292,8 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
     symptoms: ['workers-died'],
     effect: 'the pool can shrink to no worker at all',
     fixedIn: [],
-    source: 'cp#1206 (mended in cheroot 6.6.0, which CherryPy has from 9 on)',
+    mendedElsewhere: 'mended in cheroot 6.6.0, which CherryPy has from 9 on',
+    source: 'cp#1206',
   },
   {
     id: 'ch#91',
@@ -306,7 +309,8 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
     symptoms: ['unanswered'],
     effect: 'a client that keeps an idle connection open keeps a worker',
     fixedIn: [],
-    source: 'ch#91 (mended in cheroot 8.1.0, which CherryPy has from 9 on)',
+    mendedElsewhere: 'mended in cheroot 8.1.0, which CherryPy has from 9 on',
+    source: 'ch#91',
   },
   {
     id: 'ch#358',

@@ -334,6 +334,10 @@ describe('logins under way', () => {
     assert.equal(of(7, before), null);
     assert.equal(of(12, before), null, 'its number has been used again');
     assert.equal(of(null, NOW), null, 'nothing tells whose they are');
+    // The server has started an hour ago, by a fix that took seconds.
+    const sameMinute = NOW - 60 * MINUTE - MINUTE / 2;
+    assert.equal(of(7, sameMinute), null, 'they may be those of the process before');
+    assert.equal(of(12, sameMinute), 100, 'its own, of the minute in which it started');
   });
 
   it('are not known of a log that has no access lines to tell which have ended', () => {
