@@ -169,16 +169,19 @@ describe('--growth', () => {
   const growth = (...args: readonly string[]) =>
     checkStaged('--growth', '--state-dir', join(directory, 'state'), ...args);
 
-  it('has no rate at first, then one, and warns before a limit is passed', async () => {
+  it('has no rate at first, then one, and is judged by it', async () => {
     const first = await growth('-w', 'close_wait_rate=1');
     assert.match(first.stdout, /^SALT-API OK .* close_wait_rate=U\n$/);
     const second = await growth('-w', 'close_wait_rate=1');
     assert.match(second.stdout, /^SALT-API OK .* close_wait_rate=0;1;\n$/);
-    // As if there had been fewer a minute ago: what grows to 0 was below it.
+    // As if there had been 600 a minute ago: there are none now, and the range ends at 0.
     const look = JSON.parse(readFileSync(last(), 'utf8'));
-    writeFileSync(last(), JSON.stringify({ ...look, at: look.at - 60_000, closeWait: -600 }));
-    const third = await growth('-w', 'close_wait_rate=1');
-    assert.match(third.stdout, /^SALT-API WARNING - .*; close_wait_rate [\d.]+ \(warning 1\) \| /);
+    writeFileSync(last(), JSON.stringify({ ...look, at: look.at - 60_000, closeWait: 600 }));
+    const third = await growth('-w', 'close_wait_rate=0:');
+    assert.match(
+      third.stdout,
+      /^SALT-API WARNING - .*; close_wait_rate -\d+[\d.]* \(warning 0:\) \| /,
+    );
     assert.equal(third.code, 1);
     assert.deepEqual(readdirSync(join(directory, 'state')), [`check-${healthy.port}.json`]);
   });
