@@ -108,8 +108,10 @@ function lookingBehind(host: Host, request: LookRequest, until: 'verdict' | 'rec
     },
     async forTheRest(found: Diagnosis, observer: DiagnosisObserver): Promise<Diagnosis> {
       const { background } = found.evidence;
-      // What is well needs no explanation beyond what was looked at, but for the record.
-      const isEnough = until === 'verdict' && found.verdict.code === 'healthy';
+      // What is well needs no explanation beyond what was looked at, but for the record; and whoever
+      // wants no more than what decides wants none.
+      const isWell = until === 'verdict' && found.verdict.code === 'healthy';
+      const isEnough = isWell || wanted.every((name) => DECIDING.includes(name));
       const open = wanted.filter((name) => !isEnough && background[name] === NO_BACKGROUND[name]);
       if (open.length > 0) observer.waiting?.('what explains it', request.lookTimeoutMs);
       const explained = await look(found, open);
