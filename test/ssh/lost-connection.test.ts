@@ -44,7 +44,7 @@ describe('a fix whose connection is lost', { skip: sshdMissing() }, () => {
     for (const when of ['before', 'after'] as const) {
       it(`goes on where ${carried} was lost ${when} it was done`, async (t) => {
         const staged = await stage(t, 'restarted');
-        const args = ['--yes', '--json', ...staged.target, ...staged.service];
+        const args = ['--yes', '--json', '--stacks', 'never', ...staged.target, ...staged.service];
         const env = losing(staged.directory, words, when);
         const ran = await runCli(['fix', '--host', 'master', ...args], { env });
         assert.equal(ran.code, 0, ran.stderr + ran.stdout);
@@ -71,6 +71,8 @@ describe('a fix whose connection is lost', { skip: sshdMissing() }, () => {
     const args = [
       '--yes',
       '--json',
+      '--stacks',
+      'never',
       ...staged.target,
       ...staged.service,
       '--stop-cmd',
