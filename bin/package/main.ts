@@ -20,6 +20,7 @@ import { makeDeb } from './deb.ts';
 import { makeBlob, makeExecutable } from './executable.ts';
 import type { Made } from './files.ts';
 import { bundledPackages, licensesText } from './licenses.ts';
+import { releases } from './release-notes.ts';
 import { makeRpm } from './rpm.ts';
 import { run } from './run.ts';
 import { runtimeFor } from './runtime.ts';
@@ -84,11 +85,19 @@ async function makeAll(): Promise<void> {
   writeFileSync(join(dist, 'SHA256SUMS'), checksums());
 }
 
-/** When the commit was made, in seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */
+/**
+ * When the commit was made, in seconds since 1970 (reproducible-builds.org/specs/source-date-epoch); in
+ * an archive of the source, which has no commit, the day of the release.
+ */
 async function sourceDate(): Promise<number> {
   const given = process.env['SOURCE_DATE_EPOCH'];
   if (given !== undefined) return Number(given);
-  return Number(await run(['git', 'log', '-1', '--format=%ct'], { cwd: ROOT }));
+  try {
+    return Number(await run(['git', 'log', '-1', '--format=%ct'], { cwd: ROOT }));
+  } catch {
+    const [{ date }] = releases();
+    return date.getTime() / 1000;
+  }
 }
 
 async function builtInto(): Promise<Record<string, string>> {
