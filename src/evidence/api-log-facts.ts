@@ -7,6 +7,8 @@ export const MAX_ROTATED = 10;
 /** What follows a log's name when it has been rotated (logrotate(8)); JavaScript and grep -E read it. */
 export const ROTATED_SUFFIX =
   '^([.][0-9]{1,4}|[-.][0-9]{8}([-.]?[0-9]{1,10})?)([.](gz|xz|bz2|zst))?$';
+/** A rotated log that is packed in a way we can't read. */
+export const OTHERWISE_PACKED = /\.(?:xz|bz2|zst)$/;
 /** Bytes that one compressed file may unpack to. */
 export const MAX_UNPACKED = 2 * 1024 ** 3;
 /** Bytes of a unit's journal that are read at most. */

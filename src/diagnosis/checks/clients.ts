@@ -13,7 +13,7 @@ import {
 import { type ClientStep, clientSteps } from '../clients/client-steps.ts';
 import { adviceFor, useOf } from '../clients/client-use.ts';
 import { findSilences } from '../clients/silence.ts';
-import type { Cause, Explains } from './explanation.ts';
+import { type Cause, type Explains, unseenSection } from './explanation.ts';
 import type { Known } from './finding.ts';
 
 /** Of the logs and the sockets; empty lists and nulls where the logs tell nothing. */
@@ -94,10 +94,7 @@ export const clients: Explains<'clients', ClientsEvidence> = {
   decides: false,
   judge(known) {
     const look = known.background.clients;
-    if (!look.seen) {
-      const status = look.cause === 'not-asked' ? 'skip' : 'unknown';
-      return { status, summary: look.why, details: [], evidence: NOTHING, causes: [] };
-    }
+    if (!look.seen) return unseenSection(look, NOTHING);
     const facts = look.value;
     const traffic = findSilences(facts.all, known.host.now);
     // After a clock was set back the same minutes come twice, and hold twice the calls.

@@ -1,4 +1,6 @@
 import type { BackgroundSection } from '../../evidence/background.ts';
+import type { Look } from '../../evidence/evidence.ts';
+import { stripControl } from '../../untrusted.ts';
 import type { Finding, Known } from './finding.ts';
 
 /**
@@ -36,4 +38,13 @@ export interface Explains<Id extends BackgroundSection, E extends object> {
   readonly decides: boolean;
   /** Pure. What was not looked at is `skip`, what could not be seen `unknown`. */
   judge(known: Known): Explanation<E>;
+}
+
+/** Of a section that was not looked at, or could not be seen: it tells nothing, and why. */
+export function unseenSection<E extends object>(
+  { cause, why }: Extract<Look<unknown>, { seen: false }>,
+  evidence: E,
+): Explanation<E> {
+  const status = cause === 'not-asked' ? 'skip' : 'unknown';
+  return { status, summary: stripControl(why), details: [], evidence, causes: [] };
 }

@@ -10,7 +10,7 @@ import { endInWords } from '../../evidence/tcp-rows.ts';
 import { stripControl } from '../../untrusted.ts';
 import { count, describeDuration, grouped, pidList, startedAt } from '../../words.ts';
 import { START_MS } from '../orphan-signs.ts';
-import type { Cause, Explains } from './explanation.ts';
+import { type Cause, type Explains, unseenSection } from './explanation.ts';
 import type { StepStatus } from './finding.ts';
 
 /** What the master is like. `elsewhere`: not on this host, or not in sight. */
@@ -49,16 +49,7 @@ export const master: Explains<'master', MasterEvidence> = {
   title: 'master',
   decides: true,
   judge({ background: { master: look }, host, processes: table }) {
-    if (!look.seen) {
-      const status = look.cause === 'not-asked' ? 'skip' : 'unknown';
-      return {
-        status,
-        summary: stripControl(look.why),
-        details: [],
-        evidence: NOTHING,
-        causes: [],
-      };
-    }
+    if (!look.seen) return unseenSection(look, NOTHING);
     const { asked, processes, listeners, backlog, stuck, ipc } = look.value;
     const { state, status, summary, advice } = judge(look.value, {
       host,

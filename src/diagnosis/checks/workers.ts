@@ -6,7 +6,7 @@ import { count, grouped, startedAt } from '../../words.ts';
 import { START_MS } from '../orphan-signs.ts';
 import type { SaltApiProcess } from '../process-roles.ts';
 import { threadPoolOf } from '../thread-pool.ts';
-import type { Cause, Explains } from './explanation.ts';
+import { type Cause, type Explains, unseenSection } from './explanation.ts';
 import type { Known } from './finding.ts';
 
 /** What the census of one process comes to; its JSON evidence. */
@@ -39,11 +39,7 @@ export const workers: Explains<'workers', WorkersEvidence> = {
   decides: true,
   judge(known) {
     const look = known.background.workers;
-    if (!look.seen) {
-      const status = look.cause === 'not-asked' ? 'skip' : 'unknown';
-      const evidence = { threadPool: null, processes: [] };
-      return { status, summary: stripControl(look.why), details: [], evidence, causes: [] };
-    }
+    if (!look.seen) return unseenSection(look, { threadPool: null, processes: [] });
     const threadPool = threadPoolOf(known);
     const processes = look.value.processes.flatMap((one) => ofProcess(one, known) ?? []);
     const told = processes.flatMap((one) => toldOf(one, threadPool, known) ?? []);

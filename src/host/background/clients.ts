@@ -1,5 +1,10 @@
 /** Reads who called the API from its logs: the API log, and the file that `log_access_file` names. */
-import { LOG_NOTES, MAX_ROTATED, ROTATED_SUFFIX } from '../../evidence/api-log-facts.ts';
+import {
+  LOG_NOTES,
+  MAX_ROTATED,
+  OTHERWISE_PACKED,
+  ROTATED_SUFFIX,
+} from '../../evidence/api-log-facts.ts';
 import { fixedOffsetTime } from '../../evidence/api-log-lines.ts';
 import { type TalliedLog, tallyCalls } from '../../evidence/call-tally.ts';
 import { type ClientsFacts, MAX_MINUTES } from '../../evidence/clients-facts.ts';
@@ -83,7 +88,7 @@ function chooseLogs(
   for (const [file, { size, modifiedAt }] of there) {
     const chosen = (bound: Choice['bound']) => ({ logs, bound, notes });
     if (modifiedAt < newest - MAX_MINUTES * MINUTE) return chosen('window');
-    if (/\.(?:xz|bz2|zst)$/.test(file)) {
+    if (OTHERWISE_PACKED.test(file)) {
       // What is older lies behind a hole, in which nobody seems to call.
       notes.push(LOG_NOTES.packed(stripControl(file)));
       return chosen('unread');

@@ -2,6 +2,7 @@
 import type { Background, BackgroundSection } from '../../evidence/background.ts';
 import { blind, type Look } from '../../evidence/evidence.ts';
 import { stripControl } from '../../untrusted.ts';
+import { within } from '../within.ts';
 import type { BackgroundBasis, BackgroundReader } from './background-reader.ts';
 import { readClients } from './clients.ts';
 import { readMaster } from './master.ts';
@@ -34,17 +35,10 @@ export async function lookBackground(
 }
 
 async function inTime<T>(look: Promise<Look<T>>, name: string, ms: number): Promise<Look<T>> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Look<T>>((resolve) => {
-    const why = `${name} could not be read within ${Math.round(ms / 1000)} s`;
-    timer = setTimeout(() => resolve(blind('timeout', why)), ms);
-  });
   try {
-    return await Promise.race([look, late]);
+    return await within(look, ms, name);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return blind('unsupported', stripControl(why));
-  } finally {
-    clearTimeout(timer);
   }
 }

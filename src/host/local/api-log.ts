@@ -7,6 +7,7 @@ import {
   LOG_NOTES,
   MAX_ROTATED,
   MAX_UNPACKED,
+  OTHERWISE_PACKED,
   ROTATED_SUFFIX,
   UNDATED_TAIL,
 } from '../../evidence/api-log-facts.ts';
@@ -154,7 +155,7 @@ async function openRotatedInWindow(
     const newer = opened.at(-1) ?? live;
     if (windowFrom !== null && (await beginsBefore(newer, windowFrom, reading))) return;
     const shown = stripControl(path);
-    if (/\.(?:xz|bz2|zst)$/.test(path)) {
+    if (OTHERWISE_PACKED.test(path)) {
       reading.notes.push(LOG_NOTES.packed(shown));
     } else if (opened.length > MAX_ROTATED) {
       reading.notes.push(LOG_NOTES.more());

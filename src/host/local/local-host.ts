@@ -3,7 +3,6 @@ import { hostLocalTime } from '../../evidence/api-log-lines.ts';
 import type { Background, BackgroundSection } from '../../evidence/background.ts';
 import {
   type ApiLogFacts,
-  blind,
   type Evidence,
   type HostFacts,
   type InstanceFacts,
@@ -27,6 +26,7 @@ import { inPlaceOfFile } from '../../evidence/unread-log.ts';
 import { stripControl } from '../../untrusted.ts';
 import { askApi } from '../ask-api.ts';
 import type { Host, LookInProgress } from '../host.ts';
+import { within } from '../within.ts';
 import { holdersAmong } from './fd-tables.ts';
 import { readHostFacts } from './host-facts.ts';
 import type { LogThreadOptions } from './log-thread.ts';
@@ -201,17 +201,4 @@ type Scan = ProcessScan | Look<never>;
 
 function saltApiOf(scan: Scan): ProcessScan['saltApi'] {
   return 'seen' in scan ? [] : scan.saltApi;
-}
-
-async function within<T>(look: Promise<Look<T>>, ms: number, what: string): Promise<Look<T>> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Look<T>>((resolve) => {
-    const why = `${what} could not be read within ${Math.round(ms / 1000)} s`;
-    timer = setTimeout(() => resolve(blind('timeout', why)), ms);
-  });
-  try {
-    return await Promise.race([look, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
