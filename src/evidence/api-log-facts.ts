@@ -4,11 +4,12 @@ import type { ApiLogFacts, LogSource } from './evidence.ts';
 
 /** Rotated files that are read at most. */
 export const MAX_ROTATED = 10;
+/** How the names of rotated logs end that are packed in a way we can't read. */
+export const OTHERWISE_PACKED_ENDINGS = ['xz', 'bz2', 'zst'] as const;
+/** The name of such a log. */
+export const OTHERWISE_PACKED = new RegExp(`\\.(?:${OTHERWISE_PACKED_ENDINGS.join('|')})$`);
 /** What follows a log's name when it has been rotated (logrotate(8)); JavaScript and grep -E read it. */
-export const ROTATED_SUFFIX =
-  '^([.][0-9]{1,4}|[-.][0-9]{8}([-.]?[0-9]{1,10})?)([.](gz|xz|bz2|zst))?$';
-/** A rotated log that is packed in a way we can't read. */
-export const OTHERWISE_PACKED = /\.(?:xz|bz2|zst)$/;
+export const ROTATED_SUFFIX = `^([.][0-9]{1,4}|[-.][0-9]{8}([-.]?[0-9]{1,10})?)([.](gz|${OTHERWISE_PACKED_ENDINGS.join('|')}))?$`;
 /** Bytes that one compressed file may unpack to. */
 export const MAX_UNPACKED = 2 * 1024 ** 3;
 /** Bytes of a unit's journal that are read at most. */

@@ -3,6 +3,7 @@ import {
   MAX_JOURNAL,
   MAX_ROTATED,
   MAX_UNPACKED,
+  OTHERWISE_PACKED_ENDINGS,
   ROTATED_SUFFIX,
   UNDATED_TAIL,
 } from '../../evidence/api-log-facts.ts';
@@ -834,7 +835,7 @@ rotated() {
         *) ! is_before "$(first_stamp 0 < "$newer")" || return 0 ;;
       esac
     fi
-    case $old in *.xz | *.bz2 | *.zst) echo "packed $old"; continue ;; esac
+    case $old in ${OTHERWISE_PACKED_ENDINGS.map((ending) => `*.${ending}`).join(' | ')}) echo "packed $old"; continue ;; esac
     if [ "$found" -eq ${MAX_ROTATED} ]; then echo "more"; return 0; fi
     if [ ! -r "$old" ]; then echo "unreadable $old"; continue; fi
     found=$((found + 1))
